@@ -1,0 +1,50 @@
+"""The one door to upstream MLIR's Python bindings.
+
+Every other module imports `ir` and the upstream dialects from here, so that another distribution of
+the same bindings can take this one's place, and so that importing spikec stays cheap: nothing but
+this module loads MLIR.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlir import ir
+from mlir.dialects import arith, func, irdl, linalg, llvm, math, memref, scf, tensor, vector
+from mlir.passmanager import PassManager
+
+__all__ = [
+    "PassManager",
+    "arith",
+    "context",
+    "file_location",
+    "func",
+    "ir",
+    "irdl",
+    "linalg",
+    "llvm",
+    "math",
+    "memref",
+    "scf",
+    "tensor",
+    "vector",
+]
+
+
+def context() -> Any:
+    """A fresh MLIR context that knows the project's dialects; single-threaded, since our modules are small."""
+    from spikec.dialects import snn, step
+
+    result = ir.Context()
+    result.enable_multithreading(False)
+    with result, ir.Location.unknown():
+        for dialect in (snn.DIALECT, step.DIALECT):
+            irdl.load_dialects(ir.Module.parse(dialect.irdl()))
+    return result
+
+
+def file_location(span: Any) -> Any:
+    """The MLIR location of a source span, or the unknown location without one; needs a current context."""
+    if span is None:
+        return ir.Location.unknown()
+    return ir.Location.file(span.file, span.line, span.column)

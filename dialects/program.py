@@ -1,0 +1,57 @@
+"""A program: an MLIR module and the constants store that belongs to it.  What passes map to what passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from spikec.dialects.constants import Constants
+from spikec.dialects.mlir import context, ir
+
+
+@dataclass(frozen=True)
+class Program:
+    """`module` owns its context; `constants` are the arrays that its ops name."""
+
+    module: Any
+    constants: Constants
+
+    @staticmethod
+    def parse(text: str, constants: Constants) -> Program:
+        """Parses IR text in a fresh context; raises `ir.MLIRError` on malformed text."""
+        with context(), ir.Location.unknown():
+            return Program(ir.Module.parse(text), constants)
+
+    def text(self, locations: bool = False) -> str:
+        """The IR as text, the same bytes for the same program."""
+        return str(self.module.operation.get_asm(enable_debug_info=locations))
+
+    def clone(self) -> Program:
+        """A copy of the module in the same context; the store is shared until it grows."""
+        with self.module.context, ir.Location.unknown():
+            return Program(ir.Module.parse(self.text(locations=True)), self.constants.copy())
+
+    @property
+    def level(self) -> Literal["snn", "step"]:
+        """Which of the two levels the module is at."""
+        return "step" if "step.model" in self.module.operation.attributes else "snn"
+
+    def attribute(self, name: str) -> Any:
+        """A module attribute as a Python value, without its dialect prefix: `model`, `dt`, `dt_unit`."""
+        return self.module.operation.attributes[f"{self.level}.{name}"].value
+
+    def ops(self, cls: type) -> Iterator[Any]:
+        """The module-level ops of one class, in order."""
+        for operation in self.module.body.operations:
+            if operation.operation.name == cls.name():  # type: ignore[attr-defined]
+                yield cls(operation.operation)
+
+    def symbols(self) -> dict[str, Any]:
+        """Module-level operations by symbol name; look it up again after any pass has run."""
+        named = {}
+        for operation in self.module.body.operations:
+            attributes = operation.operation.attributes
+            if "sym_name" in attributes:
+                named[ir.StringAttr(attributes["sym_name"]).value] = operation.operation
+        return named

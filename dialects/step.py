@@ -1,0 +1,186 @@
+"""The `step` dialect: what one timestep does, target-independent: buffers, tables, stages, order.
+
+A module holds buffers and tables, the neuron programs, *stages* (`func.func private @stage(%t: index)`
+whose bodies are the ops below) and the entries
+
+- `@init(%t)` (with %t = 0) and `@finish(%t)` (with %t = steps done), each a stage of its own,
+- `@step(%t)`, which calls the stages of one step in order,
+- `@run(%begin, %end)`, the time loop over the same stages as a schedule arranged it.
+
+A stage is the unit of every target: a loop nest on a CPU, a kernel on a GPU, a process in RTL.  The
+slot of step t in a buffer is `t mod slots`; a use with delay d reads the slot of step t - d.
+`docs/ir.md` has the reference with one example of each op.
+"""
+
+from __future__ import annotations
+
+from spikec.dialects.definition import Array, Dialect, Dict, Int, Ints, Op, Raw, Ref, Refs, Text, Texts, TypeOf
+
+BUFFER_KINDS = ("input", "output", "result", "state", "stream", "temp", "constant", "counter", "probe")
+TABLE_FORMATS = ("dense", "csr", "one_to_one")
+
+
+class Buffer(Op):
+    """Storage, by `kind`:
+
+    - input, output: host streams of one slice a step; result: a host array that `@finish` fills
+    - state: lives across steps, one slot; stream: a ring of `slots` past values
+    - temp: dead after the step; counter: one i64 of statistics
+    - constant: an array of the constants store under the buffer's name, with its `digest`
+    - probe: what a record op fills for the host; `of`, `record` ("value" or "event"), `every`, `low` and
+      `high` as in `snn.probe`; `type` has the element type and the recorded shape
+
+    `init` is a number or a constant's name (states; streams start as zero).  `forms` tells how a
+    buffer of events is kept: "mask" (one value per element), "list" (ascending indices of the nonzero
+    elements with their number), or both.
+    """
+
+    mnemonic = "buffer"
+    sym_name = Text()
+    kind = Text()
+    type = TypeOf()
+    slots = Int()
+    init = Raw(optional=True)
+    forms = Texts(optional=True)
+    digest = Text(optional=True)
+    of = Ref(optional=True)
+    record = Text(optional=True)
+    every = Int(optional=True)
+    low = Int(optional=True)
+    high = Int(optional=True)
+
+
+class Table(Op):
+    """Synapses in a storage format; `arrays` names constant buffers.
+
+    - dense: `w` [pre, post]; csr: `row` [pre + 1] i32, `col` [n] unsigned of width `index`, `w` [n];
+      one_to_one: `w` [n].  Rows are ordered by ascending target.
+    - `weight` is the value of all synapses when there is no array `w`.
+    """
+
+    mnemonic = "table"
+    sym_name = Text()
+    format = Text()
+    pre = Int()
+    post = Int()
+    arrays = Dict()
+    element = TypeOf()
+    index = Int(optional=True)
+    weight = Raw(optional=True)
+
+
+class Fill(Op):
+    """into[slot of t][:] = value."""
+
+    mnemonic = "fill"
+    operands = ("t",)
+    into = Ref()
+    value = Raw()
+
+
+class Copy(Op):
+    """into[slot of t][to : to + size] = from[slot of t - delay][low : low + size] (flat)."""
+
+    mnemonic = "copy"
+    operands = ("t",)
+    from_ = Ref()
+    delay = Int()
+    low = Int()
+    into = Ref()
+    to = Int()
+    size = Int()
+
+
+class Propagate(Op):
+    """into[j] += weight[i, j] * from[t - delay][low + i], ascending i, silent sources skipped.
+
+    `mode` "event" walks the list of active sources, "dense" walks all sources.  `tally` names the counter
+    of weight additions.
+    """
+
+    mnemonic = "propagate"
+    operands = ("t",)
+    from_ = Ref()
+    delay = Int()
+    low = Int()
+    table = Ref()
+    into = Ref()
+    mode = Text()
+    tally = Ref()
+
+
+class Update(Op):
+    """results[k][n] = program(args[..][n])[k] for n < size; elementwise, in any order of n.
+
+    `args`, one per argument of the program: a buffer (an element count of 1 is broadcast), a number, or
+    the unit attribute for the index n.  `delays` (per argument; 0 for states) reads an older slot.
+    `results`, one per result: a buffer, or the unit attribute when nobody needs it.  A result that is the
+    events of a neuron has the mark `snn.event` on the program; its buffer keeps the forms it asks for.
+    """
+
+    mnemonic = "update"
+    operands = ("t",)
+    program = Ref()
+    size = Int()
+    args = Array()
+    delays = Ints()
+    results_ = Array()
+
+
+class Map(Op):
+    """A structured loop nest: for each point of `extents`, results = program(args at maps, results at result_maps).
+
+    As `linalg.generic`: `iterators` "parallel" or "reduction", affine `maps` from loop indices to buffer
+    indices, reductions in ascending order.  The results were filled before and are the program's last arguments.
+    """
+
+    mnemonic = "map"
+    operands = ("t",)
+    program = Ref()
+    extents = Ints()
+    iterators = Texts()
+    args = Refs()
+    delays = Ints()
+    maps = Array()
+    results_ = Refs()
+    result_maps = Array()
+
+
+class Draw(Op):
+    """into[n] = uniform number of element n in step t, as `snn.draw`; `key` is the row of the key array of the run."""
+
+    mnemonic = "draw"
+    operands = ("t",)
+    into = Ref()
+    path = Text()
+    seed = Int()
+    key = Int()
+
+
+class Clock(Op):
+    """into[0] = t, as i64."""
+
+    mnemonic = "clock"
+    operands = ("t",)
+    into = Ref()
+
+
+class Tally(Op):
+    """into[0] += the number of nonzero elements of `of` in step t."""
+
+    mnemonic = "tally"
+    operands = ("t",)
+    of = Ref()
+    into = Ref()
+
+
+class Record(Op):
+    """Appends to the probe buffer `into` what its `of` holds after step t (values when `every` divides t; events always)."""
+
+    mnemonic = "record"
+    operands = ("t",)
+    into = Ref()
+
+
+DIALECT = Dialect("step", (Buffer, Table, Fill, Copy, Propagate, Update, Map, Draw, Clock, Tally, Record))
+

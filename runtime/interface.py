@@ -1,0 +1,203 @@
+"""What a compiled network shows to its host: inputs, outputs, probes and populations, by name.
+
+An `Interface` is read from a program at level `snn`, handed to every engine, and stored in manifests.
+In a program at level `step`, input x is the buffer `input.x`, output y `output.y`, a probe
+`probe.KEY`, and the number of events that population p emitted is the counter `p.emitted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from spikec.dialects.constants import Array
+
+if TYPE_CHECKING:  # MLIR stays out: an executable is run without it
+    from spikec.dialects.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """`dtype` is the numpy type the engine takes: bool for kind "spikes", float32/float64 for "real", int64 for "int"."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    dtype: str
+    unit: str
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A stream gives one slice a step; otherwise one array for the run."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    unit: str
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """`kind` is "value" (samples of a state) or "event" (rows of step and flat index)."""
+
+    key: str
+    shape: tuple[int, ...]
+    kind: str
+    dtype: str
+    unit: str
+    every: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    model: str
+    dt: float
+    dt_unit: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    probes: tuple[Probe, ...]
+    populations: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Interface:
+        """Raises KeyError or TypeError where `data` is not what `to_json` gives."""
+        return Interface(
+            model=str(data["model"]),
+            dt=float(data["dt"]),
+            dt_unit=str(data["dt_unit"]),
+            inputs=tuple(Input(**{**i, "shape": tuple(i["shape"])}) for i in data["inputs"]),
+            outputs=tuple(Output(**{**o, "shape": tuple(o["shape"])}) for o in data["outputs"]),
+            probes=tuple(Probe(**{**p, "shape": tuple(p["shape"])}) for p in data["probes"]),
+            populations=tuple(data["populations"]),
+        )
+
+    @staticmethod
+    def of(program: Program) -> Interface:
+        """The interface of a program at level `snn`."""
+        from spikec.dialects import snn
+        from spikec.dialects.mlir import ir
+
+        states = {state.sym_name: state for state in program.ops(snn.State)}
+        symbols = program.symbols()
+
+        def named(op: Any, which: str) -> list[dict[str, Any]]:
+            if which not in op.attributes:
+                return []
+            return [{n.name: n.attr for n in ir.DictAttr(d)} for d in ir.ArrayAttr(op.attributes[which])]
+
+        def text(attributes: dict[str, Any], key: str) -> str:
+            return ir.StringAttr(attributes[key]).value if key in attributes else ""
+
+        step = symbols["step"]
+        inputs = []
+        for attributes, type in zip(named(step, "arg_attrs"), _function_type(step).inputs, strict=True):
+            low, high = [ir.FloatAttr(a).value for a in attributes[snn.RANGE]] if snn.RANGE in attributes else [None, None]
+            inputs.append(
+                Input(
+                    text(attributes, snn.NAME),
+                    tuple(type.shape),
+                    text(attributes, snn.KIND),
+                    numpy_type(type.element_type),
+                    text(attributes, snn.UNIT),
+                    low,
+                    high,
+                )
+            )
+        outputs = [
+            Output(
+                text(attributes, snn.NAME),
+                tuple(type.shape),
+                numpy_type(type.element_type),
+                text(attributes, snn.UNIT),
+                entry == "step",
+            )
+            for entry in ("step", "finish")
+            if entry in symbols
+            for attributes, type in zip(
+                named(symbols[entry], "res_attrs"), _function_type(symbols[entry]).results, strict=True
+            )
+        ]
+        probes = [
+            Probe(
+                probe.sym_name.removeprefix("probe."),
+                tuple(probe.shape),
+                probe.kind,
+                numpy_type(states[probe.of].type.element_type),
+                states[probe.of].unit or "",
+                probe.every,
+            )
+            for probe in program.ops(snn.Probe)
+        ]
+        return Interface(
+            model=program.attribute("model"),
+            dt=program.attribute("dt"),
+            dt_unit=program.attribute("dt_unit"),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            probes=tuple(probes),
+            populations=tuple(p.sym_name for p in program.ops(snn.Population)),
+        )
+
+
+def _function_type(op: Any) -> Any:
+    from spikec.dialects.mlir import ir
+
+    return ir.FunctionType(ir.TypeAttr(op.attributes["function_type"]).value)
+
+
+def numpy_type(element: Any) -> str:
+    """The numpy name of an element type: i1 is bool, i2 and i8 int8, and so on."""
+    name = str(element)
+    return {"i1": "bool", "i2": "int8", "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64"}.get(
+        name, {"f32": "float32", "f64": "float64"}.get(name, "")
+    )
+
+
+@dataclass
+class Trace:
+    """What one stretch of steps gave, for one sample.
+
+    outputs: name -> (steps, *shape); probes: key -> (samples, *shape) for values; for events, int32 rows
+    (step, flat index) sorted, with the events' values under `key` in `values` where they are not plain
+    spikes; emitted: population -> number of nonzero events; synaptic_events: weight additions done.
+    """
+
+    outputs: dict[str, Array]
+    probes: dict[str, Array]
+    values: dict[str, Array]
+    emitted: dict[str, int]
+    synaptic_events: int
+
+
+class Engine(Protocol):
+    """Runs one network, one sample at a time, with state that lasts from `reset` to `reset`."""
+
+    interface: Interface
+
+    def reset(self, seed: int = 0, sample: int = 0) -> None:
+        """Back to the state before the first step; `seed` and `sample` choose the random numbers."""
+
+    def advance(self, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int) -> Trace:
+        """Runs `steps` more steps.  Arrays are of the declared dtype and C-contiguous, checked by the caller;
+        those named in `streamed` have shape (steps, *shape), the others (*shape) and are held."""
+
+    def finish(self) -> dict[str, Array]:
+        """The outputs that are computed once, over all steps since `reset`."""
+
+
+def flush_subnormals(array: Array) -> Array:
+    """A float array with subnormal values replaced by zero of the same sign; other arrays as they are."""
+    if array.dtype.kind != "f":
+        return array
+    tiny = np.finfo(array.dtype).tiny
+    return np.where(np.abs(array) < tiny, np.copysign(array.dtype.type(0), array), array).astype(array.dtype)
