@@ -14,25 +14,15 @@ import pickle
 import re
 import sys
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import lark
-
 from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics, Span
 from spikec.frontend import syntax
-from spikec.frontend.syntax_errors import (
-    HARD_KEYWORDS,
-    MODEL_STATEMENTS,
-    Fault,
-    Finding,
-    Open,
-    examine,
-    match_examples,
-)
+from spikec.frontend.syntax_errors import EXAMPLES, HARD_KEYWORDS, Example, Fault, Finding, Open, examine, match_example
 from spikec.frontend.tree import TreeBuilder
 
 MAX_BYTES = 1 << 20
@@ -98,8 +88,11 @@ def _parse(text: str, file: str, diagnostics: Diagnostics, start: str) -> Any:
     if len(text) > MAX_BYTES:
         diagnostics.error("E0110", Span(file, 1, 1, 1, 2), _TOO_LARGE)
         return None
-    tree = _Parser(text, file, start, diagnostics).run()
-    return None if tree is None else _build(tree, TreeBuilder(file, diagnostics), file, diagnostics)
+    found = Diagnostics()
+    tree = _Parser(text, file, start, found).run()
+    built = None if tree is None else _build(tree, TreeBuilder(file, found), file, found)
+    diagnostics.items += sorted(found.items, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
+    return built
 
 
 # ---------------------------------------------------------------- the tables of lark
@@ -108,7 +101,7 @@ def _parse(text: str, file: str, diagnostics: Diagnostics, start: str) -> Any:
 class _KeepTokens:
     """Tells lark's lexer which terminals may occur anywhere; the parser below drops or judges them."""
 
-    always_accept = ("_NL", "NAME")
+    always_accept = ("_NL", "NAME", "COMPARE", "UPDATE")
 
     def process(self, stream: Any) -> Any:
         return stream
@@ -159,11 +152,12 @@ def _make_tables(grammar: str, path: Path) -> Any:
 # ---------------------------------------------------------------- the parser
 
 
-@dataclass(frozen=True, slots=True)
 class _Wrong(Exception):
     """A token (or, if None, a character) that does not fit."""
 
-    token: Any | None
+    def __init__(self, token: Any | None) -> None:
+        super().__init__()
+        self.token = token
 
 
 class _Parser:
@@ -181,7 +175,6 @@ class _Parser:
         self._suspect: Open | None = None  # a brace whose closing brace is indented like an outer one
         self._first: Any = None  # first token of the current statement
         self._previous: Any = None  # last token that is not an end of line
-        self._previous_in_statement: Any = None
         self._errors = 0
 
     def run(self) -> Any:
@@ -205,7 +198,7 @@ class _Parser:
                 if token.type == "$END":
                     return None
             except _Wrong as wrong:
-                return self._state.position, wrong.token
+                return self.settled_state(), wrong.token
 
     # ------------------------------------------------------------ reading
 
@@ -231,28 +224,30 @@ class _Parser:
             raise _Wrong(token)
         if token.type == "UNIT" and token.line != self._previous.line:
             raise _Wrong(token)
-        depth = len(self._state.state_stack)
         try:
             result = self._state.feed_token(token, token.type == "$END")
         except lark.exceptions.UnexpectedToken:
             raise _Wrong(token) from None
-        self._note(token, depth)
+        self._note(token)
         return result
 
     def _in_brackets(self) -> bool:
         return bool(self._open) and self._open[-1].kind != "{"
 
-    def _note(self, token: Any, depth: int) -> None:
+    def _note(self, token: Any) -> None:
         """Keeps track of brackets and of where statements begin."""
+        before = self._previous
         if token.type in _SEPARATORS:
-            self._first = None
+            if not (self._open and self._open[-1].group):
+                self._first = None
         else:
             if self._first is None:
                 self._first = token
             self._previous = token
         if token.type in _OPENERS:
-            self._open.append(Open(_OPENERS[token.type], token, depth, self._first))
-            if token.type == "LBRACE":
+            group = token.type == "LBRACE" and before is not None and before.type in ("PROJ", "_ARROW", "COLON")
+            self._open.append(Open(_OPENERS[token.type], token, len(self._state.state_stack) - 1, self._first, group))
+            if token.type == "LBRACE" and not group:
                 self._first = None
         elif token.type in _CLOSERS and self._open:
             opened = self._open.pop()
@@ -263,12 +258,17 @@ class _Parser:
     def _misplaced_close(self, opened: Open, token: Any) -> bool:
         starts_line = not self._text[token.start_pos - token.column + 1 : token.start_pos].strip()
         own_line = opened.token.line != token.line
-        return own_line and starts_line and token.column - 1 < self._indent(opened.token)
+        return own_line and starts_line and token.column - 1 < self._indent(opened.token.start_pos)
 
-    def _indent(self, token: Any) -> int:
-        """The indentation of the line that `token` stands in."""
-        begin = token.start_pos - token.column + 1
-        return len(self._text[begin:]) - len(self._text[begin:].lstrip(" \t")) if begin >= 0 else 0
+    def _line_start(self, position: int) -> int:
+        return self._text.rfind("\n", 0, position) + 1
+
+    def _indent(self, position: int) -> int:
+        """The indentation of the line of `position`."""
+        begin = end = self._line_start(position)
+        while self._text[end : end + 1] in (" ", "\t"):
+            end += 1
+        return end - begin
 
     # ------------------------------------------------------------ mistakes
 
@@ -277,16 +277,20 @@ class _Parser:
         fault = self._fault(token)
         finding = examine(fault)
         self._report(finding)
+        position = self._thread.state.line_ctr.char_pos if token is None else token.start_pos
         if self._errors >= MAX_ERRORS:
             self._diagnostics.error("E0116", fault.span, f"more than {MAX_ERRORS} mistakes; the rest is not read")
             return False
         if self._start != "start":
             return False
-        position = fault.position
         if fault.token_type == "RBRACE" and not self._open:
             self._restart(position + 1)  # a brace that closes nothing
             return True
-        if finding.missing_brace and self._close_body():
+        if finding.missing_brace and self._close_body(position):
+            return True
+        brace = position + len(fault.text) - len(fault.text.lstrip()) if fault.token_type == "_NL" else position
+        if self._text[brace : brace + 1] == "{" and brace > position and "LBRACE" in fault.accepts:
+            self._restart(brace)  # a body whose brace stands on a line of its own
             return True
         self._abandon(position, fault)
         if fault.token_type == "$END":
@@ -295,7 +299,6 @@ class _Parser:
 
     def _fault(self, token: Any | None) -> Fault:
         counter = self._thread.state.line_ctr
-        state = self._state.position
         if token is None:
             span = Span(self._file, counter.line, counter.column, counter.line, counter.column + 1)
             position, kind, text = counter.char_pos, "CHARACTER", self._text[counter.char_pos]
@@ -303,10 +306,8 @@ class _Parser:
             span, position = self._token_span(token), token.start_pos
             kind, text = token.type, str(token)
         return Fault(
-            state=state,
-            accepts=frozenset(name for name in self._actions[state] if name.isupper()),
+            accepts=frozenset(t for t in self._actions[self._state.position] if t.isupper() and self._accepts(t)),
             span=span,
-            position=position,
             token_type=kind,
             text=text,
             first=self._first,
@@ -314,20 +315,51 @@ class _Parser:
             open=tuple(self._open),
             suspect=self._suspect,
             too_deep=kind in _OPENERS and len(self._open) >= MAX_DEPTH,
-            starts_line=not self._text[self._text.rfind("\n", 0, position) + 1 : position].strip(),
-            indent=self._line_indent(position),
-            statement_indent=self._indent(self._first) if self._first is not None else 0,
-            file=self._file,
-            example=lambda: match_examples(state, kind, text, _examples()),
+            starts_line=not self._text[self._line_start(position) : position].strip(),
+            indent=self._indent(position),
+            statement_indent=self._indent(self._first.start_pos) if self._first is not None else 0,
+            example=match_example(_examples(), self.settled_state(), kind, text),
         )
 
-    def _line_indent(self, position: int) -> int:
-        begin = self._text.rfind("\n", 0, position) + 1
-        end = position
-        while end < len(self._text) and self._text[end] in " \t":
-            end += 1
-        line = self._text[begin:end]
-        return len(line) - len(line.lstrip(" \t"))
+    def _accepts(self, token_type: str) -> bool:
+        """Whether a token could follow; the tables alone also name some that only fit elsewhere."""
+        stack = list(self._state.state_stack)
+        while True:
+            action, argument = self._actions[stack[-1]].get(token_type, (None, None))
+            if action is None:
+                return False
+            if _is_state(argument):
+                return True
+            self._reduce(stack, argument)
+
+    def settled_state(self) -> Any:
+        """The parser's state once all is reduced that can be: the same for `a`, `a.b` and `f(a)` in one place."""
+        stack = list(self._state.state_stack)
+        while (rule := self._only_rule(stack[-1])) is not None:
+            self._reduce(stack, rule)
+        return stack[-1]
+
+    def _settle(self) -> None:
+        """Reduces what is complete, so that no state inside of a closed body is left on the stack."""
+        state = self._state
+        while (rule := self._only_rule(state.state_stack[-1])) is not None:
+            begin = len(state.value_stack) - len(rule.expansion)
+            value = state.parse_conf.callbacks[rule](state.value_stack[begin:])
+            del state.value_stack[begin:]
+            self._reduce(state.state_stack, rule)
+            state.value_stack.append(value)
+
+    def _only_rule(self, state: Any) -> Any:
+        """The rule that a state must reduce by; None if there is a choice or statements would be joined."""
+        rules = {id(a): a for t, (_, a) in self._actions[state].items() if t.isupper() and not _is_state(a)}
+        rule = next(iter(rules.values())) if len(rules) == 1 else None
+        if rule is None or not rule.expansion or rule.origin.name == self._start or "_statements" in rule.origin.name:
+            return None
+        return rule
+
+    def _reduce(self, stack: list[Any], rule: Any) -> None:
+        del stack[len(stack) - len(rule.expansion) :]
+        stack.append(self._actions[stack[-1]][rule.origin.name][1])
 
     def _token_span(self, token: Any) -> Span:
         # What is missing at the end of a line is missing after its last word.
@@ -344,27 +376,42 @@ class _Parser:
 
     # ------------------------------------------------------------ going on
 
-    def _close_body(self) -> bool:
-        """Acts as if the body ended before the current statement."""
-        first = self._first
+    def _close_body(self, position: int) -> bool:
+        """Acts as if the body ended before the current statement, which is at `position` at the latest."""
+        if self._first is not None:
+            position = self._first.start_pos
+        self._settle()
         self._pop_to("ERROR_STATEMENT")
         try:
-            self._feed(lark.Token("RBRACE", "}", first.start_pos, first.line, first.column, first.line, first.column))
-            self._feed(lark.Token("SEMICOLON", ";", first.start_pos, first.line, first.column, first.line, first.column))
+            self._feed(self._made_up("RBRACE", "}", position))
+            self._feed(self._made_up("SEMICOLON", ";", position))
         except _Wrong:
             return False
-        self._restart(first.start_pos)
+        self._restart(position)
         return True
 
+    def _made_up(self, kind: str, text: str, position: int) -> Any:
+        """A token that does not stand in the text."""
+        line = self._text.count("\n", 0, position) + 1
+        column = position - self._line_start(position) + 1
+        return lark.Token(kind, text, position, line, column, line, column, position)
+
     def _abandon(self, position: int, fault: Fault) -> None:
-        brackets = [o.kind for o in self._open if o.depth >= self._statement_depth()]
+        self._settle()
+        # The braces of a group of populations are brackets like others: no statement stands in them.
+        brackets = ["(" if o.group else o.kind for o in self._open if o.depth >= self._statement_depth()]
         body = self._body_ahead(position, fault, brackets)
         if body is not None:
             self._pop_to("ERROR_HEADER")
             self._feed_error("ERROR_HEADER", body)
             self._restart(body)
             return
-        end = self._statement_end(position, brackets, fault.statement_indent)
+        if fault.token_type == "_NL" and "NUMBER" in fault.accepts:
+            position = self._skip_indented(position, fault.statement_indent)
+        if brackets and fault.starts_line and self._new_statement(self._line_start(position), fault.statement_indent):
+            end = self._line_start(position) - 1  # the bracket was never closed; this line is a statement of its own
+        else:
+            end = self._statement_end(position, brackets, fault.statement_indent)
         self._pop_to("ERROR_STATEMENT")
         self._feed_error("ERROR_STATEMENT", end)
         self._restart(end)
@@ -386,18 +433,14 @@ class _Parser:
             self._open.pop()
 
     def _feed_error(self, kind: str, position: int) -> None:
-        line = self._text.count("\n", 0, position) + 1
-        column = position - self._text.rfind("\n", 0, position)
-        token = lark.Token(kind, "", position, line, column, line, column, position)
-        self._state.feed_token(token, False)
-        self._first = token
+        self._state.feed_token(self._made_up(kind, "", position), False)
 
     def _restart(self, position: int) -> None:
         """Reads on from `position`."""
         counter = self._thread.state.line_ctr
         counter.char_pos = position
         counter.line = self._text.count("\n", 0, position) + 1
-        counter.line_start_pos = self._text.rfind("\n", 0, position) + 1
+        counter.line_start_pos = self._line_start(position)
         counter.column = position - counter.line_start_pos + 1
         self._tokens = self._thread.lex(self._state)
 
@@ -430,9 +473,12 @@ class _Parser:
                 if not opened:
                     return position
                 opened.pop()
-            elif piece == ";" and (not opened or opened[-1] != "{"):
-                return position
-            elif piece[-1] == "\n" and (not opened or opened[-1] != "{" and self._new_statement(match.end(), indent)):
+            elif (
+                (piece == ";"
+                and (not opened or opened[-1] != "{"))
+                or (piece[-1] == "\n"
+                and (not opened or (opened[-1] != "{" and self._new_statement(match.end(), indent))))
+            ):
                 return position
             position = match.end()
         return position
@@ -446,28 +492,32 @@ class _Parser:
             return False
         return len(line) - len(line.lstrip(" \t")) <= indent
 
+    def _skip_indented(self, position: int, indent: int) -> int:
+        """Past the lines after an unfinished one that are indented deeper than it."""
+        while (line_end := self._text.find("\n", position + 1)) >= 0 or position < len(self._text):
+            begin = self._text.find("\n", position) + 1
+            if begin == 0 or self._indent(begin) <= indent or not self._text[begin:line_end].strip():
+                break
+            position = line_end if line_end >= 0 else len(self._text)
+        return position
+
     def _close_all(self) -> None:
         while any(o.kind == "{" for o in self._open):
-            counter = self._thread.state.line_ctr
-            end = lark.Token("RBRACE", "}", counter.char_pos, counter.line, counter.column, counter.line, counter.column)
-            self._feed(end)
+            self._feed(self._made_up("RBRACE", "}", len(self._text)))
 
 
 @cache
-def _examples() -> dict[tuple[Any, str, str], int]:
-    """State, token type and token text of every example of a mistake, with the number of its entry."""
-    from spikec.frontend.syntax_errors import EXAMPLES
-
-    found: dict[tuple[Any, str, str], int] = {}
-    for number, entry in enumerate(EXAMPLES):
-        for snippet in entry.snippets:
+def _examples() -> dict[tuple[Any, str, str], Example]:
+    """The examples of mistakes by parser state, token type and token text."""
+    found: dict[tuple[Any, str, str], Example] = {}
+    for example in EXAMPLES:
+        for snippet in example.snippets:
             mistake = _Parser(snippet, "", "start", Diagnostics()).first_mistake()
             assert mistake is not None, snippet
             state, token = mistake
-            text = str(token)
-            found.setdefault((state, token.type, text if entry.exact else ""), number)
-            if entry.any_token:
-                found.setdefault((state, "", ""), number)
+            found.setdefault((state, token.type, str(token) if example.exact else ""), example)
+            if example.any_token:
+                found.setdefault((state, "", ""), example)
     return found
 
 
@@ -498,6 +548,11 @@ def _build(root: Any, builder: TreeBuilder, file: str, diagnostics: Diagnostics)
 
 
 _DEEP_HELP = "give parts of the expression names of their own"
+
+
+def _is_state(argument: Any) -> bool:
+    """Whether the argument of an action is the state to shift to, and not the rule to reduce by."""
+    return isinstance(argument, int)
 
 
 def _span(tree: Any, file: str) -> Span:

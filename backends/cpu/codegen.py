@@ -1,0 +1,120 @@
+"""LLVM IR text to machine code, through llvmlite: the only module that knows it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from spikec.dialects.diagnostics import InternalError
+from spikec.runtime.cpu import CONSTANTS, ENTRIES, Code
+
+if TYPE_CHECKING:
+    from spikec.backends.cpu.target import CpuTarget
+
+
+@functools.cache
+def _llvm() -> Any:
+    binding = importlib.import_module("llvmlite.binding")
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    binding.initialize_native_asmparser()  # for .incbin
+    return binding
+
+
+def version() -> str:
+    """The version of llvmlite and of LLVM in it."""
+    llvmlite = importlib.import_module("llvmlite")
+    return f"llvmlite-{llvmlite.__version__},llvm-{'.'.join(map(str, _llvm().llvm_version_info))}"
+
+
+@functools.cache
+def host() -> tuple[str, str, str]:
+    """Triple, processor and features of this machine."""
+    llvm = _llvm()
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def knows(triple: str) -> bool:
+    """Whether LLVM can make code for a triple."""
+    try:
+        _llvm().Target.from_triple(triple)
+    except RuntimeError:
+        return False
+    return True
+
+
+@functools.cache
+def _machine(triple: str, cpu: str, features: str) -> Any:
+    target = _llvm().Target.from_triple(triple)
+    # The default code model and position independence: one object serves this process, libraries and executables.
+    return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
+
+
+@functools.cache
+def has(target: CpuTarget, feature: str) -> bool:
+    """Whether the processor of `target` has a feature, by LLVM's name of it."""
+    llvm = _llvm()
+    if f"+{feature}" in target.features.split(","):
+        return True
+    if target.features:
+        return False
+    return feature in _implied(llvm, target.triple, target.cpu)
+
+
+@functools.cache
+def _implied(llvm: Any, triple: str, cpu: str) -> frozenset[str]:
+    # LLVM's C API does not list a processor's features: the known levels of x86-64 stand here, others count as its base.
+    levels = {"x86-64-v2": ("sse4.1",), "x86-64-v3": ("sse4.1", "avx2"), "x86-64-v4": ("sse4.1", "avx2", "avx512vl")}
+    return frozenset(levels.get(cpu, ()))
+
+
+def data_layout(target: CpuTarget) -> str:
+    """LLVM's data layout of the target."""
+    return str(_machine(target.triple, target.cpu, target.features).target_data)
+
+
+def _optimized(target: CpuTarget, text: str) -> tuple[Any, Any]:
+    llvm = _llvm()
+    machine = _machine(target.triple, target.cpu, target.features)
+    try:
+        module = llvm.parse_assembly(text)
+        module.triple = target.triple
+        module.data_layout = str(machine.target_data)
+        module.verify()
+    except RuntimeError as error:
+        raise InternalError(f"LLVM refuses the generated code: {error}", "step_to_cpu", text) from None
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = options.slp_vectorization = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module, machine
+
+
+def object_code(target: CpuTarget, text: str) -> bytes:
+    """An object file of LLVM IR; the same bytes for the same text."""
+    module, machine = _optimized(target, text)
+    return bytes(machine.emit_object(module))
+
+
+def assembly(target: CpuTarget, text: str) -> bytes:
+    """The same as assembly text."""
+    module, machine = _optimized(target, text)
+    return str(machine.emit_assembly(module)).encode()
+
+
+def link(code: bytes, constants: int) -> Code:
+    """Loads an object into this process; `constants` is the address of the block of constants."""
+    llvm = _llvm()
+    triple, cpu, features = host()
+    target = llvm.Target.from_triple(triple)
+    # An engine of its own for each network: it goes with the last reference to it.
+    machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default", jit=True)
+    jit = llvm.create_lljit_compiler(machine)
+    builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    builder.import_symbol(CONSTANTS, constants)
+    for name in ENTRIES:
+        builder.export_symbol(name)
+    tracker = builder.link(jit, "spikec")
+    init, run, finish = (int(tracker[name]) for name in ENTRIES)
+    return Code(init, run, finish, (tracker, jit))

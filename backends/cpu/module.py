@@ -1,0 +1,17 @@
+"""A network lowered for a CPU: what `lower.step_to_cpu` hands to this backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spikec.runtime.layout import Layout
+
+
+@dataclass(frozen=True)
+class CpuModule:
+    """`mlir` is the code in memref, scf and vector; `llvm` the same as LLVM IR text; `layout` where things lie."""
+
+    model: str
+    mlir: str
+    llvm: str
+    layout: Layout

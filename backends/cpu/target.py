@@ -1,0 +1,134 @@
+"""The CPU target: this machine (`cpu`) or another one (`cpu:TRIPLE[,CPU]`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from spikec.backends.cpu.module import CpuModule
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import UsageError
+from spikec.runtime.cache import Cache
+from spikec.runtime.cpu import CpuEngine, pack
+from spikec.runtime.interface import Interface
+from spikec.runtime.layout import Layout
+
+DEFAULT_CPUS = {"x86_64": "x86-64-v3", "aarch64": "generic", "arm64": "generic"}
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTarget:
+    """A processor as LLVM names it, and the limits that the lowering reads.
+
+    `vector_bits` is the width of its vector registers (0: scalar code), `compress` whether a register can be
+    compressed by a mask, `flush` how subnormals are made zero: by the control register "mxcsr" or "fpcr", or
+    where a value is "store"d, on machines without such a mode.
+    """
+
+    name: str
+    triple: str
+    cpu: str
+    features: str
+    native: bool
+
+    @staticmethod
+    def parse(text: str = "cpu") -> CpuTarget:
+        """`cpu` or `cpu:TRIPLE[,CPU]`; raises `UsageError` for a triple that LLVM does not know."""
+        from spikec.backends.cpu import codegen
+
+        if text == "cpu":
+            triple, cpu, features = codegen.host()
+            return CpuTarget(text, triple, cpu, features, True)
+        head, _, rest = text.partition(":")
+        triple, _, cpu = rest.partition(",")
+        if head != "cpu" or not triple or not codegen.knows(triple):
+            raise UsageError(f"unknown target '{text}' (write cpu, or cpu:TRIPLE[,CPU] with an LLVM triple)")
+        return CpuTarget(text, triple, cpu or DEFAULT_CPUS.get(triple.split("-")[0], ""), "", False)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What `emit` can make."""
+        return ("mlir", "llvm", "asm", "obj", "so", "exe", "header")
+
+    @property
+    def vector_bits(self) -> int:
+        from spikec.backends.cpu import codegen
+
+        if self._family == "x86":
+            return next((bits for feature, bits in _X86_WIDTHS if codegen.has(self, feature)), 0)
+        return 128 if self._family == "aarch64" or codegen.has(self, "simd128") else 0
+
+    @property
+    def compress(self) -> bool:
+        return self._family == "x86" and self.vector_bits == 512
+
+    @property
+    def flush(self) -> Literal["mxcsr", "fpcr", "fpscr", "store"]:
+        modes: dict[str, Literal["mxcsr", "fpcr", "fpscr"]] = {"x86": "mxcsr", "aarch64": "fpcr"}
+        return modes.get(self._family, "store")
+
+    @property
+    def _family(self) -> str:
+        architecture = self.triple.split("-")[0]
+        if architecture in ("x86_64", "i386", "i486", "i586", "i686"):
+            return "x86"
+        return "aarch64" if architecture in ("aarch64", "arm64") else architecture
+
+    def identity(self) -> str:
+        """A text that differs wherever generated code may differ; part of every cache key."""
+        from spikec.backends.cpu import codegen
+
+        return f"{self.triple},{self.cpu},{self.features},{codegen.version()}"
+
+    def emit(
+        self, module: CpuModule, kinds: Collection[str], constants: Mapping[str, Array], interface: Interface
+    ) -> dict[str, bytes]:
+        """The wanted `kinds` as bytes; objects hold their constants.
+
+        Raises `UsageError` for an unknown kind and for "so" and "exe" of another machine, `MissingTool` where no C compiler is found for "so" and "exe".
+        """
+        from spikec.backends.cpu import files
+
+        return files.emit(self, module, kinds, constants, interface)
+
+    def artifact(self, module: CpuModule, constants: Mapping[str, Array], interface: Interface) -> dict[str, bytes]:
+        """The files of an artifact by name, without its manifest; `CpuEngine.from_library` runs the library."""
+        made = self.emit(module, ("so", "header"), constants, interface)
+        return {f"{module.model}.so": made["so"], f"{module.model}.h": made["header"]}
+
+    def load(
+        self,
+        module: CpuModule,
+        constants: Mapping[str, Array],
+        interface: Interface,
+        cache: Cache | None = None,
+        key: str = "",
+    ) -> CpuEngine:
+        """Compiles for this process; with a cache, keeps the result under `key` for `load_cached`."""
+        from spikec.backends.cpu import codegen
+
+        code = codegen.object_code(self, module.llvm)
+        block = pack(module.layout, constants)
+        if cache is not None and key:
+            head = {"layout": module.layout.to_json(), "interface": interface.to_json()}
+            cache.store(key, head, {"code.o": code, "constants.bin": block.data})
+        return CpuEngine(codegen.link(code, int(block.ctypes.data)), block, module.layout, interface)
+
+    def load_cached(self, cache: Cache, key: str) -> CpuEngine | None:
+        """What `load` kept under `key`, or None.  Imports no MLIR."""
+        from spikec.backends.cpu import codegen
+
+        entry = cache.find(key)
+        if entry is None:
+            return None
+        try:
+            layout = Layout.from_json(entry.head["layout"])
+            interface = Interface.from_json(entry.head["interface"])
+            code, block = entry.read("code.o"), entry.map("constants.bin")
+        except (KeyError, TypeError, ValueError, OSError):
+            return None
+        return CpuEngine(codegen.link(code, int(block.ctypes.data)), block, layout, interface)
+
+
+_X86_WIDTHS: tuple[tuple[str, int], ...] = (("avx512vl", 512), ("avx2", 256), ("sse4.1", 128))

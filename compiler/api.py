@@ -1,0 +1,66 @@
+"""The functions of the Python API; what they raise are the exceptions of `spikec.dialects.diagnostics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from spikec import driver
+from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics
+from spikec.dialects.program import Program
+from spikec.runtime.artifact import open_artifact
+from spikec.runtime.run import Executable
+
+
+def load(
+    path: str | Path,
+    params: Mapping[str, object] | None = None,
+    *,
+    real: int = 32,
+    diagnostics: Diagnostics | None = None,
+) -> Program:
+    """The network of a `.snn` file, at level `snn`.
+
+    `params` are values of the model's parameters: numbers, or texts of expressions such as "1.6 mV"; a Path is
+    a path.  `real` is the width of a real, 32 or 64 bits.  Warnings go to `diagnostics`.  Raises CompileError.
+    """
+    texts = {name: _expression(name, value) for name, value in (params or {}).items()}
+    sink = diagnostics if diagnostics is not None else Diagnostics()
+    compilation = driver.Compilation(Path(path), driver.Options(texts, real=real), sink)
+    return driver.build(compilation).program
+
+
+def _expression(name: str, value: object) -> str:
+    """A Python value as a text of the language."""
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return value
+        case Path():
+            return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    message = f"parameter '{name}' is a {type(value).__name__}, not a number, a text or a path"
+    raise CompileError([Diagnostic("E0723", "error", message)])
+
+
+def pipeline(text: str) -> Callable[[Program], Program]:
+    """The passes of a pipeline text, such as "quantize{weights=8}", as a function from program to program."""
+    from spikec import pipeline as passes
+
+    stages = passes.parse(text)
+    return lambda program: passes.apply(stages, program)
+
+
+def compile(program: Program, target: str = "cpu", *, seed: int = 0, pipeline: str = "") -> Executable:
+    """Makes a program ready to run on this machine; connections are drawn with the run seed `seed`."""
+    options = driver.Options(target=target, seed=seed, pipeline=pipeline)
+    return driver.compile_program(program, driver.Compilation(Path(), options))
+
+
+def open(folder: str | Path) -> Executable:
+    """The network of an artifact that `spikec compile -o` or `Executable.save` wrote.  Needs no MLIR."""
+    return open_artifact(Path(folder))

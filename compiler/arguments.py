@@ -1,0 +1,196 @@
+"""The arguments of the command line, and what is said about wrong ones."""
+
+from __future__ import annotations
+
+import re
+from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from spikec.dialects.diagnostics import UsageError, did_you_mean
+
+DESCRIPTION = """\
+A dataflow compiler for spiking neural networks.
+
+  spikec check net.snn                         names, shapes, units and causality
+  spikec run net.snn --input x.npy -o out.npz  compile (or take from the cache) and run
+  spikec compile net.snn -o build              make an artifact: library, header, manifest
+  spikec explain E0123                         what an error means
+"""
+EXIT = "exit status: 0 done, 1 wrong input, 2 wrong use, 3 a tool is missing, 70 a bug of spikec"
+
+
+def parse_arguments(argv: Sequence[str]) -> Namespace:
+    """Every argument of a command.  Raises UsageError, with a suggestion where a name is nearly right."""
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(list(argv))
+    if unknown:
+        command = parser.commands[arguments.command]
+        raise UsageError(_unknown(unknown[0], command) + f"\n  usage: {command.format_usage()[7:].strip()}")
+    return Namespace(**{**COMMON_DEFAULTS, **vars(arguments)})
+
+
+def _unknown(argument: str, command: ArgumentParser) -> str:
+    if not argument.startswith("-"):
+        return f"unexpected argument '{argument}'"
+    options = [option for action in command._actions for option in action.option_strings]
+    name = argument.partition("=")[0]
+    near = did_you_mean(name, options)
+    return f"unknown option '{name}'" + (f"; {near}" if near else "")
+
+
+class _Parser(ArgumentParser):
+    """Raises instead of exiting, and never takes an abbreviation."""
+
+    commands: dict[str, ArgumentParser]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if choice:
+            known = re.findall(r"[\w.]+", choice[2])
+            what = message.partition(":")[0].removeprefix("argument ").split("/")[-1]
+            near = did_you_mean(choice[1], known)
+            message = f"{what}: '{choice[1]}' is none of {', '.join(known)}" + (f"; {near}" if near else "")
+        raise UsageError(f"{message}\n  usage: {self.format_usage()[7:].strip()}")
+
+
+class _Version(Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> NoReturn:
+        import spikec
+
+        print(f"spikec {spikec.__version__}")
+        parser.exit()
+
+
+COMMON_DEFAULTS = {
+    "force": False,
+    "quiet": False,
+    "verbose": False,
+    "real": 32,
+    "fast_math": False,
+    "print_after": None,
+    "time_passes": False,
+    "verify_each": False,
+}
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="spikec",
+        description=DESCRIPTION,
+        epilog=EXIT,
+        formatter_class=RawDescriptionHelpFormatter,
+        parents=[_common()],
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.commands = {}
+
+    def command(name: str, help: str) -> ArgumentParser:
+        made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".", parents=[_common()])
+        parser.commands[name] = made
+        return made
+
+    check = command("check", "check a model and say all that is wrong with it")
+    _model(check)
+    _json(check)
+
+    compile = command("compile", "compile a model to an artifact or to files of given kinds")
+    _model(compile)
+    _target(compile)
+    _seed(compile)
+    compile.add_argument("--emit", metavar="KIND[,KIND]", help="stop at a level or make one kind of file: snn step mlir "
+                         "llvm asm obj so exe header; one text kind goes to stdout without -o")  # fmt: skip
+    _output(compile, "PATH", "the artifact's folder, or the file of --emit")
+    compile.add_argument("--report", action="store_true", help="print sizes, and the seconds of each stage")
+
+    run = command("run", "run a model or an artifact")
+    _model(run, "a .snn file, or the folder of an artifact")
+    run.add_argument("--steps", type=_number, metavar="N", help="how many steps; by default as many as the inputs have")
+    run.add_argument("--input", dest="inputs", action="append", default=[], metavar="[NAME=]FILE[:KEY]", help="an array "
+                     "from .npz, .npy or .csv: (T, *shape) streams, (*shape) is held")  # fmt: skip
+    run.add_argument("--batch", type=_number, metavar="B", help="samples; inputs have a leading axis of this length")
+    _target(run)
+    run.add_argument("--device", choices=("cuda", "emulated"), help="where code for ptx runs")
+    _seed(run)
+    run.add_argument("--threads", type=_number, metavar="N", help="at most this many threads; results are the same")
+    _output(run, "OUT.npz", "where outputs and probes go")
+    run.add_argument("--raw", action="store_true", help="write integers of integer programs as they are")
+    run.add_argument("--plot", metavar="FILE", help="draw probes and outputs: .png, .svg or .pdf")
+    _json(run)
+
+    opt = command("opt", "run passes over IR")
+    opt.add_argument("file", metavar="FILE.mlir|-")
+    opt.add_argument("--pipeline", metavar="TEXT", help="passes, as in fold,fuse{limit=4}")
+    opt.add_argument("--constants", metavar="FILE", help="the arrays; by default FILE.safetensors beside FILE.mlir")
+    _output(opt, "FILE", "where the IR goes instead of stdout")
+
+    cost = command("cost", "estimate what a model costs on a target")
+    _model(cost)
+    cost.add_argument("--rates", metavar="RUN.json", help="what `run --json` printed")
+    cost.add_argument("--target", metavar="T")
+    _json(cost)
+
+    explain = command("explain", "say what a diagnostic means, or list all codes")
+    explain.add_argument("code", metavar="CODE", nargs="?")
+    _json(command("targets", "list the targets"))
+    _json(command("passes", "list the passes and their options"))
+    command("doctor", "look whether all that spikec needs is there")
+    return parser
+
+
+def _common() -> ArgumentParser:
+    """Options that stand before or after the command."""
+    common = ArgumentParser(add_help=False, argument_default=SUPPRESS)
+    group = common.add_argument_group("common options")
+    group.add_argument("--force", action="store_true", help="replace files that exist")
+    group.add_argument("--quiet", action="store_true", help="print errors and results only")
+    group.add_argument("--verbose", action="store_true", help="say more")
+    group.add_argument("--float", dest="real", type=int, choices=(32, 64), help="bits of a real number")
+    group.add_argument("--fast-math", action="store_true", help="permit other roundings than the language's")
+    group.add_argument("--print-after", metavar="PASS|all", help="print the IR after a pass, to stderr")
+    group.add_argument("--time-passes", action="store_true", help="print the time of each stage and pass")
+    group.add_argument("--verify-each", action="store_true", help="verify the IR after each pass")
+    return common
+
+
+def _model(parser: ArgumentParser, help: str = "a .snn file") -> None:
+    parser.add_argument("model", metavar="MODEL", help=help)
+    parser.add_argument("-P", dest="params", action="append", default=[], metavar="NAME=VALUE",
+                        help="a parameter's value, as in -P 'w_e = 1.6 mV'")  # fmt: skip
+    parser.add_argument("--semantics", metavar="PROFILE[,KEY=VALUE]", help="what a .nir file leaves open")
+    parser.add_argument("--dt", metavar="DT", help="the time step of a .nir file")
+
+
+def _target(parser: ArgumentParser) -> None:
+    parser.add_argument("--target", metavar="T", help="cpu, cpu:TRIPLE[,CPU] or reference")
+    parser.add_argument("--pipeline", metavar="TEXT", help="optional passes")
+
+
+def _seed(parser: ArgumentParser) -> None:
+    parser.add_argument("--seed", type=_seed_number, metavar="S", help="the seed of the run, 0 by default")
+
+
+def _output(parser: ArgumentParser, metavar: str, help: str) -> None:
+    parser.add_argument("-o", dest="output", metavar=metavar, help=help)
+
+
+def _json(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,18}", text) or int(text) < 1:
+        raise ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return int(text)
+
+
+def _seed_number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,20}", text) or int(text) >= 2**64:
+        raise ArgumentTypeError(f"'{text}' is not a whole number in 0..2^64-1")
+    return int(text)

@@ -1,0 +1,393 @@
+"""The command line: arguments, exit statuses, and what goes to stdout and stderr.
+
+Only the standard library is imported before a command is known, so that `spikec --help` is quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikec.arguments import parse_arguments
+from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError, MissingTool, UsageError, did_you_mean
+from spikec.terminal import Terminal
+
+if TYPE_CHECKING:
+    from spikec.driver import Compilation
+
+INTERRUPTED, PIPE_CLOSED, BUG = 130, 141, 70
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 1 wrong input, 2 wrong use, 3 missing tool, 70 our bug."""
+    if argv is None:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        if not sys.warnoptions:
+            # What libraries tell Python programmers is not for users of the command line.
+            warnings.simplefilter("ignore")
+    terminal = Terminal()
+    try:
+        status = _guarded(sys.argv[1:] if argv is None else argv, terminal)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read the output has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        terminal.error(f"cannot write the output: {error.strerror or error}")
+        return 1
+
+
+def _guarded(argv: Sequence[str], terminal: Terminal) -> int:
+    """The command, with every way in which it can fail."""
+    try:
+        arguments = parse_arguments(argv)
+        terminal.quiet, terminal.verbose = arguments.quiet, arguments.verbose
+        return COMMANDS[arguments.command](arguments, terminal)
+    except CompileError as error:
+        terminal.show(error.diagnostics)
+        return error.exit_status
+    except (UsageError, MissingTool) as error:
+        terminal.error(str(error))
+        return error.exit_status
+    except KeyboardInterrupt:
+        terminal.error("interrupted")
+        return INTERRUPTED
+    except MemoryError:
+        terminal.show([Diagnostic("E0705", "error", "there is not enough memory for this")])
+        return 1
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _bug(error, terminal)
+
+
+def _bug(error: Exception, terminal: Terminal) -> int:
+    """Says where our mistake happened and saves what it takes to find it."""
+    where = getattr(error, "where", "") or "the command line"
+    trace = "".join(traceback.format_exception(error)).splitlines()
+    text = "\n".join([f"// spikec failed in: {where}", *(f"// {line}" for line in trace), getattr(error, "ir", "")])
+    name = f"spikec-bug-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:12]}.mlir"
+    saved = None
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        try:
+            (folder / name).write_text(text + "\n", encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        saved = folder / name
+        break
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
+    help = f"what it worked on is in {saved}; please report it" if saved else None
+    terminal.error(f"this is a bug of spikec, in {where}: {kind}{first}", help)
+    return BUG
+
+
+# ---------------------------------------------------------------- commands on models
+
+
+def _compilation(arguments: Namespace) -> Compilation:
+    """The compilation that the common options and MODEL describe."""
+    from spikec import driver
+
+    model = Path(arguments.model)
+    if model.suffix.lower() != ".nir" and (arguments.semantics or arguments.dt):
+        raise UsageError(f"{'--semantics' if arguments.semantics else '--dt'} is for .nir files alone")
+    options = driver.Options(
+        params=_params(arguments.params),
+        target=getattr(arguments, "target", None) or "cpu",
+        pipeline=getattr(arguments, "pipeline", None) or "",
+        seed=getattr(arguments, "seed", None) or 0,
+        real=arguments.real,
+        fast_math=arguments.fast_math,
+    )
+    watch = driver.Watch(arguments.print_after, arguments.verify_each, arguments.time_passes)
+    return driver.Compilation(model, options, watch=watch)
+
+
+def _params(texts: Sequence[str]) -> dict[str, str]:
+    """`-P NAME=VALUE` options by name."""
+    params: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier() or not value.strip():
+            raise UsageError(f"-P '{text}' is not NAME=VALUE")
+        if name in params:
+            raise UsageError(f"-P gives '{name}' twice")
+        params[name] = value.strip()
+    return params
+
+
+def _check(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec import driver
+
+    compilation = _compilation(arguments)
+    status = 0
+    try:
+        driver.build(compilation)
+        found = compilation.diagnostics.items
+    except CompileError as error:
+        found, status = error.diagnostics, error.exit_status
+    terminal.show(found)
+    if arguments.json:
+        _print_json({"diagnostics": [_diagnostic(d) for d in found], "open": []})
+    elif status == 0:
+        terminal.say(f"{arguments.model}: no errors")
+    return status
+
+
+def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
+    span = diagnostic.span
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "file": span.file if span else diagnostic.file,
+        "line": span.line if span else None,
+        "column": span.column if span else None,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    }
+
+
+def _compile(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec import driver
+    from spikec.choices import check_kinds, parse_target
+    from spikec.runtime import files
+
+    compilation = _compilation(arguments)
+    output = Path(arguments.output) if arguments.output else None
+    if arguments.emit is None:
+        if output is None and not arguments.report:
+            raise UsageError("compile needs -o DIR for the artifact, or --emit KIND")
+        if output is not None:
+            files.refuse_existing(output, arguments.force)
+        made = driver.artifact(compilation)
+        if output is not None:
+            files.write_folder(output, made.files, arguments.force)
+    else:
+        kinds = _kinds(arguments.emit)
+        check_kinds(kinds, parse_target(compilation.options.target))
+        places = _places(kinds, output, compilation.model.stem)
+        for place in places.values():
+            files.refuse_existing(place, arguments.force)
+        made = driver.emit(compilation, kinds)
+        _write_kinds(made, places, arguments.force)
+    terminal.show(compilation.diagnostics.items)
+    if arguments.report:
+        from spikec.report import sizes
+
+        # Where stdout carries the text that was asked for, the report must not mix with it.
+        stdout_taken = arguments.emit is not None and output is None
+        print(sizes(made, compilation.seconds), file=sys.stderr if stdout_taken else sys.stdout)
+    _times(compilation, terminal)
+    return 0
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = [kind.strip() for kind in text.split(",")]
+    if not all(kinds):
+        raise UsageError(f"--emit {text}: a kind is missing")
+    return list(dict.fromkeys(kinds))
+
+
+def _places(kinds: Sequence[str], output: Path | None, stem: str) -> dict[str, Path]:
+    """Where each kind goes: the file `-o` for one, files in the folder `-o` for several, nowhere for stdout."""
+    from spikec.choices import SUFFIXES, TEXT_KINDS
+
+    if output is None:
+        if len(kinds) > 1:
+            raise UsageError("--emit with several kinds needs -o FOLDER")
+        if kinds[0] not in TEXT_KINDS:
+            raise UsageError(f"--emit {kinds[0]} needs -o FILE")
+        return {}
+    if len(kinds) == 1:
+        return {kinds[0]: output}
+    if not output.is_dir():
+        message = f"no such folder: {output}"
+        raise CompileError([Diagnostic("E0701", "error", message, file=str(output), help="make it first")])
+    return {kind: output / (stem + SUFFIXES[kind]) for kind in kinds}
+
+
+def _write_kinds(made: Any, places: Mapping[str, Path], force: bool) -> None:
+    """Writes each kind to its place, or the only one to stdout; constants go beside the IR as safetensors."""
+    from spikec.runtime import files
+
+    if not places:
+        (text,) = made.files.values()
+        sys.stdout.write(text.decode())
+        return
+    for kind, place in places.items():
+        if kind in made.programs and len(made.programs[kind].constants):
+            constants = place.with_suffix(".safetensors")
+            files.write(constants, made.programs[kind].constants.to_bytes(), force)
+        files.write(place, made.files[kind], force)
+        if kind == "exe":
+            place.chmod(place.stat().st_mode | 0o111)
+
+
+def _run(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec.runtime import files, inputs, plot, results
+
+    output = Path(arguments.output) if arguments.output else None
+    picture = Path(arguments.plot) if arguments.plot else None
+    if picture:
+        plot.check(picture)
+    for place in filter(None, (output, picture)):
+        files.refuse_existing(place, arguments.force)
+    net = _network(arguments, terminal)
+    sources = inputs.read(arguments.inputs, net.interface)
+    ready = inputs.prepare(sources, net.interface, arguments.steps, arguments.batch)
+    with terminal.progress(net.interface.model, ready.steps * (arguments.batch or 1)) as progress:
+        run = net.run(sources, arguments.steps, arguments.batch, arguments.seed, progress)
+    if output:
+        files.write(output, results.npz(results.archive(run)), arguments.force)
+    if picture:
+        drawn = plot.draw(run, net.interface, picture.suffix[1:].lower())
+        files.write(picture, drawn, arguments.force)
+    if arguments.json:
+        _print_json(results.summary(run))
+    elif not arguments.quiet:
+        print(results.shown(run, net.interface))
+    return 0
+
+
+def _network(arguments: Namespace, terminal: Terminal) -> Any:
+    """What `run` runs: an artifact, or a model that is compiled now or was compiled before."""
+    if arguments.device:
+        raise UsageError("--device is for --target ptx alone")
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UsageError("--threads must be at least 1")
+    if Path(arguments.model).is_dir():
+        from spikec.runtime.artifact import open_artifact
+
+        given = {
+            "-P": arguments.params,
+            "--target": arguments.target,
+            "--pipeline": arguments.pipeline,
+            "--float": arguments.real != 32,
+        }
+        for option, value in given.items():
+            if value:
+                raise UsageError(f"{option} was fixed when {arguments.model} was compiled")
+        return open_artifact(Path(arguments.model))
+    from spikec import driver
+
+    compilation = _compilation(arguments)
+    net = driver.executable(compilation)
+    terminal.show(compilation.diagnostics.items)
+    _times(compilation, terminal)
+    return net
+
+
+def _times(compilation: Compilation, terminal: Terminal) -> None:
+    """The seconds of each stage and pass, for --time-passes and --verbose."""
+    if compilation.watch.time_passes or terminal.verbose:
+        for stage, seconds in compilation.seconds.items():
+            terminal.write(f"{seconds * 1e3:9.1f} ms  {stage}")
+
+
+def _opt(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec import opt
+    from spikec.driver import Watch
+    from spikec.runtime import files
+
+    output = Path(arguments.output) if arguments.output else None
+    if output:
+        files.refuse_existing(output, arguments.force)
+    watch = Watch(arguments.print_after, arguments.verify_each, arguments.time_passes)
+    constants = Path(arguments.constants) if arguments.constants else None
+    program = opt.optimize(arguments.file, constants, arguments.pipeline or "", watch)
+    if output is None:
+        sys.stdout.write(program.text())
+        return 0
+    if len(program.constants):
+        files.write(output.with_suffix(".safetensors"), program.constants.to_bytes(), arguments.force)
+    files.write(output, program.text().encode(), arguments.force)
+    return 0
+
+
+def _cost(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec.choices import not_yet
+
+    raise not_yet("cost")
+
+
+# ---------------------------------------------------------------- commands on spikec itself
+
+
+def _explain(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec.dialects.codes import CODES
+
+    if arguments.code is None:
+        for code, entry in sorted(CODES.items()):
+            print(f"{code}  {entry.title}")
+        return 0
+    code = arguments.code.upper()
+    if code not in CODES:
+        near = did_you_mean(code, CODES)
+        raise UsageError(f"there is no code {arguments.code}; {near or '`spikec explain` lists all'}")
+    print(f"{code}: {CODES[code].title}\n\n{CODES[code].explanation.strip()}")
+    return 0
+
+
+def _targets(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec.choices import targets
+
+    found = targets()
+    if arguments.json:
+        _print_json({"targets": found})
+        return 0
+    width = max(len(t["form"]) for t in found)
+    for target in found:
+        print(f"{target['form']:<{width}}  {target['about']}; --emit {' '.join(target['emit'])}")
+    return 0
+
+
+def _passes(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec import pipeline
+
+    found = pipeline.described()
+    if arguments.json:
+        _print_json({"passes": found})
+        return 0
+    for entry in found:
+        print(f"{entry['name']}  {entry['about']}")
+    return 0
+
+
+def _doctor(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec.doctor import examine, report
+
+    findings = examine()
+    print(report(findings))
+    return MissingTool.exit_status if any(f.status == "missing" for f in findings) else 0
+
+
+def _print_json(data: Mapping[str, Any]) -> None:
+    print(json.dumps(data, ensure_ascii=False))
+
+
+COMMANDS: Mapping[str, Callable[[Namespace, Terminal], int]] = {
+    "check": _check,
+    "compile": _compile,
+    "cost": _cost,
+    "doctor": _doctor,
+    "explain": _explain,
+    "opt": _opt,
+    "passes": _passes,
+    "run": _run,
+    "targets": _targets,
+}

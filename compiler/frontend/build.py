@@ -1,0 +1,516 @@
+"""From the syntax tree of a file to a program at level `snn`: parameters, declarations, network, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikec.dialects import snn
+from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
+from spikec.dialects.mlir import context, file_location, func, ir
+from spikec.dialects.program import Program
+from spikec.dialects.verify import verify
+from spikec.frontend import populations, projections, syntax
+from spikec.frontend.arrays import Arrays
+from spikec.frontend.emitter import show_shape
+from spikec.frontend.expressions import TYPES, Clock
+from spikec.frontend.network import Constant, Entity, Module, Network, Population, Stream
+from spikec.frontend.neuron import check_type
+from spikec.frontend.parse import parse_expression
+from spikec.frontend.units import NUMBER
+from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
+
+INPUT_KINDS = ("spikes", "real", "int")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A program and the files that it was made of, beside the model's own text."""
+
+    program: Program
+    files: tuple[Path, ...]
+
+
+def build(
+    file: syntax.File,
+    params: Mapping[str, str],
+    diagnostics: Diagnostics,
+    folder: Path,
+    real: int = 32,
+) -> Built | None:
+    """Builds the one model of a file; None (and errors in `diagnostics`) when there are mistakes.
+
+    `params` are the texts of `-P name=value`, `folder` is what paths in the file are relative to, `real` is
+    32 or 64.
+    """
+    with context(), ir.Location.unknown():
+        builder = _Builder(file, params, diagnostics, folder, real)
+        try:
+            module = builder.run()
+        except Mistake as mistake:
+            diagnostics.error(mistake.code, mistake.span, mistake.message, mistake.help)
+            return None
+        if module is None or diagnostics.has_errors:
+            return None
+        program = Program(module.module, module.constants)
+        verify(program, "building the network")
+        return Built(program, tuple(builder.arrays.files))
+
+
+class _Builder:
+    """One build.  The steps of `run` are the order in which a model is understood."""
+
+    def __init__(
+        self, file: syntax.File, params: Mapping[str, str], diagnostics: Diagnostics, folder: Path, real: int
+    ) -> None:
+        self.file = file
+        self.params = dict(params)
+        self.diagnostics = diagnostics
+        self.arrays = Arrays(folder)
+        self.real = real
+        self.used_params: set[str] = set()
+
+    def run(self) -> Module | None:
+        model = self._model()
+        self._refuse_imports()
+        clock = self._clock(model)
+        module = Module(self.real, model.span.file)
+        self.network = Network(module, clock, self.arrays, self.diagnostics)
+        statements = [*self.file.declarations, *model.body]
+        self._bind_model(model)
+        self._declare_neurons(statements)
+        self._declare_inputs(statements)
+        self._declare_names(statements)
+        self._declare_arrivals(statements)
+        self._resolve(statements)
+        outputs = self._outputs(statements)
+        self._probes(statements)
+        self._settle()
+        self._check_params()
+        if self.diagnostics.has_errors:
+            return None
+        self._close(module, model, clock, outputs)
+        return module
+
+    # ------------------------------------------------------------ the frame
+
+    def _model(self) -> syntax.Model:
+        if len(self.file.models) != 1:
+            span = self.file.models[1].span if self.file.models else self.file.span
+            count = "no model" if not self.file.models else f"{len(self.file.models)} models"
+            raise Mistake("E0206", span, f"the file has {count}, and one is needed", "write 'model Name { ... }'")
+        return self.file.models[0]
+
+    def _refuse_imports(self) -> None:
+        for node in self.file.imports:
+            self.diagnostics.error("E0901", node.span, "'import' is not supported yet", "copy the declarations into this file")
+
+    def _clock(self, model: syntax.Model) -> Clock:
+        steps = [s for s in model.body if isinstance(s, syntax.Step)]
+        if not steps:
+            raise Mistake("E0207", model.span, f"model '{model.name}' has no step", "write 'step 1 ms' or 'step 1 steps' as its first line")
+        for extra in steps[1:]:
+            self.diagnostics.error("E0205", extra.span, "a model has one step")
+        value = steps[0].value
+        if isinstance(value, syntax.Call):
+            raise not_supported(value.span, "event clock")
+        if isinstance(value, syntax.Quantity) and value.unit == "steps":
+            if value.value != 1:
+                raise Mistake("E0403", value.span, "a clock that counts is written 'step 1 steps'")
+            return Clock(Fraction(1), in_steps=True)
+        if not isinstance(value, syntax.Quantity):
+            raise Mistake("E0403", value.span, "a step is a time, as in 'step 0.1 ms', or '1 steps'")
+        seconds = Clock(Fraction(1), in_steps=False).quantity(value)
+        if seconds.dim != Clock(Fraction(1), in_steps=False).time or not seconds.const > 0:  # type: ignore[operator]
+            raise Mistake("E0403", value.span, "a step is a positive time, as in 'step 0.1 ms'")
+        return Clock(Fraction(seconds.const), in_steps=False)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------ parameters
+
+    def _bind_model(self, model: syntax.Model) -> None:
+        for formal in model.params:
+            self.network.attempt(lambda f=formal: self._bind_formal(f), formal.name)  # type: ignore[misc]
+
+    def _bind_formal(self, formal: syntax.Formal) -> None:
+        given = self._given(formal.name, formal.type)
+        if given is not None:
+            value, span = given
+        elif formal.default is not None:
+            value, span = self.network.expressions.eval(formal.default), formal.default.span
+        else:
+            raise Mistake("E0204", formal.span, f"parameter '{formal.name}' has no value", f"give one with -P {formal.name}=...")
+        if formal.type is not None and formal.type.shape is not None:
+            value = self._shaped(value, formal.type, span)
+        value = check_type(value, formal, self.network.clock, span)
+        self.network.add(Constant(formal.name, formal.span, "done", _named(value, formal.name)))
+
+    def _given(self, name: str, type: syntax.Type | None) -> tuple[Value, Span] | None:
+        """The value of `-P name=...`: an expression of the language, or a bare path where a path is declared."""
+        if name not in self.params:
+            return None
+        self.used_params.add(name)
+        text = self.params[name]
+        label = f"-P {name}"
+        span = Span(label, 1, 1, 1, len(text) + 1)
+        if type is not None and type.name == "path":
+            path = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
+            return Value("text", text=str(Path(path).absolute())), span
+        node = parse_expression(text, label, self.diagnostics)
+        if node is None:
+            from spikec.frontend.values import Poisoned
+
+            raise Poisoned
+        value = self.network.expressions.eval(node)
+        if value.kind == "text":
+            value = Value("text", text=str(Path(value.text).absolute()))
+        return value, node.span
+
+    def _declare_param(self, param: syntax.Param) -> None:
+        given = self._given(param.name, param.type)
+        for modifier in param.modifiers:
+            if modifier.kind == "learn":
+                self._ignored(modifier.span, "learn")
+            elif modifier.kind not in ("in", "seed"):
+                raise Mistake("E0501", modifier.span, f"'{modifier.kind}' has no meaning here")
+        if given is not None:
+            value, span = given
+        elif param.value is not None:
+            value, span = self.network.expressions.eval(param.value), param.value.span
+        else:
+            raise Mistake("E0204", param.span, f"parameter '{param.name}' has no value", f"give one with -P {param.name}=...")
+        if value.is_number and not value.is_const:
+            raise Mistake("E0301", span, f"'{param.name}' is a parameter and its value a stream", f"write '{param.name} = ...' without 'param'")
+        if param.type is not None:
+            value = self._shaped(value, param.type, span)
+            formal = syntax.Formal(param.span, param.name, param.type, param.value)
+            value = check_type(value, formal, self.network.clock, span)
+        self._check_bounds(param, value)
+        self.network.add(Constant(param.name, param.span, "done", _named(value, param.name)))
+
+    def _shaped(self, value: Value, type: syntax.Type, span: Span) -> Value:
+        """The value in the declared shape; a scalar fills it.  Arrays from files are in SI units of the type."""
+        if type.shape is None:
+            return value
+        shape = self.network.expressions.shape(type.shape, "the shape of a parameter")
+        if not value.is_number:
+            raise Mistake("E0302", span, f"an array of numbers is needed, not a {value.kind}")
+        if value.shape == ():
+            kind = value.kind
+            return number(np.full(shape, as_array(value)), value.dim, kind)
+        if value.shape != shape:
+            raise Mistake("E0303", span, f"an array of shape {show_shape(value.shape)}, declared as {show_shape(shape)}")
+        dim = self.network.clock.dimension(type.name)
+        kind = {"int": "int", "bool": "bool"}.get(type.name, "real")
+        if kind == "int" and value.kind == "real":
+            raise Mistake("E0302", span, "an array of reals, declared as int")
+        return number(as_array(value), dim if value.dim == NUMBER else value.dim, kind, value.name)
+
+    def _check_bounds(self, param: syntax.Param, value: Value) -> None:
+        for modifier in param.modifiers:
+            if modifier.kind != "in" or not value.is_number:
+                continue
+            low, high = (as_array(self.network.expressions.constant(a, "a bound")) for a in modifier.args)
+            array = as_array(value)
+            if np.any(array < low) or np.any(array > high):
+                raise Mistake("E0307", param.span, f"'{param.name}' is outside of [{low:g}, {high:g}]")
+
+    def _check_params(self) -> None:
+        known = set(self.used_params)
+        names = [n for n, e in self.network.entities.items() if isinstance(e, Constant)]
+        for name in self.params:
+            if name not in known:
+                span = Span(f"-P {name}", 1, 1, 1, 2)
+                self.diagnostics.error("E0208", span, f"the model has no parameter '{name}'", did_you_mean(name, names))
+
+    def _ignored(self, span: Span, what: str) -> None:
+        self.diagnostics.note("N0001", span, f"'{what}' is ignored: gradients are not supported yet")
+
+    # ------------------------------------------------------------ declarations
+
+    def _declare_neurons(self, statements: list[Any]) -> None:
+        for node in statements:
+            match node:
+                case syntax.Neuron() | syntax.NeuronAlias():
+                    self.network.attempt(lambda n=node: self._declare_neuron(n), node.name)  # type: ignore[misc]
+                case syntax.Synapse() | syntax.Rule() | syntax.Block():
+                    self._refuse(node, type(node).__name__.lower(), node.name)
+                case syntax.Phase():
+                    self._refuse(node, "phase", node.name)
+
+    def _refuse(self, node: Any, what: str, name: str | None = None) -> None:
+        self.diagnostics.error("E0901", node.span, f"'{what}' is not supported yet")
+        if name is not None:
+            self.network.refused.add(name)
+
+    def _declare_neuron(self, node: syntax.Neuron | syntax.NeuronAlias) -> None:
+        if node.name in self.network.neurons or node.name in self.network.entities or node.name in populations.SOURCES:
+            raise Mistake("E0205", node.span, f"'{node.name}' is declared twice")
+        self.network.neurons[node.name] = node
+        if isinstance(node, syntax.Neuron):
+            for statement in node.body:
+                if isinstance(statement, syntax.SpikeWhen) and statement.grad is not None:
+                    self._ignored(statement.grad.span, "grad")
+
+    def _declare_inputs(self, statements: list[Any]) -> None:
+        for node in statements:
+            if isinstance(node, syntax.Param):
+                self.network.attempt(lambda n=node: self._declare_param(n), node.name)  # type: ignore[misc]
+            elif isinstance(node, syntax.Input):
+                self.network.attempt(lambda n=node: self._declare_input(n), node.name)  # type: ignore[misc]
+
+    def _declare_input(self, node: syntax.Input) -> None:
+        network = self.network
+        if node.type.name == "events":
+            raise not_supported(node.type.span, "events", "use 'spikes' and arrays of 0 and 1")
+        if node.type.name not in (*INPUT_KINDS, *TYPES) or node.type.name in ("path", "bool"):
+            raise Mistake("E0202", node.type.span, f"unknown kind of input '{node.type.name}'", did_you_mean(node.type.name, [*INPUT_KINDS, *TYPES]))
+        shape = network.expressions.shape(node.type.shape or (), "the shape of an input")
+        kind = node.type.name if node.type.name in INPUT_KINDS else "real"
+        dim = network.clock.dimension(node.type.name)
+        element = network.emitter.element({"spikes": "bool", "int": "int"}.get(kind, "real"))
+        block = network.module.blocks["step"]
+        ssa = block.add_argument(ir.RankedTensorType.get(list(shape), element), file_location(node.span))
+        value_kind = {"spikes": "bool", "int": "int"}.get(kind, "real")
+        value = Value(value_kind, ssa=ssa, shape=shape, dim=dim, event=kind == "spikes", name=node.name)
+        attributes = {snn.NAME: ir.StringAttr.get(node.name), snn.KIND: ir.StringAttr.get(kind)}
+        if network.unit(dim):
+            attributes[snn.UNIT] = ir.StringAttr.get(network.unit(dim))
+        for modifier in node.modifiers:
+            if modifier.kind != "in":
+                raise Mistake("E0501", modifier.span, f"'{modifier.kind}' has no meaning here")
+            bounds = [network.expressions.constant(a, "a bound") for a in modifier.args]
+            for bound, written in zip(bounds, modifier.args, strict=True):
+                network.emitter.same_dim(value, bound, written.span, "a bound has the input's dimension")
+            attributes[snn.RANGE] = ir.ArrayAttr.get([ir.FloatAttr.get(ir.F64Type.get(), float(as_array(b))) for b in bounds])
+        self.inputs.append(attributes)
+        network.add(Stream(node.name, node.span, "done", value=value))
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        if not hasattr(self, "_inputs"):
+            self._inputs: list[dict[str, Any]] = []
+        return self._inputs
+
+    def _declare_names(self, statements: list[Any]) -> None:
+        """Populations and streams by name, before anything is resolved: textual order does not matter for use."""
+        waiting: list[tuple[Population, Any]] = []
+        for node in statements:
+            match node:
+                case syntax.Population():
+                    self.network.attempt(lambda n=node: self._name_population(n, n.value, n.init, n.place, waiting), node.name)  # type: ignore[misc]
+                case syntax.Assign(target=syntax.Name() as target, op="="):
+                    self.network.attempt(lambda n=node, t=target: self._name_stream(n, t, waiting), target.id)  # type: ignore[misc]
+                case syntax.Assign(target=syntax.Attribute()):
+                    pass
+                case syntax.Assign():
+                    self._refuse(node, f"{node.op} in the network")
+                case syntax.Train():
+                    self._ignored(node.span, "train")
+                case syntax.Derivative() | syntax.SpikeWhen() | syntax.Variable() | syntax.Ports() | syntax.Out() | syntax.Hold():
+                    name = {"SpikeWhen": "spike", "Variable": "var", "Ports": "in"}.get(type(node).__name__, type(node).__name__.lower())
+                    self.diagnostics.error("E0501", node.span, f"'{name}' stands inside a neuron")
+                case syntax.Solver() | syntax.On() | syntax.Every() | syntax.Clip() | syntax.Return():
+                    self.diagnostics.error("E0501", node.span, f"'{type(node).__name__.lower()}' has no place in a model")
+        for population, declared in waiting:
+            self.network.attempt(lambda p=population, d=declared: self._fill(p, *d), population.name)  # type: ignore[misc]
+
+    def _name_population(self, node: Any, value: syntax.Expr, init: Any, place: Any, waiting: list[Any]) -> None:
+        population = Population(node.name, node.span, init=init)
+        self.network.add(population)
+        waiting.append((population, (value, place)))
+
+    def _name_stream(self, node: syntax.Assign, target: syntax.Name, waiting: list[Any]) -> None:
+        if populations.is_population_call(self.network, node.value):
+            if node.modifiers:
+                raise Mistake("E0501", node.modifiers[0].span, f"'{node.modifiers[0].kind}' has no meaning here")
+            population = Population(target.id, node.span)
+            self.network.add(population)
+            waiting.append((population, (node.value, None)))
+            return
+        stream = Stream(target.id, node.span, expression=node.value)
+        stream.seed = self.network.seed_of(node.modifiers)
+        self.network.add(stream)
+
+    def _fill(self, population: Population, value: syntax.Expr, place: syntax.Expr | None) -> None:
+        with self.network.statement(population.name):
+            populations.fill(self.network, population, value, place)
+
+    def _declare_arrivals(self, statements: list[Any]) -> None:
+        ordinal = 0
+        for node in statements:
+            if isinstance(node, syntax.Projection):
+                number_, ordinal = ordinal, ordinal + 1
+                self.network.attempt(lambda n=node, k=number_: self._declare_projection(n, k))  # type: ignore[misc]
+            elif isinstance(node, syntax.Assign) and isinstance(node.target, syntax.Attribute):
+                self.network.attempt(lambda n=node: self._declare_port_value(n))  # type: ignore[misc]
+
+    def _declare_projection(self, node: syntax.Projection, ordinal: int) -> None:
+        if node.name is not None:
+            self.network.add(Entity(node.name, node.span, "done"))
+        projections.declare(self.network, node, ordinal)
+
+    def _declare_port_value(self, node: syntax.Assign) -> None:
+        """`h.I = e` and `h.I += e` are arrivals in textual order."""
+        target = node.target
+        assert isinstance(target, syntax.Attribute)
+        entity = self.network.lookup(target.base.id, target.base.span) if isinstance(target.base, syntax.Name) else None
+        if not isinstance(entity, Population) or node.op not in ("=", "+="):
+            raise Mistake("E0501", node.span, "only a port of a population is given a value here, as in 'h.I = W @ x'")
+        ports = projections._port_names(entity)
+        if target.name not in ports:
+            raise Mistake("E0203", target.span, f"'{entity.name}' has no port '{target.name}'", did_you_mean(target.name, ports))
+        if node.op == "=" and entity.arrivals.get(target.name):
+            raise Mistake("E0205", node.span, f"something else reaches port '{target.name}' already", "write '+=' to add to it")
+        populations.arrive(self.network, entity, target.name, node.value, node.span)
+
+    # ------------------------------------------------------------ emission
+
+    def _resolve(self, statements: list[Any]) -> None:
+        for entity in list(self.network.entities.values()):
+            if isinstance(entity, Population | Stream):
+                self.network.attempt(lambda e=entity: self.network.resolve(e, e.span), entity.name)  # type: ignore[misc]
+
+    def _outputs(self, statements: list[Any]) -> dict[str, list[tuple[str, Any, str]]]:
+        outputs: dict[str, list[tuple[str, Any, str]]] = {"step": [], "finish": []}
+        seen: set[str] = set()
+        for node in statements:
+            if isinstance(node, syntax.Output):
+                self.network.attempt(lambda n=node: self._output(n, outputs, seen))  # type: ignore[misc]
+        return outputs
+
+    def _output(self, node: syntax.Output, outputs: dict[str, list[tuple[str, Any, str]]], seen: set[str]) -> None:
+        network = self.network
+        if node.name in seen:
+            raise Mistake("E0205", node.span, f"output '{node.name}' is declared twice")
+        seen.add(node.name)
+        entry = "finish" if network.of_run(node.value) else "step"
+        with network._in(entry), network.statement(f"output.{node.name}"), file_location(node.span):
+            value = network.expressions.eval(node.value)
+            if not value.is_number:
+                raise Mistake("E0302", node.span, f"an output is a number, not a {value.kind}")
+            ssa = value.ssa if not value.is_const else network.emitter.ssa(value, value.shape, value.kind, node.span)
+        outputs[entry].append((node.name, ssa, network.unit(value.dim)))
+
+    def _probes(self, statements: list[Any]) -> None:
+        seen: set[str] = set()
+        for node in statements:
+            if not isinstance(node, syntax.Probe):
+                continue
+            for target in node.targets:
+                self.network.attempt(lambda n=node, t=target: self._probe(n, t, seen))  # type: ignore[misc]
+
+    def _probe(self, node: syntax.Probe, target: syntax.Expr, seen: set[str]) -> None:
+        network = self.network
+        every = 1
+        if node.every is not None:
+            period = network.expressions.eval(node.every)
+            exact = network.clock.steps(period, node.every.span, "the period of a probe")
+            every = round(exact)
+            if every < 1:
+                raise Mistake("E0604", node.every.span, "a probe's period is at least one step")
+            if every != exact:
+                network.diagnostics.warning("W0602", node.every.span, f"a period of {float(exact):g} steps is rounded to {every}")
+        index = target if isinstance(target, syntax.Index) else None
+        base = index.base if index is not None else target
+        symbol, key, kind, shape, span = self._probed(base)
+        low, high, recorded = self._stretch(index, shape)
+        if key in seen:
+            raise Mistake("E0205", target.span, f"'{key}' is probed twice", "a slice is not part of the key")
+        seen.add(key)
+        location = file_location(target.span)
+
+        def build() -> None:
+            with location:
+                snn.Probe.build(
+                    sym_name=f"probe.{key}", of=symbol, kind=kind, every=every if kind == "value" else 1, low=low, high=high, shape=list(recorded)
+                )
+
+        network.module.declare(f"probe {key}", build)
+
+    def _probed(self, base: syntax.Expr) -> tuple[str, str, str, tuple[int, ...], Span]:
+        """The state behind `a.V`, `a.spike`, `a.out`, or a stream's name: (state, key, kind, shape, place)."""
+        network = self.network
+        name = base.base if isinstance(base, syntax.Attribute) else base
+        if not isinstance(name, syntax.Name):
+            raise Mistake("E0604", base.span, "a probe names a state or a stream, as in 'probe h.V, h.spike'")
+        entity = network.lookup(name.id, name.span)
+        attribute = base.name if isinstance(base, syntax.Attribute) else None
+        if isinstance(entity, Population):
+            network.prepare(entity)
+            assert entity.program is not None
+            emits = "spike" if entity.program.event is not None else "out"
+            attribute = attribute or emits
+            if attribute == "spike" and entity.program.event is None:
+                raise Mistake("E0203", base.span, f"'{entity.name}' never spikes: it has no 'spike when'")
+            if attribute != "spike":
+                with network.dry_run():
+                    network.start_of_step(entity, attribute, base.span)
+            return f"{entity.name}.{attribute}", f"{entity.name}.{attribute}", "event" if attribute == "spike" else "value", entity.shape, base.span
+        if isinstance(entity, Constant) or not isinstance(entity, Stream):
+            raise Mistake("E0604", base.span, f"'{name.id}' does not change from step to step: there is nothing to record")
+        if attribute not in (None, "spike"):
+            raise Mistake("E0203", base.span, f"'{name.id}' has no '{attribute}'")
+        return self._probed_stream(entity, name, attribute == "spike")
+
+    def _probed_stream(self, entity: Stream, name: syntax.Name, spikes: bool) -> tuple[str, str, str, tuple[int, ...], Span]:
+        network = self.network
+        value = network.value(entity.name, name.span)
+        if spikes and not value.event:
+            raise Mistake("E0203", name.span, f"'{name.id}' is no stream of spikes")
+        symbol = f"{entity.name}.past"
+        network.history(entity, 1, name.span) if not network.dry else None
+        key = f"{name.id}.spike" if spikes else name.id
+        return symbol, key, "event" if spikes else "value", value.shape, name.span
+
+    def _stretch(self, index: syntax.Index | None, shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+        """The flat range of a probe and its shape; only the first axis can be sliced."""
+        size = int(np.prod(shape)) if shape else 1
+        if index is None:
+            return 0, size, shape
+        bounds = self.network.expressions.bounds(index, shape)
+        if len(bounds) != 1:
+            raise not_supported(index.span, "probe of a slice of several axes")
+        low, high, _ = bounds[0]
+        inner = size // shape[0]
+        return low * inner, high * inner, (high - low, *shape[1:])
+
+    def _settle(self) -> None:
+        """The writes of what `prev`, `delay` and probes keep: they come after all that a step computes."""
+        while self.network.pending:
+            self.network.attempt(self.network.pending.pop(0))
+
+    # ------------------------------------------------------------ the module
+
+    def _close(self, module: Module, model: syntax.Model, clock: Clock, outputs: dict[str, list[tuple[str, Any, str]]]) -> None:
+        f64 = ir.F64Type.get()
+        for entry in ("init", "step", "finish"):
+            results = outputs.get(entry, [])
+            block = module.blocks[entry]
+            with ir.InsertionPoint(block):
+                func.ReturnOp([ssa for _, ssa, _ in results])
+            function = getattr(module, entry)
+            type = ir.FunctionType.get([a.type for a in block.arguments], [ssa.type for _, ssa, _ in results])
+            function.operation.attributes["function_type"] = ir.TypeAttr.get(type)
+            if results:
+                marks = [{snn.NAME: ir.StringAttr.get(n)} | ({snn.UNIT: ir.StringAttr.get(u)} if u else {}) for n, _, u in results]
+                function.operation.attributes["res_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(m) for m in marks])
+        if self.inputs:
+            module.step.operation.attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(i) for i in self.inputs])
+        module.close(
+            {
+                snn.MODEL: ir.StringAttr.get(model.name),
+                snn.DT: ir.FloatAttr.get(f64, float(clock.dt)),
+                snn.DT_UNIT: ir.StringAttr.get("steps" if clock.in_steps else "s"),
+            }
+        )
+
+
+def _named(value: Value, name: str) -> Value:
+    from dataclasses import replace
+
+    return replace(value, name=name) if value.is_array or value.kind == "table" else value

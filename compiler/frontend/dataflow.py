@@ -1,0 +1,461 @@
+"""Expressions of the network: same-step dataflow over tensors, and initial values of populations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikec.dialects import snn, structured
+from spikec.dialects.diagnostics import Span
+from spikec.dialects.mlir import arith, file_location, ir, tensor
+from spikec.frontend import syntax
+from spikec.frontend.arrays import Arrays
+from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
+from spikec.frontend.expressions import Clock, Expressions
+from spikec.frontend.units import NUMBER, describe
+from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
+
+if TYPE_CHECKING:
+    from spikec.frontend.network import Network
+
+OVER_TIME = ("sum", "mean", "count", "max", "any")
+REDUCTIONS = ("sum", "mean", "max", "min", "any", "all", "argmax")
+_CALLS = ("prev", "delay", "over_time", "poisson", "bernoulli", "leak", "once", "concat", "reshape", "flatten", "shape")
+
+
+class DataflowExpressions(Expressions):
+    """Expressions over streams, populations and constants of a model."""
+
+    def __init__(self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network) -> None:
+        super().__init__(emitter, clock, arrays)
+        self.network = network
+
+    def name(self, node: syntax.Name) -> Value:
+        return self.network.value(node.id, node.span)
+
+    def attribute(self, node: syntax.Attribute) -> Value:
+        from spikec.frontend.network import Population
+
+        if isinstance(node.base, syntax.Name):
+            entity = self.network.entities.get(node.base.id)
+            if isinstance(entity, Population):
+                if node.name == "spike":
+                    return self.network.value(node.base.id, node.span)
+                return self.network.start_of_step(entity, node.name, node.span)
+        return super().attribute(node)
+
+    def call(self, node: syntax.Call, name: str) -> Value:
+        if name in REDUCTIONS:
+            return self._reduce(node, name)
+        if name in _CALLS:
+            return getattr(self, f"_{name}")(node)  # type: ignore[no-any-return]
+        if name in self.network.neurons or isinstance(node.function, syntax.Index):
+            return self._population(node)
+        if name in ("uniform", "normal"):
+            raise not_supported(node.function.span, name, "drawn values are built for initial states of populations so far")
+        self.unknown(name or "this", node.function.span, [*self.network.neurons, *REDUCTIONS, *_CALLS])
+
+    # ------------------------------------------------------------ matrices
+
+    def matmul(self, a: Value, b: Value, node: syntax.Binary) -> Value:
+        """`W @ x` and `x @ W` with a constant matrix and a vector: a projection that starts from zero."""
+        if a.is_const and b.is_const:
+            return super().matmul(a, b, node)
+        if not (a.is_array or b.is_array):
+            raise not_supported(node.span, "'@' of two streams" if a.is_number and b.is_number else "this '@'")
+        matrix, vector = (a, b) if a.is_array else (b, a)
+        weights = as_array(matrix) if a.is_array else as_array(matrix).T
+        if weights.ndim != 2 or len(vector.shape) != 1:
+            if not self.emitter.checked and weights.ndim == 2:
+                return self._propagated(weights, matrix, vector, node)
+            raise not_supported(node.span, f"'@' of shapes {show_shape(a.shape)} and {show_shape(b.shape)}")
+        if weights.shape[1] != vector.shape[0] and self.emitter.checked:
+            message = f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'"
+            raise Mistake("E0303", node.span, message, f"the matrix needs {vector.shape[0]} columns" if a.is_array else None)
+        return self._propagated(weights, matrix, vector, node)
+
+    def _propagated(self, weights: Any, matrix: Value, vector: Value, node: syntax.Binary) -> Value:
+        """`weights` is [post, pre]."""
+        posts, pres = weights.shape
+        network, span = self.network, node.span
+        type = ir.RankedTensorType.get([posts], self.emitter.element("real"))
+        dim = matrix.dim * vector.dim
+        with file_location(span):
+            zero = structured.splat(0.0, type)
+            if network.dry:
+                return Value("real", ssa=zero, shape=(posts,), dim=dim)
+            symbol = network.unnamed("matmul")
+            stored = np.ascontiguousarray(weights.T.astype(np.float64))
+            name = f"{matrix.name or symbol}.T"
+            weight = ir.FlatSymbolRefAttr.get(network.module.constant(name, stored, span))
+            events = vector.ssa if vector.event else self.emitter.ssa(vector, vector.shape, "real", span)
+            self._declare_synapses(symbol, pres, posts, weight, span)
+            op = snn.Propagate.build(events, zero, results=[type], synapses=symbol)
+        return Value("real", ssa=op.results[0], shape=(posts,), dim=dim)
+
+    def _declare_synapses(self, symbol: str, pres: int, posts: int, weight: Any, span: Span) -> None:
+        location = file_location(span)
+
+        def build() -> None:
+            with location:
+                connect = {"kind": ir.StringAttr.get("all")}
+                snn.Synapses.build(sym_name=symbol, pre=pres, post=posts, connect=connect, weight=weight)
+
+        self.network.module.declare(f"synapses {symbol}", build)
+
+    # ------------------------------------------------------------ populations in expressions
+
+    def _population(self, node: syntax.Call) -> Value:
+        from spikec.frontend.populations import population_of_call
+
+        network = self.network
+        label = node.function.base if isinstance(node.function, syntax.Index) else node.function
+        kind = label.id if isinstance(label, syntax.Name) else "population"
+        population = population_of_call(network, network.unnamed(kind), node)
+        if network.dry:
+            return network.type_of(population)
+        network.entities[population.name] = population
+        return network.value(population.name, node.span)
+
+    # ------------------------------------------------------------ time
+
+    def _prev(self, node: syntax.Call) -> Value:
+        self.count_arguments(node, "prev", 1, 1)
+        return self._past(node, node.args[0], 1)
+
+    def _delay(self, node: syntax.Call) -> Value:
+        self.count_arguments(node, "delay", 2, 2)
+        duration = self.eval(node.args[1])
+        if duration.is_array:
+            raise not_supported(node.args[1].span, "delay by an array")
+        steps = self.delay_steps(duration, node.args[1].span)
+        return self.eval(node.args[0]) if steps == 0 else self._past(node, node.args[0], steps)
+
+    def delay_steps(self, duration: Value, span: Span) -> int:
+        """A delay as whole steps, ties to even; a rounded one is warned of, one that vanishes is a mistake."""
+        if duration.is_const and not duration.is_array and duration.dim == NUMBER and duration.const == 0:
+            return 0
+        exact = self.clock.steps(duration, span, "a delay")
+        steps = round(exact)
+        if exact < 0:
+            raise Mistake("E0602", span, "a delay is not negative")
+        if steps == 0 and exact > 0:
+            help = "a shorter step makes room for it"
+            raise Mistake("E0602", span, f"a delay of {float(exact):g} steps rounds to 0", help)
+        if steps >= 2**24:
+            raise Mistake("E0602", span, f"a delay of {steps} steps")
+        if steps != exact and not self.network.dry:
+            self.network.diagnostics.warning("W0601", span, f"a delay of {float(exact):g} steps is rounded to {steps}")
+        return steps
+
+    def _past(self, call: syntax.Call, node: syntax.Expr, steps: int) -> Value:
+        network = self.network
+        if network.entry == "finish":
+            raise Mistake("E0603", call.span, "this is computed once after the run: a step before has no meaning here")
+        if isinstance(node, syntax.Name) and node.id in network.entities:
+            entity = network.lookup(node.id, node.span)
+            from spikec.frontend.network import Constant
+
+            if isinstance(entity, Constant):
+                raise Mistake("E0302", node.span, f"'{node.id}' is a constant and has no past")
+            return network.history(entity, steps, call.span)
+        symbol = network.unnamed("prev")
+        with network.dry_run():
+            kind = self.eval(node)
+        return network.past(node, kind, symbol, steps, call.span)
+
+    def _over_time(self, node: syntax.Call) -> Value:
+        self.count_arguments(node, "over_time", 2, 2)
+        op = node.args[0]
+        if not isinstance(op, syntax.Name) or op.id not in OVER_TIME:
+            raise Mistake("E0306", op.span, f"over_time reduces with one of {', '.join(OVER_TIME)}")
+        return self.network.over_time(op.id, node.args[1], node.span)
+
+    def _leak(self, node: syntax.Call) -> Value:
+        """b := exp(-dt/tau) b + x."""
+        given = {k.name: k.value for k in node.keywords}
+        if len(node.args) != 1 or set(given) != {"tau"}:
+            raise Mistake("E0306", node.span, "'leak' is written leak(x, tau = 5 ms)")
+        network = self.network
+        x, tau = self.eval(node.args[0]), self.eval(given["tau"])
+        ratio = self.emitter.binary("/", number(self.clock.dt, self.clock.time), tau, node.span)
+        decay = self.emitter.function("exp", self.emitter.negate(ratio, node.span), node.span)
+        element = self.emitter.element("real")
+        type = ir.RankedTensorType.get(list(x.shape), element)
+        symbol = network.unnamed("leak")
+        if not network.dry:
+            network.module.state(symbol, type, ir.FloatAttr.get(element, 0.0), node.span, network.unit(x.dim))
+        with file_location(node.span):
+            last = Value("real", ssa=snn.Read.build(results=[type], of=symbol, delay=1).result, shape=x.shape, dim=x.dim)
+            new = self.emitter.binary("+", self.emitter.binary("*", decay, last, node.span), x, node.span)
+            if not network.dry:
+                snn.Write.build(new.ssa, to=symbol)
+        return new
+
+    def _once(self, node: syntax.Call) -> Value:
+        """The value in the first step, zero after it."""
+        (x,) = self.arguments(node, "once", 1, 1)
+        with file_location(node.span):
+            steps = snn.Clock.build(results=[ir.RankedTensorType.get([], self.emitter.element("int"))]).result
+        first = self.emitter.binary("==", Value("int", ssa=steps), number(0), node.span)
+        return self.emitter.select(first, x, number(Fraction(0), x.dim), node.span)
+
+    # ------------------------------------------------------------ encoders
+
+    def _poisson(self, node: syntax.Call) -> Value:
+        """A spike with probability 1 - exp(-rate dt) in each step."""
+        (rate,) = self.arguments(node, "poisson", 1, 1)
+        return self.draw_spikes(self.network.unnamed("poisson"), self.spike_probability(rate, node.span), node.span)
+
+    def _bernoulli(self, node: syntax.Call) -> Value:
+        (p,) = self.arguments(node, "bernoulli", 1, 1)
+        return self.draw_spikes(self.network.unnamed("bernoulli"), p, node.span)
+
+    def spike_probability(self, rate: Value, span: Span) -> Value:
+        wanted = NUMBER / self.clock.time
+        if self.emitter.checked and rate.dim != wanted:
+            raise Mistake("E0401", span, f"poisson needs a rate, not a {describe(rate.dim)}", "multiply it, as in 'x * 100 Hz'")
+        mean = self.emitter.binary("*", rate, number(self.clock.dt, self.clock.time), span)
+        return self.emitter.negate(self.emitter.function("expm1", self.emitter.negate(mean, span), span), span)
+
+    def draw_spikes(self, path: str, p: Value, span: Span) -> Value:
+        """Spikes with probability `p`, one draw per element and step."""
+        self.emitter.need_number(p, span, "a probability")
+        self.emitter.need_dimensionless(p, span, "a probability")
+        with file_location(span):
+            type = ir.RankedTensorType.get(list(p.shape), self.emitter.element("real"))
+            uniform = snn.Draw.build(results=[type], path=path, seed=self.network.seed).result
+            drawn = Value("real", ssa=uniform, shape=p.shape)
+        spikes = self.emitter.binary("<", drawn, p, span)
+        return Value("bool", ssa=spikes.ssa, shape=p.shape, event=True)
+
+    # ------------------------------------------------------------ shapes
+
+    def index(self, node: syntax.Index) -> Value:
+        """`x[a:b]` and `x[i]` of a stream."""
+        base = self.eval(node.base)
+        if base.is_const or not base.is_number:
+            return super().index(node)
+        return self.sliced(base, node)
+
+    def sliced(self, base: Value, node: syntax.Index) -> Value:
+        """The part of a stream that an index chooses."""
+        if base.shape == () and not self.emitter.checked:
+            return base
+        bounds = self.bounds(node, base.shape)
+        offsets = [low for low, _, _ in bounds] + [0] * (len(base.shape) - len(bounds))
+        sizes = [high - low for low, high, _ in bounds] + list(base.shape[len(bounds) :])
+        kept = [n for n, size in enumerate(sizes) if n >= len(bounds) or not bounds[n][2]]
+        element = self.emitter.element_of(base.ssa)
+        with file_location(node.span):
+            type = ir.RankedTensorType.get(sizes, element)
+            ssa = tensor.extract_slice(type, base.ssa, [], [], [], offsets, sizes, [1] * len(sizes))
+            shape = tuple(sizes[n] for n in kept)
+            ssa = self._reshaped(ssa, shape)
+        return Value(base.kind, ssa=ssa, shape=shape, dim=base.dim, event=base.event)
+
+    def _reshaped(self, ssa: Any, shape: tuple[int, ...]) -> Any:
+        """Another shape of as many elements, through the flat one."""
+        old = tuple(ssa.type.shape)
+        element = ssa.type.element_type
+        if old == shape:
+            return ssa
+        if len(old) > 1 or (old and not shape):
+            groups = [list(range(len(old)))] if shape else []
+            flat = [int(np.prod(old))] if shape else []
+            ssa = tensor.collapse_shape(ir.RankedTensorType.get(flat, element), ssa, groups)
+        if len(shape) > 1 or (shape and not old):
+            groups = [list(range(len(shape)))] if old else []
+            ssa = tensor.expand_shape(ir.RankedTensorType.get(list(shape), element), ssa, groups, [], list(shape))
+        return ssa
+
+    def _reshape(self, node: syntax.Call) -> Value:
+        self.count_arguments(node, "reshape", 2, 9)
+        return self._with_shape(node, self.shape(node.args[1:], "a shape"))
+
+    def _flatten(self, node: syntax.Call) -> Value:
+        self.count_arguments(node, "flatten", 1, 1)
+        return self._with_shape(node, None)
+
+    def _with_shape(self, node: syntax.Call, shape: tuple[int, ...] | None) -> Value:
+        x = self.eval(node.args[0])
+        self.emitter.need_number(x, node.span, "this")
+        size = int(np.prod(x.shape)) if x.shape else 1
+        shape = (size,) if shape is None else shape
+        if int(np.prod(shape)) != size and self.emitter.checked:
+            raise Mistake("E0303", node.span, f"shape {show_shape(x.shape)} has not as many elements as {show_shape(shape)}")
+        if x.is_const:
+            return number(as_array(x).reshape(shape), x.dim, x.kind)
+        with file_location(node.span):
+            if not self.emitter.checked and int(np.prod(shape)) != size:
+                ssa = self.emitter.constant(0, self.emitter.element_of(x.ssa), shape)
+            else:
+                ssa = self._reshaped(x.ssa, shape)
+        return Value(x.kind, ssa=ssa, shape=shape, dim=x.dim, event=x.event)
+
+    def _concat(self, node: syntax.Call) -> Value:
+        """Vectors one after the other."""
+        if node.keywords or not node.args:
+            raise Mistake("E0306", node.span, "'concat' takes the vectors to join")
+        parts = [self.eval(argument) for argument in node.args]
+        for part, written in zip(parts, node.args, strict=True):
+            self.emitter.need_number(part, written.span, "'concat'")
+            self.emitter.same_dim(parts[0], part, written.span, "'concat' needs one dimension")
+            if len(part.shape) != 1 and self.emitter.checked:
+                raise Mistake("E0303", written.span, f"'concat' joins vectors, not a value of shape {show_shape(part.shape)}")
+        kinds = {part.kind for part in parts}
+        kind = "real" if "real" in kinds else "int" if "int" in kinds else "bool"
+        if all(part.is_const for part in parts):
+            return number(np.concatenate([as_array(p) for p in parts]), parts[0].dim, kind)
+        with file_location(node.span):
+            shapes = [part.shape if part.shape else (1,) for part in parts]
+            widths = {str(self.emitter.element_of(p.ssa)) for p in parts if not p.is_const}
+            if len(kinds) == 1 and len(widths) == 1 and not any(p.is_const for p in parts):
+                ssas = [p.ssa for p in parts]
+            else:
+                ssas = [self.emitter.ssa(p, s, kind, node.span) for p, s in zip(parts, shapes, strict=True)]
+            size = sum(s[0] for s in shapes)
+            type = ir.RankedTensorType.get([size], ssas[0].type.element_type)
+            if not self.emitter.checked:
+                return Value(kind, ssa=self.emitter.constant(0, type.element_type, (size,)), shape=(size,), dim=parts[0].dim)
+            ssa = ssas[0] if len(ssas) == 1 else tensor.concat(type, 0, ssas)
+        event = all(part.event for part in parts)
+        return Value(kind, ssa=ssa, shape=(size,), dim=parts[0].dim, event=event)
+
+    def _shape(self, node: syntax.Call) -> Value:
+        (x,) = self.arguments(node, "shape", 1, 1)
+        return number(np.asarray(x.shape, dtype=np.int64))
+
+    # ------------------------------------------------------------ reductions
+
+    def _reduce(self, node: syntax.Call, name: str) -> Value:
+        """sum, mean, max, min, any, all, argmax over all elements, from the first on in ascending index."""
+        (x,) = self.arguments(node, name, 1, 1)
+        self.emitter.need_number(x, node.span, f"'{name}'")
+        if x.is_const:
+            return self._fold_reduction(name, x, node.span)
+        if name in ("any", "all") and x.kind == "real":
+            raise Mistake("E0302", node.span, f"'{name}' needs conditions, not reals", "compare them, as in 'x > 0'")
+        with file_location(node.span):
+            return self._emit_reduction(name, x, node.span)
+
+    def _fold_reduction(self, name: str, x: Value, span: Span) -> Value:
+        array = as_array(x)
+        functions = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "any": np.any, "all": np.all, "argmax": np.argmax}
+        result = functions[name](array)  # type: ignore[operator]
+        dim = NUMBER if name in ("any", "all", "argmax") else x.dim
+        return number(result.item() if result.dtype.kind != "f" else float(result), dim)
+
+    def _emit_reduction(self, name: str, x: Value, span: Span) -> Value:
+        kind = {"any": "bool", "all": "bool", "mean": "real"}.get(name, "int" if x.kind == "bool" else x.kind)
+        source = self.emitter.ssa(x, x.shape, kind, span)
+        element = self.emitter.element_of(source)
+        scalar = ir.RankedTensorType.get([], element)
+        if name == "argmax":
+            return self._argmax(source, element, scalar)
+        start: dict[str, Any] = {"sum": 0, "mean": 0.0, "any": 0, "all": 1}
+        if name in ("max", "min"):
+            start[name] = _bound(name, element)
+        bodies: dict[tuple[str, bool], Any] = {
+            ("sum", True): arith.addi,
+            ("sum", False): arith.addf,
+            ("mean", False): arith.addf,
+            ("max", True): arith.maxsi,
+            ("max", False): arith.maximumf,
+            ("min", True): arith.minsi,
+            ("min", False): arith.minimumf,
+            ("any", True): arith.ori,
+            ("all", True): arith.andi,
+        }
+        body = bodies[name, kind != "real"]
+        (result,) = structured.reduce([source], [structured.splat(start[name], scalar)], lambda v, acc: [body(acc, v)])
+        dim = NUMBER if name in ("any", "all") else x.dim
+        reduced = Value(kind, ssa=result, dim=dim)
+        if name == "mean":
+            count = int(np.prod(x.shape)) if x.shape else 1
+            return self.emitter.binary("/", reduced, number(count), span)
+        return reduced
+
+    def _argmax(self, source: Any, element: Any, scalar: Any) -> Value:
+        """The lowest index of the largest element; `position` counts the elements that were seen."""
+        i32 = ir.IntegerType.get_signless(32)
+        index = ir.RankedTensorType.get([], i32)
+        best, at, position = structured.splat(_bound("max", element), scalar), structured.splat(0, index), structured.splat(0, index)
+        real = not isinstance(element, ir.IntegerType)
+
+        def body(value: Any, best: Any, at: Any, position: Any) -> list[Any]:
+            sixty_four = ir.IntegerType.get_signless(64)
+            predicate = ir.IntegerAttr.get(sixty_four, 2 if real else 4)
+            larger = arith.cmpf(predicate, value, best) if real else arith.cmpi(predicate, value, best)
+            one = arith.constant(i32, ir.IntegerAttr.get(i32, 1))
+            return [arith.select(larger, value, best), arith.select(larger, position, at), arith.addi(position, one)]
+
+        results = structured.reduce([source], [best, at, position], body)
+        return Value("int", ssa=results[1])
+
+
+def _bound(name: str, element: Any) -> float:
+    """What any element is at least as large (max) or as small (min) as."""
+    if isinstance(element, ir.IntegerType):
+        return -(2 ** (element.width - 1)) if name == "max" else 2 ** (element.width - 1) - 1
+    return float("-inf") if name == "max" else float("inf")
+
+
+class InitExpressions(Expressions):
+    """Initial values over a population: constants, its parameters, and `uniform` and `normal` draws."""
+
+    def __init__(self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network) -> None:
+        super().__init__(emitter, clock, arrays)
+        self.network = network
+        self.population_shape: tuple[int, ...] = ()
+        self.scope: Mapping[str, Value] = {}
+        self._draws = 0
+
+    def begin(self, shape: tuple[int, ...], scope: Mapping[str, Value]) -> None:
+        """The next expression stands for values over `shape` and sees the names of `scope`."""
+        self.population_shape, self.scope, self._draws = shape, scope, 0
+
+    def name(self, node: syntax.Name) -> Value:
+        from spikec.frontend.network import Constant
+
+        if node.id in self.scope:
+            value = self.scope[node.id]
+            if value.is_const or not value.is_number:
+                return value
+            raise Mistake("E0301", node.span, f"an initial value is known before the run, and '{node.id}' is a stream")
+        entity = self.network.lookup(node.id, node.span)
+        if not isinstance(entity, Constant) or entity.value is None:
+            raise Mistake("E0301", node.span, f"an initial value is known before the run, and '{node.id}' is not")
+        return entity.value
+
+    def call(self, node: syntax.Call, name: str) -> Value:
+        if name == "uniform":
+            low, high = self.arguments(node, "uniform", 2, 2)
+            span = self.emitter.binary("-", high, low, node.span)
+            scaled = self.emitter.binary("*", span, self._uniform(node.span), node.span)
+            return self.emitter.binary("+", low, scaled, node.span)
+        if name == "normal":
+            mean, deviation = self.arguments(node, "normal", 2, 2)
+            scaled = self.emitter.binary("*", deviation, self._standard_normal(node.span), node.span)
+            return self.emitter.binary("+", mean, scaled, node.span)
+        self.unknown(name or "this", node.function.span, ["uniform", "normal", *FUNCTIONS])
+
+    def _uniform(self, span: Span) -> Value:
+        path = self.network.owner + (f"#{self._draws}" if self._draws else "")
+        self._draws += 1
+        with file_location(span):
+            type = ir.RankedTensorType.get(list(self.population_shape), self.emitter.element("real"))
+            ssa = snn.Draw.build(results=[type], path=path, seed=self.network.seed).result
+        return Value("real", ssa=ssa, shape=self.population_shape)
+
+    def _standard_normal(self, span: Span) -> Value:
+        """Box and Muller 1958: sqrt(-2 log(1 - u)) cos(2 pi v)."""
+        emitter = self.emitter
+        u, v = self._uniform(span), self._uniform(span)
+        log = emitter.function("log", emitter.binary("-", number(1), u, span), span)
+        radius = emitter.function("sqrt", emitter.binary("*", number(-2), log, span), span)
+        angle = emitter.binary("*", number(2 * np.pi), v, span)
+        return emitter.binary("*", radius, emitter.function("cos", angle, span), span)

@@ -1,0 +1,120 @@
+"""What an expression of the language is worth: a constant known to the compiler, or an SSA value.
+
+Constants stay exact (fractions) until a function or an array makes them f64; they are rounded to the
+program's real type once, when they meet a value that exists only at run time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import Span
+from spikec.frontend.units import NUMBER, Dimension
+
+Scalar = Fraction | float | int | bool
+# Exact arithmetic is given up beyond this size, so that no expression can grow without bound.
+EXACT_BITS = 4096
+
+
+class Mistake(Exception):
+    """A user's mistake in one statement; the statement is given up and the next one is looked at."""
+
+    def __init__(self, code: str, span: Span, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.span, self.message, self.help = code, span, message, help
+
+
+class Poisoned(Exception):
+    """The statement uses a name whose own statement was wrong: nothing more to say about it."""
+
+
+def not_supported(span: Span, what: str, help: str | None = None) -> Mistake:
+    """The refusal of a construct that is part of the language and not built yet."""
+    return Mistake("E0901", span, f"'{what}' is not supported yet", help)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One of: a constant scalar or array (`const`), a run-time value (`ssa`), text, a list, a table of arrays.
+
+    `kind` is "real", "int", "bool", "text", "list" or "table".  `shape` is () for scalars.  `event` marks what
+    a population or encoder emits.  `name` is the path of a named array or stream.
+    """
+
+    kind: str
+    const: Scalar | Array | None = None
+    ssa: Any = None
+    shape: tuple[int, ...] = ()
+    dim: Dimension = NUMBER
+    event: bool = False
+    name: str = ""
+    text: str = ""
+    items: tuple[Value, ...] = ()
+    table: Any = None
+
+    @property
+    def is_const(self) -> bool:
+        return self.const is not None
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.const, np.ndarray)
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in ("real", "int", "bool")
+
+    def with_dim(self, dim: Dimension) -> Value:
+        return replace(self, dim=dim)
+
+
+def number(value: Scalar | Array, dim: Dimension = NUMBER, kind: str | None = None, name: str = "") -> Value:
+    """A constant; its kind follows from its Python or numpy type unless it is given."""
+    if isinstance(value, np.ndarray):
+        if kind is None:
+            kind = {"b": "bool", "i": "int", "u": "int"}.get(value.dtype.kind, "real")
+        wanted = {"bool": np.bool_, "int": np.int64, "real": np.float64}[kind]
+        return Value(kind, const=value.astype(wanted, copy=False), shape=value.shape, dim=dim, name=name)
+    if kind is None:
+        kind = "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "real"
+    return Value(kind, const=_bounded(value), dim=dim, name=name)
+
+
+def _bounded(value: Scalar) -> Scalar:
+    if isinstance(value, Fraction) and max(value.numerator.bit_length(), value.denominator.bit_length()) > EXACT_BITS:
+        return to_float(value)
+    return value
+
+
+def to_float(value: Scalar) -> float:
+    """The nearest f64; what is too large for one becomes an infinity of its sign."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def as_array(value: Value) -> Array:
+    """The constant as an f64, int64 or bool array."""
+    if isinstance(value.const, np.ndarray):
+        return value.const
+    assert value.const is not None
+    if value.kind == "real":
+        return np.asarray(to_float(value.const), dtype=np.float64)
+    return np.asarray(value.const, dtype=np.int64 if value.kind == "int" else np.bool_)
+
+
+def integral(value: Value) -> int | None:
+    """The value as a Python int where it is a whole constant number, else None."""
+    if isinstance(value.const, bool | int):
+        return int(value.const)
+    if isinstance(value.const, Fraction) and value.const.denominator == 1:
+        return int(value.const)
+    if isinstance(value.const, float) and value.const.is_integer() and abs(value.const) < 2**53:
+        return int(value.const)
+    return None

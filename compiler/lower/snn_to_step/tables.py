@@ -1,0 +1,143 @@
+"""Synapses in storage: which format a projection's recipe gets, and its arrays.
+
+| recipe | format |
+|---|---|
+| all, no filter, an array of weights | dense, over the array itself |
+| all, no filter, one weight | dense up to `DENSE_LIMIT` synapses, then csr (2 bytes a synapse instead of 4) |
+| one_to_one, no filter | one_to_one |
+| everything else | csr, with weights where they differ |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikec.dialects import snn, step
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
+from spikec.dialects.random import key
+from spikec.lower import connect
+from spikec.lower.snn_to_step.buffers import Buffers
+from spikec.lower.snn_to_step.types import element_of, shape_of, symbol
+
+DENSE_LIMIT = 1 << 24
+
+
+class Tables:
+    """The tables of the synapses that are used, made on first use."""
+
+    def __init__(self, program: Program, buffers: Buffers, seed: int) -> None:
+        self._program = program
+        self._symbols = program.symbols()
+        self._buffers = buffers
+        self._seed = seed
+        self._tables: dict[str, dict[str, Any]] = {}
+
+    def of(self, synapses: str) -> str:
+        """The name of the table of a `snn.synapses`."""
+        if synapses not in self._tables:
+            self._tables[synapses] = self._table(snn.Synapses(self._symbols[synapses]))
+        name: str = self._tables[synapses]["sym_name"]
+        return name
+
+    def build(self) -> None:
+        """Makes the ops, at the current insertion point."""
+        for fields in self._tables.values():
+            with fields["location"]:
+                step.Table.build(**{name: value for name, value in fields.items() if name != "location"})
+
+    def _table(self, synapses: snn.Synapses) -> dict[str, Any]:
+        name = self._buffers.fresh(synapses.sym_name)
+        kind = ir.StringAttr(synapses.connect["kind"]).value
+        weights = symbol(synapses.weight)
+        location = synapses.operation.location
+        fields: dict[str, Any] = {
+            "sym_name": name,
+            "pre": synapses.pre,
+            "post": synapses.post,
+            "element": self._element(synapses, weights),
+            "location": location,
+        }
+        filtered = "filter" in synapses.connect
+        if kind == "one_to_one" and not filtered:
+            arrays = {} if weights is None else {"w": self._buffers.constant(weights)}
+            return self._finish(fields, "one_to_one", arrays, None if weights else synapses.weight)
+        if kind == "all" and not filtered and weights is not None:
+            return self._finish(fields, "dense", {"w": self._matrix(synapses, weights, location)}, None)
+        if kind == "all" and not filtered and synapses.pre * synapses.post <= DENSE_LIMIT:
+            return self._finish(fields, "dense", {"w": self._filled(synapses, location)}, None)
+        return self._compressed(fields, synapses, kind, weights)
+
+    def _element(self, synapses: snn.Synapses, weights: str | None) -> Any:
+        if weights is None:
+            return synapses.weight.type
+        return element_of(snn.Constant(self._symbols[weights]).type)
+
+    def _matrix(self, synapses: snn.Synapses, weights: str, location: Any) -> str:
+        """The buffer of the weights as [pre, post]: the constant itself, or the same elements in that shape."""
+        declared = snn.Constant(self._symbols[weights])
+        shape = (synapses.pre, synapses.post)
+        if shape_of(declared.type) == shape or weights not in self._program.constants:
+            return self._buffers.constant(weights)
+        return self._buffers.array(f"{synapses.sym_name}.w", self._program.constants[weights].reshape(shape), location)
+
+    def _filled(self, synapses: snn.Synapses, location: Any) -> str:
+        element = _numpy(synapses.weight.type)
+        array = np.full((synapses.pre, synapses.post), synapses.weight.value, dtype=element)
+        return self._buffers.array(f"{synapses.sym_name}.w", array, location)
+
+    def _compressed(
+        self, fields: dict[str, Any], synapses: snn.Synapses, kind: str, weights: str | None
+    ) -> dict[str, Any]:
+        name, location = synapses.sym_name, synapses.operation.location
+        rows = self._rows(synapses, kind)
+        arrays = {
+            "row": self._buffers.array(f"{name}.row", rows.row, location),
+            "col": self._buffers.array(f"{name}.col", rows.col, location),
+        }
+        if weights is not None:
+            array = self._gathered(synapses, kind, weights, rows)
+            arrays["w"] = self._buffers.array(f"{name}.w", array, location)
+        fields["index"] = connect.index_bits(synapses.post)
+        return self._finish(fields, "csr", arrays, None if weights else synapses.weight)
+
+    def _rows(self, synapses: snn.Synapses, kind: str) -> connect.Rows:
+        recipe = synapses.connect
+        keep = connect.filter_of(self._symbols[symbol(recipe["filter"])]) if "filter" in recipe else None
+        try:
+            match kind:
+                case "all":
+                    return connect.every(synapses.pre, synapses.post, keep)
+                case "one_to_one":
+                    return connect.one_to_one(synapses.pre, keep)
+                case _:
+                    path = ir.StringAttr(recipe["path"]).value
+                    drawn = key(self._seed, ir.IntegerAttr(recipe["seed"]).value, path)
+                    probability = ir.FloatAttr(recipe["p"]).value
+                    return connect.probable(synapses.pre, synapses.post, probability, drawn, keep)
+        except OverflowError as error:
+            raise CompileError([Diagnostic("E0601", "error", f"{synapses.sym_name}: {error}")]) from None
+
+    def _gathered(self, synapses: snn.Synapses, kind: str, weights: str, rows: connect.Rows) -> Array:
+        if weights not in self._program.constants:
+            message = f"projection '{synapses.sym_name}' needs the array '{weights}', which is not at hand"
+            hint = "give the constants with --constants FILE"
+            raise CompileError([Diagnostic("E0802", "error", message, help=hint)])
+        array = self._program.constants[weights]
+        if kind == "one_to_one":
+            return array.reshape(-1)[rows.sources()]
+        return array.reshape(synapses.pre, synapses.post)[rows.sources(), rows.col]
+
+    def _finish(
+        self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any
+    ) -> dict[str, Any]:
+        references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}
+        return {**fields, "format": format, "arrays": references, "weight": weight}
+
+
+def _numpy(type: Any) -> str:
+    return {"f32": "float32", "f64": "float64", "i1": "bool"}.get(str(type), str(type).replace("i", "int"))

@@ -1,0 +1,179 @@
+"""Lists of active elements: making them out of values, walking the stretch of one that a use reads.
+
+A block of `lanes` elements is tested at once; only where something is active are indices written: by
+compressing a register of indices where the machine can (the store to memory is a whole register, since
+storing a compressed one is slow on some processors), else bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spikec.dialects.mlir import arith, ir, llvm, math, vector
+from spikec.lower.step_to_cpu.code import (
+    Value,
+    as_index,
+    choose,
+    index,
+    integer,
+    lanes,
+    less,
+    loop,
+    nonzero,
+    number,
+    plus,
+    repeat,
+    shaped,
+    splat,
+)
+from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.plan import Held, Plan
+
+
+def append(plan: Plan, entries: Place, count: Value, active: Value, first: Value) -> Value:
+    """Writes the indices first + lane of the active lanes (or `first` for one truth value); the new count."""
+    if not isinstance(active.type, ir.VectorType):
+        entries.store(arith.index_cast(integer(32), first), count)
+        return arith.addi(count, as_index(active, unsigned=True))
+    width = int(active.type.shape[0])
+    bits = _bits(active, width)
+    some = arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, bits.type))
+    write = _compressed if plan.compress else _bit_by_bit
+    return choose(some, lambda: write(plan, entries, count, active, bits, first), count)
+
+
+def _bits(active: Value, width: int) -> Value:
+    packed = vector.bitcast(ir.VectorType.get([1], integer(width)), active)
+    return vector.extract(packed, [], [0])
+
+
+def _compressed(plan: Plan, entries: Place, count: Value, active: Value, bits: Value, first: Value) -> Value:
+    base = arith.index_cast(integer(32), first)
+    native = plan.native
+    for part in range(0, int(active.type.shape[0]), native):
+        here = vector.extract_strided_slice(shaped(integer(1), native), active, [part], [native], [1])
+        start = arith.addi(base, number(part, base.type)) if part else base
+        indices = arith.addi(splat(start, native), lanes(integer(32), native))
+        none = llvm.mlir_poison(indices.type)
+        packed = ir.Operation.create(
+            "llvm.call_intrinsic",
+            results=[indices.type],
+            operands=[indices, here, none],
+            attributes={
+                "intrin": ir.StringAttr.get("llvm.experimental.vector.compress"),
+                "op_bundle_sizes": ir.DenseI32ArrayAttr.get([]),
+                "operandSegmentSizes": ir.DenseI32ArrayAttr.get([3, 0]),
+            },
+        ).result
+        entries.store(packed, count)
+        own = _bits(here, native)
+        count = arith.addi(count, as_index(math.ctpop(own), unsigned=True))
+    return count
+
+
+def _bit_by_bit(plan: Plan, entries: Place, count: Value, active: Value, bits: Value, first: Value) -> Value:
+    base = arith.index_cast(integer(32), first)
+
+    def more(left: Value, count: Value) -> Value:
+        return arith.cmpi(arith.CmpIPredicate.ne, left, number(0, left.type))
+
+    def take(left: Value, count: Value) -> list[Value]:
+        position = math.cttz(left)
+        lane = position if position.type == base.type else _to_i32(position)
+        entries.store(arith.addi(base, lane), count)
+        below = arith.subi(left, number(1, left.type))
+        return [arith.andi(left, below), plus(count, 1)]
+
+    return repeat(more, take, [bits, count])[1]
+
+
+def _to_i32(value: Value) -> Value:
+    return arith.extui(integer(32), value) if value.type.width < 32 else arith.trunci(integer(32), value)
+
+
+def blocks(
+    plan: Plan, size: int, padded: bool, body: Callable[[Value, int, int, list[Value]], list[Value]], carried: list[Value]
+) -> list[Value]:
+    """Runs `body(first, width, valid, carried)` over `size` elements in blocks of vectors, then the rest.
+
+    The rest is one block of which `valid` lanes count where all its memory is padded, else element by element.
+    """
+    width = plan.lanes
+    full = size // width * width
+    if width == 1:
+        return loop(index(0), index(size), 1, lambda i, *c: body(i, 1, 1, list(c)), carried)
+    if full:
+        carried = loop(index(0), index(full), width, lambda i, *c: body(i, width, width, list(c)), carried)
+    if full < size and padded:
+        carried = body(index(full), width, size - full, carried)
+    elif full < size:
+        carried = loop(index(full), index(size), 1, lambda i, *c: body(i, 1, 1, list(c)), carried)
+    return carried
+
+
+def within(active: Value, valid: int) -> Value:
+    """The active lanes among the first `valid` ones."""
+    width = int(active.type.shape[0])
+    if valid == width:
+        return active
+    mask = ir.DenseElementsAttr.get([ir.IntegerAttr.get(integer(1), int(lane < valid)) for lane in range(width)], active.type)
+    return arith.andi(active, arith.constant(active.type, mask))
+
+
+def compact(plan: Plan, source: Place, low: int, size: int, entries: Place) -> Value:
+    """Lists the indices low + i of the nonzero elements of source[low : low + size]; their number."""
+
+    def block(first: Value, width: int, valid: int, carried: list[Value]) -> list[Value]:
+        at = plus(first, low)
+        active = nonzero(source.load(at, width))
+        return [append(plan, entries, carried[0], active, at)]
+
+    return blocks(plan, size, False, block, [index(0)])[0]
+
+
+def relist(frame: Frame, name: str) -> None:
+    """Makes the list of a buffer anew after its values were written."""
+    held = frame.held(name)
+    if not held.listed:
+        return
+    entries, counts, slot = frame.list_of(held, 0)
+    count = compact(frame.plan, frame.place(name), 0, held.size, entries)
+    counts.store(arith.index_cast(integer(64), count), slot)
+
+
+def set_count(frame: Frame, held: Held, count: Value) -> None:
+    """Ends the list of this step's slot after `count` entries (an index)."""
+    _, counts, slot = frame.list_of(held, 0)
+    counts.store(arith.index_cast(integer(64), count), slot)
+
+
+def active(frame: Frame, name: str, delay: int, low: int, size: int) -> tuple[Place, Value, Value]:
+    """The indices of the active elements among low ... low + size - 1: a list and the stretch of it to walk."""
+    held = frame.held(name)
+    if not held.listed:
+        entries = frame.scratch()
+        return entries, index(0), compact(frame.plan, frame.place(name, delay), low, size, entries)
+    entries, counts, slot = frame.list_of(held, delay)
+    count = as_index(counts.load(slot))
+    begin, end = index(0), count
+    if low > 0:
+        begin = _first_from(entries, begin, count, low)
+    if low + size < held.size:
+        end = _first_from(entries, begin, count, low + size)
+    return entries, begin, end
+
+
+def _first_from(entries: Place, begin: Value, end: Value, bound: int) -> Value:
+    """Where the ascending entries reach `bound`, by bisection."""
+    limit = number(bound, integer(32))
+
+    def open_(low: Value, high: Value) -> Value:
+        return less(low, high)
+
+    def halve(low: Value, high: Value) -> list[Any]:
+        middle = arith.shrui(arith.addi(low, high), index(1))
+        below = less(entries.load(middle), limit)
+        return [arith.select(below, plus(middle, 1), low), arith.select(below, high, middle)]
+
+    return repeat(open_, halve, [begin, end])[0]

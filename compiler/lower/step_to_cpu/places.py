@@ -1,0 +1,174 @@
+"""Access to buffers: a `Place` is one slot of a buffer; a `Frame` knows where the places of a stage are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spikec.dialects.mlir import arith, ir, math, memref, vector
+from spikec.lower.step_to_cpu.code import (
+    Type,
+    Value,
+    as_index,
+    converted,
+    element_of,
+    index,
+    integer,
+    number,
+    plus,
+    shaped,
+)
+from spikec.lower.step_to_cpu.plan import Held, Plan, storage
+
+
+@dataclass(frozen=True)
+class Place:
+    """`size` elements of a one-dimensional memref, from index `base` on."""
+
+    memory: Value
+    base: Value | None
+    element: Type
+    flushing: bool = False
+
+    def at(self, i: Value) -> Value:
+        return i if self.base is None else arith.addi(self.base, i)
+
+    def load(self, i: Value, width: int = 1) -> Value:
+        """Element i, or elements i, i + 1, ... as a vector, in the program's element type."""
+        kept = storage(self.element)
+        if width > 1:
+            value = vector.load(shaped(kept, width), self.memory, [self.at(i)])
+        else:
+            value = memref.load(self.memory, [self.at(i)])
+        if kept == self.element:
+            return value
+        if self.element.width == 1:
+            return arith.cmpi(arith.CmpIPredicate.ne, value, number(0, value.type))
+        return arith.trunci(shaped(self.element, width), value)
+
+    def store(self, value: Value, i: Value) -> None:
+        """Sets element i, or elements i, i + 1, ... from a vector."""
+        kept = storage(self.element)
+        if self.flushing and isinstance(kept, ir.FloatType):
+            value = _flushed(value)
+        if kept != self.element:
+            extend = arith.extui if self.element.width == 1 else arith.extsi
+            type = ir.VectorType.get(value.type.shape, kept) if isinstance(value.type, ir.VectorType) else kept
+            value = extend(type, value)
+        if isinstance(value.type, ir.VectorType):
+            vector.store(value, self.memory, [self.at(i)])
+        else:
+            memref.store(value, self.memory, [self.at(i)])
+
+    def prefetch(self, i: Value) -> None:
+        memref.prefetch(self.memory, [self.at(i)], False, 3, True)
+
+
+def _flushed(value: Value) -> Value:
+    """Zero of the same sign for a subnormal."""
+    tiny = 2.0**-1022 if isinstance(element_of(value.type), ir.F64Type) else 2.0**-126
+    zero = math.copysign(number(0.0, value.type), value)
+    return arith.select(
+        arith.cmpf(arith.CmpFPredicate.OLT, math.absf(value), number(tiny, value.type)), zero, value
+    )
+
+
+@dataclass
+class Frame:
+    """The arguments of the function that is being built: blocks of memory, host arrays, the step `t`.
+
+    `begin` is the first step of the host's arrays.
+    """
+
+    plan: Plan
+    arena: Value
+    constants: Value
+    hosts: dict[int, Value]
+    strides: Value | None
+    begin: Value | None
+    t: Value
+
+    def held(self, name: str) -> Held:
+        return self.plan.buffers[name]
+
+    def _view(self, block: Value, offset: int, element: Type, size: int) -> Value:
+        return memref.view(ir.MemRefType.get([size], storage(element)), block, index(offset), [])
+
+    def slot(self, held: Held, delay: int) -> Value | None:
+        """The slot of step t - delay; None where there is one slot."""
+        if held.slots == 1:
+            return None
+        shifted = plus(self.t, -(-delay // held.slots) * held.slots - delay)
+        return arith.remui(shifted, index(held.slots))
+
+    def place(self, name: str, delay: int = 0) -> Place:
+        """The elements of a buffer as they were `delay` steps ago."""
+        held = self.held(name)
+        flushing = self.plan.flush == "store"
+        if held.on_host:
+            return Place(self._slice(held), None, held.element, flushing)
+        if held.kind == "constant":
+            size = held.rows * held.stride + (self.plan.lanes if self.plan.lanes > 1 else 0)
+            return Place(self._view(self.constants, held.values, held.element, size), None, held.element)
+        memory = self._view(self.arena, held.values, held.element, held.slots * held.stride)
+        slot = self.slot(held, delay)
+        base = None if slot is None else arith.muli(slot, index(held.stride))
+        return Place(memory, base, held.element, flushing)
+
+    def _slice(self, held: Held) -> Value:
+        """A host array, from this step's slice on."""
+        memory = self.hosts[held.host]
+        if held.kind == "result":
+            return memory
+        assert self.begin is not None and self.strides is not None
+        done = arith.subi(self.t, self.begin)
+        if held.kind == "input":
+            stride = as_index(memref.load(self.strides, [index(held.host)]))
+        else:
+            stride = index(held.size)
+        kept = storage(held.element)
+        return self.shifted(memory, arith.muli(done, stride), held.size, kept)
+
+    def shifted(self, memory: Value, offset: Value, size: int, kept: Type) -> Value:
+        """`size` elements of a host array from a computed offset on."""
+        return shifted(memory, offset, size, kept)
+
+    def list_of(self, held: Held, delay: int) -> tuple[Place, Place, Value]:
+        """Indices and counts of the active elements, and the index of the count."""
+        entries = self._view(self.arena, held.list, integer(32), held.slots * held.list_stride)
+        counts = self._view(self.arena, held.count, integer(64), held.slots)
+        slot = self.slot(held, delay)
+        base = None if slot is None else arith.muli(slot, index(held.list_stride))
+        return (
+            Place(entries, base, integer(32)),
+            Place(counts, None, integer(64)),
+            index(0) if slot is None else slot,
+        )
+
+    def scratch(self) -> Place:
+        """Room for a list that one op makes and uses."""
+        memory = self._view(self.arena, self.plan.scratch, integer(32), self.plan.scratch_size)
+        return Place(memory, None, integer(32))
+
+    def word(self, offset: int, bits: int = 64) -> Place:
+        """One integer of the arena's head."""
+        return Place(self._view(self.arena, offset, integer(bits), 1), None, integer(bits))
+
+    def add_to(self, counter: str, amount: Value) -> None:
+        """counter += amount (an index)."""
+        place = self.word(self.held(counter).values)
+        place.store(arith.addi(place.load(index(0)), converted_index(amount)), index(0))
+
+
+def converted_index(value: Value) -> Value:
+    """An index or integer as i64."""
+    if isinstance(value.type, ir.IndexType):
+        return arith.index_cast(integer(64), value)
+    return converted(value, integer(64))
+
+
+def shifted(memory: Value, offset: Value, size: int, kept: Type) -> Any:
+    """`size` elements of a memref from a computed offset on."""
+    layout = ir.StridedLayoutAttr.get(ir.ShapedType.get_dynamic_stride_or_offset(), [1])
+    type = ir.MemRefType.get([size], kept, layout)
+    return memref.ReinterpretCastOp(type, memory, [offset], [], [], [ir.ShapedType.get_dynamic_stride_or_offset()], [size], [1]).result

@@ -1,0 +1,252 @@
+"""The functions of the module: stages, the time loop, start and end, built op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from spikec.backends.cpu.module import CpuModule
+from spikec.backends.cpu.target import CpuTarget
+from spikec.dialects import step
+from spikec.dialects.diagnostics import InternalError
+from spikec.dialects.mlir import PassManager, arith, func, ir, llvm, memref, scf
+from spikec.dialects.program import Program
+from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, update
+from spikec.lower.step_to_cpu.code import index, integer, loop, python_number, word
+from spikec.lower.step_to_cpu.places import Frame
+from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
+
+PIPELINE = (
+    "builtin.module(cse,convert-vector-to-scf{full-unroll=true},lower-affine,expand-strided-metadata,lower-affine,"
+    "convert-scf-to-cf,convert-vector-to-llvm,convert-math-to-llvm,convert-index-to-llvm,finalize-memref-to-llvm,"
+    "convert-func-to-llvm{use-bare-ptr-memref-call-conv=true},convert-arith-to-llvm,convert-cf-to-llvm,"
+    "convert-ub-to-llvm,reconcile-unrealized-casts)"
+)
+PREFIX = "cpu."
+
+
+def build(program: Program, target: CpuTarget) -> CpuModule:
+    with program.module.context, ir.Location.unknown():
+        placed = plan(program, target)
+        module = _Builder(program, placed, target).module()
+        try:
+            module.operation.verify()
+        except ir.MLIRError as error:
+            raise InternalError(f"invalid IR: {error}", "step_to_cpu", str(module)) from None
+        mlir = str(module)
+        PassManager.parse(PIPELINE).run(module.operation)
+        described = layout(placed, program)
+        entries.add(module, placed, described)
+        for operation in _all(module.operation):
+            if not operation.name.startswith(("llvm.", "builtin.module")):
+                raise InternalError(f"'{operation.name}' was not lowered to LLVM", "step_to_cpu", str(module))
+        text = llvm.translate_module_to_llvmir(module.operation)
+    return CpuModule(program.attribute("model"), mlir, text, described)
+
+
+def _all(operation: Any) -> Iterator[Any]:
+    yield operation
+    for region in operation.regions:
+        for block in region.blocks:
+            for inner in block.operations:
+                yield from _all(inner.operation)
+
+
+class _Builder:
+    """Builds the module of one program."""
+
+    def __init__(self, program: Program, placed: Plan, target: CpuTarget) -> None:
+        self.program = program
+        self.plan = placed
+        self.target = target
+        self.symbols = program.symbols()
+        byte = integer(8)
+        self.common = [ir.MemRefType.get([placed.arena], byte), ir.MemRefType.get([max(placed.constants, 1)], byte)]
+        self.hosts = self._host_types()
+        self.strides = ir.MemRefType.get([max(1, sum(h.kind == "input" for h in placed.hosts))], integer(64))
+
+    def _host_types(self) -> list[Any]:
+        types = []
+        for held in self.plan.hosts:
+            if held.kind == "probe":
+                rows = held.op.record == "event"
+                types.append(ir.MemRefType.get([held.size], integer(32) if rows else storage(held.element)))
+            types.append(ir.MemRefType.get([held.size], storage(held.element)))
+        return types
+
+    def module(self) -> Any:
+        result = ir.Module.create()
+        with ir.InsertionPoint(result.body):
+            lists = [h for h in self.plan.hosts if h.kind == "input" and h.listed]
+            self._stage("inputs", lambda frame: [events.relist(frame, h.name) for h in lists])
+            for name, operation in self.symbols.items():
+                if operation.name == "func.func" and name.startswith("stage."):
+                    self._stage(name, lambda frame, op=operation: self._ops(frame, op))
+            self._run(self.symbols["run"])
+            self._init()
+            self._finish()
+        return result
+
+    def _function(self, name: str, types: list[Any], public: bool = False) -> Any:
+        """A function with memref arguments that do not alias, and `noinline` where another language calls it."""
+        op = func.FuncOp(PREFIX + name, (types, []), visibility=None if public else "private")
+        arguments = []
+        for type in types:
+            plain = not isinstance(type, ir.MemRefType)
+            arguments.append(ir.DictAttr.get({} if plain else {"llvm.noalias": ir.UnitAttr.get()}))
+        op.arg_attrs = ir.ArrayAttr.get(arguments)
+        op.attributes["passthrough"] = ir.ArrayAttr.get(self._passthrough(public))
+        linkage = ir.Attribute.parse("#llvm.linkage<internal>")
+        op.attributes["llvm.linkage"] = linkage
+        op.add_entry_block()
+        return op
+
+    def _passthrough(self, apart: bool) -> list[Any]:
+        def pair(key: str, value: str) -> Any:
+            return ir.ArrayAttr.get([ir.StringAttr.get(key), ir.StringAttr.get(value)])
+
+        attributes = [ir.StringAttr.get("nounwind")]
+        if self.target.flush != "store":
+            attributes.append(pair("denormal-fp-math", "preserve-sign,preserve-sign"))
+        if self.plan.compress:
+            attributes += [pair("prefer-vector-width", "512"), pair("min-legal-vector-width", "512")]
+        if apart:
+            # The mode of the floating-point unit is set before the call: nothing may move across it.
+            attributes.append(ir.StringAttr.get("noinline"))
+        return attributes
+
+    def _stage(self, name: str, body: Any) -> None:
+        index_type = ir.IndexType.get()
+        op = self._function(name, [*self.common, *self.hosts, self.strides, index_type, index_type])
+        with ir.InsertionPoint(op.entry_block):
+            arena, constants, *rest = op.arguments
+            *hosts, strides, begin, t = rest
+            body(Frame(self.plan, arena, constants, dict(enumerate(hosts)), strides, begin, t))
+            func.ReturnOp([])
+
+    def _ops(self, frame: Frame, function: Any) -> None:
+        for operation in function.regions[0].blocks[0].operations:
+            view = step.DIALECT.view(operation.operation)
+            if view is not None:
+                with operation.operation.location:
+                    self._op(frame, view)
+
+    def _op(self, frame: Frame, op: Any) -> None:
+        match op:
+            case step.Fill():
+                moves.fill(frame, op)
+            case step.Copy():
+                moves.copy(frame, op)
+            case step.Propagate():
+                propagate.lower(frame, op, self.symbols)
+            case step.Update():
+                update.lower(frame, op, self.symbols)
+            case step.Map():
+                maps.lower(frame, op, self.symbols)
+            case step.Draw():
+                draws.lower(frame, op)
+            case step.Clock():
+                moves.clock(frame, op)
+            case step.Tally():
+                moves.tally(frame, op)
+            case step.Record():
+                moves.record(frame, op)
+            case _:
+                raise InternalError(f"no lowering of {op.name()}", "step_to_cpu")
+
+    def _run(self, run: Any) -> None:
+        """The time loop as the program arranged it; inputs are listed before the first stage of a step."""
+        index_type = ir.IndexType.get()
+        op = self._function("run", [*self.common, *self.hosts, self.strides, index_type, index_type], public=True)
+        source = run.regions[0].blocks[0]
+        with ir.InsertionPoint(op.entry_block):
+            begin, end = list(op.arguments)[-2:]
+            values = dict(zip(map(ir.Value, source.arguments), (begin, end), strict=True))
+            _Schedule(list(op.arguments)[:-1]).copy(source, values)
+
+    def _init(self) -> None:
+        """Clears the arena, sets the head and the initial states, then does what `@init` says."""
+        words = ir.MemRefType.get([max(1, 2 * len(self.plan.draws))], integer(32))
+        op = self._function("init", [*self.common, words, integer(32)], public=True)
+        with ir.InsertionPoint(op.entry_block):
+            arena, constants, keys, sample = op.arguments
+            frame = Frame(self.plan, arena, constants, {}, None, None, index(0))
+            zero = arith.constant(integer(8), 0)
+            loop(index(0), index(self.plan.arena), 1, lambda i: memref.store(zero, arena, [i]))
+            frame.word(SAMPLE, 32).store(sample, index(0))
+            for i in range(2 * len(self.plan.draws)):
+                frame.word(KEYS + 4 * i, 32).store(memref.load(keys, [index(i)]), index(0))
+            for held in self.plan.buffers.values():
+                self._initial(frame, held)
+            if "init" in self.symbols:
+                self._ops(frame, self.symbols["init"])
+            func.ReturnOp([])
+
+    def _initial(self, frame: Frame, held: Held) -> None:
+        initial = held.op.init
+        if initial is None or held.kind not in ("state", "stream", "temp"):
+            return
+        if isinstance(initial, ir.FlatSymbolRefAttr):
+            source = frame.place(ir.FlatSymbolRefAttr(initial).value)
+            moves.move(frame, source, 0, frame.place(held.name), index(0), held.size)
+        elif python_number(initial) != 0 or str(initial).startswith("-"):
+            moves.fill_with(frame, held, python_number(initial))
+        else:
+            return
+        events.relist(frame, held.name)
+
+    def _finish(self) -> None:
+        index_type = ir.IndexType.get()
+        op = self._function("finish", [*self.common, *self.hosts, index_type], public=True)
+        with ir.InsertionPoint(op.entry_block):
+            arena, constants, *hosts, t = op.arguments
+            frame = Frame(self.plan, arena, constants, dict(enumerate(hosts)), None, None, t)
+            if "finish" in self.symbols:
+                self._ops(frame, self.symbols["finish"])
+            func.ReturnOp([])
+
+
+class _Schedule:
+    """Copies the loops of `@run`, giving each stage the arguments that it has on a CPU."""
+
+    def __init__(self, arguments: list[Any]) -> None:
+        self.arguments = arguments
+        self.listed = False
+
+    def copy(self, block: Any, values: dict[Any, Any]) -> list[Any]:
+        """Copies the ops of a block; the operands of its terminator."""
+        for wrapped in block.operations:
+            op = wrapped.operation
+            operands = [values[ir.Value(o)] for o in op.operands]
+            with op.location:
+                match op.name:
+                    case "func.return":
+                        func.ReturnOp([])
+                        return []
+                    case "scf.yield":
+                        return operands
+                    case "func.call":
+                        self._call(ir.FlatSymbolRefAttr(op.attributes["callee"]).value, operands[0])
+                    case "scf.for":
+                        self._loop(op, operands, values)
+                    case _:
+                        attributes = {key: op.attributes[key] for key in op.attributes}
+                        types = [r.type for r in op.results]
+                        made = ir.Operation.create(op.name, results=types, operands=operands, attributes=attributes)
+                        values.update(zip(map(ir.Value, op.results), made.results, strict=True))
+        return []
+
+    def _call(self, stage: str, t: Any) -> None:
+        if not self.listed:
+            self.listed = True
+            func.CallOp([], PREFIX + "inputs", [*self.arguments, t])
+        func.CallOp([], PREFIX + stage, [*self.arguments, t])
+
+    def _loop(self, op: Any, operands: list[Any], values: dict[Any, Any]) -> None:
+        begin, end, stride, *carried = operands
+        made = scf.ForOp(begin, end, stride, carried)
+        body = op.regions[0].blocks[0]
+        inner = {**values, **dict(zip(map(ir.Value, body.arguments), made.body.arguments, strict=True))}
+        with ir.InsertionPoint(made.body):
+            scf.YieldOp(self.copy(body, inner))
+        values.update(zip(map(ir.Value, op.results), made.results, strict=True))

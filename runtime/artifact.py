@@ -1,0 +1,148 @@
+"""Artifacts: a folder with a compiled network, its `manifest.json`, and all that running it takes.
+
+`manifest.json` is for people and other tools; `layout.json` says where things lie in the memory of the
+compiled code.  The manifest holds the hash of every other file, so that a damaged artifact is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.runtime.cpu import CpuEngine
+from spikec.runtime.interface import Interface
+from spikec.runtime.layout import Layout
+from spikec.runtime.run import Executable
+
+FORMAT = 1
+MANIFEST, LAYOUT = "manifest.json", "layout.json"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a manifest says beside what the interface and the files say.
+
+    `machine` is the processor as LLVM names it: triple, cpu, features.  `constants` are name, shape, dtype and
+    digest of each array.  `tools` are versions by name.
+    """
+
+    target: str
+    machine: Mapping[str, str]
+    pipeline: str
+    options: Mapping[str, Any]
+    seed: int
+    random_structure: bool
+    state_bytes: int
+    constants: list[dict[str, Any]]
+    tools: Mapping[str, str]
+
+
+def pack(about: About, interface: Interface, layout: Layout, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of an artifact by name, the manifest last."""
+    made = {**files, LAYOUT: _json(layout.to_json())}
+    shown = interface.to_json()
+    manifest = {
+        "format": FORMAT,
+        "model": interface.model,
+        "target": about.target,
+        "machine": dict(about.machine),
+        "dt": interface.dt,
+        "dt_unit": interface.dt_unit,
+        # Values of float programs are what they stand for; those of integer programs are multiples of a scale.
+        "inputs": [{**entry, "scale": 1.0} for entry in shown["inputs"]],
+        "outputs": [{**entry, "scale": 1.0} for entry in shown["outputs"]],
+        "probes": [{**entry, "scale": 1.0} for entry in shown["probes"]],
+        "populations": shown["populations"],
+        "state_bytes": about.state_bytes,
+        "constants": about.constants,
+        "pipeline": about.pipeline,
+        "options": dict(about.options),
+        "seed": about.seed,
+        "random_structure": about.random_structure,
+        "tools": dict(about.tools),
+        "files": {
+            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for name, data in sorted(made.items())
+        },
+    }
+    return {**made, MANIFEST: _json(manifest)}
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=2, sort_keys=False) + "\n").encode()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact, its files compared with their hashes.  Raises CompileError."""
+    path = folder / MANIFEST
+    if not folder.exists():
+        raise _error("E0701", folder, f"no such folder: {folder}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _error("E0720", folder, f"{folder} is not an artifact: it has no {MANIFEST}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _error("E0720", path, f"not a manifest: {str(error).splitlines()[0]}") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise _error("E0720", path, "not a manifest: it lists no files")
+    if manifest.get("format") != FORMAT:
+        message = f"the artifact has format {manifest.get('format')}, this version reads format {FORMAT}"
+        raise _error("E0720", path, message, "compile the model again")
+    for name, entry in manifest["files"].items():
+        _check_file(folder, name, entry)
+    return manifest
+
+
+def _check_file(folder: Path, name: str, entry: Any) -> None:
+    if Path(name).name != name or not isinstance(entry, dict):
+        raise _error("E0720", folder / MANIFEST, f"not a manifest: '{name}' is not the name of a file beside it")
+    try:
+        with (folder / name).open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _error("E0720", folder / name, f"the artifact is not whole: {error.strerror}: {name}") from None
+    if found != entry.get("sha256"):
+        raise _error("E0720", folder / name, f"{name} is not the file that the manifest names", "compile again")
+
+
+def open_artifact(folder: Path) -> Executable:
+    """The network of an artifact, ready to run on this machine.  Raises CompileError."""
+    manifest = read_manifest(folder)
+    path = folder / MANIFEST
+    library = next((name for name in manifest["files"] if name.endswith(".so")), None)
+    if library is None:
+        message = f"the artifact is for the target '{manifest.get('target')}' and holds nothing that runs here"
+        raise _error("E0722", path, message)
+    try:
+        bare = {
+            **manifest,
+            **{
+                part: [{k: v for k, v in entry.items() if k != "scale"} for entry in manifest[part]]
+                for part in ("inputs", "outputs", "probes")
+            },
+        }
+        interface = Interface.from_json(bare)
+        layout = Layout.from_json(json.loads((folder / LAYOUT).read_text(encoding="utf-8")))
+        target, seed, random_structure = str(manifest["target"]), int(manifest["seed"]), manifest["random_structure"]
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise _error("E0720", path, f"not a manifest: {type(error).__name__}: {error}") from None
+    engine = CpuEngine.from_library((folder / library).resolve(), layout, interface)
+    files = {name: folder / name for name in (*manifest["files"], MANIFEST)}
+    return Executable(engine, target, seed, bool(random_structure), lambda: files)
+
+
+def described(constants: Mapping[str, Any], digests: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Name, shape, element type and digest of each array, sorted by name."""
+    return [
+        {"name": name, "shape": list(a.shape), "dtype": str(a.dtype), "digest": digests[name]}
+        for name, a in sorted(constants.items())
+    ]
+
+
+def _error(code: str, path: Path, message: str, help: str | None = None) -> CompileError:
+    return CompileError([Diagnostic(code, "error", message, file=str(path), help=help)])

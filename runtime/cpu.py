@@ -1,0 +1,138 @@
+"""Runs compiled CPU code: the engine that calls it.
+
+The code has three entries of fixed signature; `host` lists the caller's arrays:
+
+    void spikec_init(void *arena, const void *constants, const uint32_t *keys, uint32_t sample);
+    void spikec_run(void *arena, const void *constants, void *const *host, const int64_t *strides,
+                    int64_t begin, int64_t end);
+    void spikec_finish(void *arena, const void *constants, void *const *host, int64_t steps);
+
+`host` has inputs, outputs, results, then two pointers per probe (samples or rows; values of events), in the
+layout's order.  `strides` are the inputs' elements from one step to the next; zero holds an input.  A pointer
+of a probe may be null: it is not recorded then.  Nothing here needs MLIR or a compiler.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.runtime.interface import Interface, Trace, flush_subnormals
+from spikec.runtime.layout import Cell, Layout, aligned, pack, word_at
+from spikec.runtime.recording import Recording
+
+__all__ = ["CONSTANTS", "ENTRIES", "Code", "CpuEngine", "Layout", "pack"]
+
+ENTRIES = ("spikec_init", "spikec_run", "spikec_finish")
+CONSTANTS = "spikec_constants"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Addresses of the three entries; `owner` keeps the memory that holds them."""
+
+    init: int
+    run: int
+    finish: int
+    owner: Any = None
+
+
+class CpuEngine:
+    """Runs one compiled network (`runtime.interface.Engine`).
+
+    `constants` is the address of the block of constants, or the block itself (uint8, kept alive).
+    """
+
+    def __init__(self, code: Code, constants: int | Array, layout: Layout, interface: Interface) -> None:
+        pointer, word = ctypes.c_void_p, ctypes.c_int64
+        self.interface = interface
+        self.layout = layout
+        self._owner = (code.owner, constants)
+        self._constants = constants if isinstance(constants, int) else int(constants.ctypes.data)
+        self._init = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, ctypes.c_uint32)(code.init)
+        self._run = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer, word, word)(code.run)
+        self._finish = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, word)(code.finish)
+        self._arena = aligned(layout.arena)
+        self._steps = 0
+        self.reset()
+
+    @staticmethod
+    def from_library(path: Path, layout: Layout, interface: Interface) -> CpuEngine:
+        """Loads a shared library that the CPU target made; it holds its constants itself."""
+        try:
+            library = ctypes.CDLL(str(path))
+            init, run, finish = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in ENTRIES)
+            constants = ctypes.addressof(ctypes.c_char.in_dll(library, CONSTANTS))
+        except (OSError, AttributeError, ValueError) as error:
+            message = f"not a library that runs on this machine: {error}"
+            raise CompileError([Diagnostic("E0705", "error", message, file=str(path))]) from None
+        return CpuEngine(Code(init, run, finish, library), constants, layout, interface)
+
+    def reset(self, seed: int = 0, sample: int = 0) -> None:
+        """Back to the state before the first step; `seed` and `sample` choose the random numbers."""
+        keys = self.layout.keys(seed)
+        self._init(self._arena.ctypes.data, self._constants, keys.ctypes.data, sample)
+        self._steps = 0
+
+    def advance(self, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int) -> Trace:
+        """Runs `steps` more steps; see `runtime.interface.Engine.advance`."""
+        layout = self.layout
+        arrays = {s.name: flush_subnormals(inputs[s.name]) for s in layout.inputs}
+        strides = {s.name: s.size if s.name in streamed else 0 for s in layout.inputs}
+        stride_words = np.array([*strides.values(), 0], np.int64)
+        outputs = {s.name: np.empty((steps, *s.shape), s.dtype) for s in layout.outputs}
+        recording = Recording(layout, self._arena, self._steps, steps)
+        before = self._counters()
+        done = 0
+        while done < steps:
+            chunk = min(recording.chunk, steps - done)
+            host = [int(arrays[s.name].ctypes.data) + done * strides[s.name] * s.itemsize for s in layout.inputs]
+            host += [int(outputs[s.name].ctypes.data) + done * s.size * s.itemsize for s in layout.outputs]
+            host += [0] * len(layout.results)
+            host += recording.begin(self._steps)
+            begin, self._steps = self._steps, self._steps + chunk
+            self._run(self._arena.ctypes.data, self._constants, _table(host), stride_words.ctypes.data, begin, self._steps)
+            recording.end()
+            done += chunk
+        counted = {name: value - before[name] for name, value in self._counters().items()}
+        return Trace(
+            outputs=outputs,
+            probes=recording.probes(),
+            values=recording.values(),
+            emitted={p: counted.get(f"{p}.emitted", 0) for p in self.interface.populations},
+            synaptic_events=counted.get("synaptic_events", 0),
+        )
+
+    def finish(self) -> dict[str, Array]:
+        """The outputs that are computed once, over all steps since `reset`."""
+        layout = self.layout
+        results = {s.name: np.empty(s.shape, s.dtype) for s in layout.results}
+        host = [0] * (len(layout.inputs) + len(layout.outputs))
+        host += [results[s.name].ctypes.data for s in layout.results]
+        self._finish(self._arena.ctypes.data, self._constants, _table(host), self._steps)
+        return results
+
+    def states(self) -> dict[str, Array]:
+        """A copy of each buffer of the arena: (*shape), or (slots, *shape) for a ring of past values."""
+        return {cell.name: self._cell(cell) for cell in self.layout.cells}
+
+    def _cell(self, cell: Cell) -> Array:
+        dtype = np.dtype(cell.dtype)
+        size = cell.slots * cell.stride * dtype.itemsize
+        rows = self._arena[cell.offset : cell.offset + size].view(dtype).reshape(cell.slots, cell.stride)
+        values = rows[:, : cell.size].reshape(cell.slots, *cell.shape).copy()
+        return values if cell.slots > 1 else values[0]
+
+    def _counters(self) -> dict[str, int]:
+        return {name: word_at(self._arena, offset) for name, offset in self.layout.counters}
+
+
+def _table(pointers: list[int]) -> Any:
+    return (ctypes.c_void_p * max(1, len(pointers)))(*pointers)

@@ -1,0 +1,246 @@
+"""What a run is fed: arrays from files or from Python, checked against what the network declares.
+
+An array of shape `(T, *shape)` streams one slice a step, one of shape `(*shape)` is held for all
+steps; with a batch of B samples both have a leading axis B.  A `.csv` file is a table: each row is one
+step's slice, flattened; a single row is held; with a batch, its rows are the samples.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError, did_you_mean
+from spikec.runtime import arrays
+from spikec.runtime.interface import Input, Interface, flush_subnormals
+
+# Steps are counted in 32 bits where events are recorded.
+MAX_STEPS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """An array that was given for an input, and where it came from."""
+
+    array: Array
+    file: Path | None = None
+    table: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arrays of the engine's dtypes, contiguous; `streamed` names those with an axis of steps."""
+
+    arrays: dict[str, Array]
+    streamed: frozenset[str]
+    steps: int
+    batch: int | None
+
+    def sample(self, index: int) -> dict[str, Array]:
+        """The arrays of one sample, without the batch axis."""
+        if self.batch is None:
+            return self.arrays
+        return {name: array[index] for name, array in self.arrays.items()}
+
+
+def read(specs: Sequence[str], interface: Interface) -> dict[str, Source]:
+    """Reads what `--input [NAME=]FILE[:KEY]` options name.  Collects every mistake into one CompileError."""
+    sources: dict[str, Source] = {}
+    found: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            name, path, key = _parse(spec, interface)
+            if name in sources:
+                raise UsageError(f"--input gives '{name}' twice")
+            sources[name] = Source(arrays.read(path, key, name), path, path.suffix.lower() == ".csv")
+        except CompileError as error:
+            found += error.diagnostics
+    if found:
+        raise CompileError(found)
+    return sources
+
+
+def _parse(spec: str, interface: Interface) -> tuple[str, Path, str | None]:
+    """The input's name, the file and the key of one option."""
+    match = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?(.+?)(?:(?<=\.npz):(.+))?", spec, re.DOTALL | re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"--input '{spec}' is not [NAME=]FILE[:KEY]")
+    name, file, key = match.groups()
+    declared = [i.name for i in interface.inputs]
+    if name is None:
+        if len(declared) != 1:
+            have = f"has {len(declared)} inputs ({', '.join(declared)})" if declared else "has no inputs"
+            raise _error("E0715", None, f"--input {spec} names no input, and {interface.model} {have}")
+        name = declared[0]
+    if name not in declared:
+        raise _unknown(name, interface)
+    return name, Path(file), key
+
+
+def prepare(
+    sources: Mapping[str, Source], interface: Interface, steps: int | None = None, batch: int | None = None
+) -> Inputs:
+    """Checks and converts what was given.
+
+    Raises CompileError (every mistake at once) for missing and unknown inputs, wrong shapes, lengths and
+    values, and UsageError where nothing tells the number of steps.
+    """
+    if steps is not None and not 1 <= steps <= MAX_STEPS:
+        raise UsageError(f"the number of steps must be in 1..{MAX_STEPS}, not {steps}")
+    if batch is not None and batch < 1:
+        raise UsageError(f"the batch must be at least 1, not {batch}")
+    found = [d for name in sources if (d := _check_known(name, interface))]
+    ready: dict[str, Array] = {}
+    streamed: set[str] = set()
+    for declared in interface.inputs:
+        try:
+            if declared.name not in sources:
+                raise _missing(declared)
+            source, streams = _arrange(sources[declared.name], declared, batch)
+            ready[declared.name] = _convert(source, declared)
+            if streams:
+                streamed.add(declared.name)
+        except CompileError as error:
+            found += error.diagnostics
+    if found:
+        raise CompileError(found)
+    axis = 0 if batch is None else 1
+    lengths = {name: ready[name].shape[axis] for name in sorted(streamed)}
+    if steps is None and not lengths:
+        raise UsageError("the number of steps is not known: no input streams, so give --steps N")
+    count = max(lengths.values()) if steps is None else steps
+    _check_lengths(lengths, count, sources)
+    for name in streamed:
+        ready[name] = np.ascontiguousarray(ready[name][(slice(None),) * axis + (slice(count),)])
+    return Inputs(ready, frozenset(streamed), count, batch)
+
+
+def _check_known(name: str, interface: Interface) -> Diagnostic | None:
+    known = {i.name for i in interface.inputs}
+    return None if name in known else _unknown(name, interface).diagnostics[0]
+
+
+def _unknown(name: str, interface: Interface) -> CompileError:
+    names = [i.name for i in interface.inputs]
+    listed = f"its inputs are {', '.join(names)}" if names else "it has none"
+    return _error("E0715", None, f"{interface.model} has no input '{name}'", did_you_mean(name, names) or listed)
+
+
+def _missing(declared: Input) -> CompileError:
+    message = f"input '{declared.name}' is missing: {_described(declared)}"
+    return _error("E0714", None, message, f"give --input {declared.name}=FILE")
+
+
+def _described(declared: Input) -> str:
+    """What an input takes: `spikes of shape (T, 64) or (64,)`."""
+    return f"{declared.kind} of shape {_shapes(declared, None)}"
+
+
+def _shapes(declared: Input, batch: int | None) -> str:
+    lead = () if batch is None else (str(batch),)
+    shape = tuple(str(n) for n in declared.shape)
+    return f"{_tuple(*lead, 'T', *shape)} or {_tuple(*lead, *shape)}"
+
+
+def _tuple(*items: str) -> str:
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+
+
+def _error(code: str, source: Source | None, message: str, help: str | None = None) -> CompileError:
+    return arrays.fail(code, source.file if source else None, message, help)
+
+
+# ---------------------------------------------------------------- shapes
+
+
+def _arrange(source: Source, declared: Input, batch: int | None) -> tuple[Source, bool]:
+    """The source with the array in the shape that the input takes, and whether it streams."""
+    if source.table:
+        source = replace(source, array=_from_table(source.array, declared, batch))
+    lead = () if batch is None else (batch,)
+    shape = source.array.shape
+    tail = shape[len(shape) - len(declared.shape) :]
+    if shape == (*lead, *declared.shape):
+        return source, False
+    if tail == declared.shape and len(shape) == len(lead) + 1 + len(tail) and shape[: len(lead)] == lead:
+        if shape[len(lead)] == 0:
+            raise _error("E0718", source, f"input '{declared.name}' has no steps")
+        return source, True
+    message = f"input '{declared.name}' has shape {shape}, not {_shapes(declared, batch)}"
+    help = None
+    if batch is not None and len(shape) <= len(declared.shape) + 1:
+        help = "with a batch, the first axis is the sample"
+    elif batch is None and len(shape) == len(declared.shape) + 2:
+        help = f"for {shape[0]} samples, give --batch {shape[0]}"
+    raise _error("E0716", source, message, help)
+
+
+def _from_table(table: Array, declared: Input, batch: int | None) -> Array:
+    """Rows of flattened slices, as `(T, *shape)`, `(*shape)` for one row, or `(B, *shape)` with a batch."""
+    rows, columns = table.shape
+    size = math.prod(declared.shape)
+    if columns != size and rows == size and columns == 1 and batch is None:
+        # A column that holds one slice.
+        rows, columns = 1, size
+    if columns != size or batch not in (None, rows):
+        return table
+    return table.reshape(declared.shape if rows == 1 and batch is None else (rows, *declared.shape))
+
+
+def _check_lengths(lengths: Mapping[str, int], steps: int, sources: Mapping[str, Source]) -> None:
+    found = []
+    for name, length in lengths.items():
+        if length < steps:
+            message = f"input '{name}' has {length} steps, but {steps} are run"
+            found += _error("E0718", sources[name], message).diagnostics
+    if found:
+        raise CompileError(found)
+
+
+# ---------------------------------------------------------------- values
+
+
+def _convert(source: Source, declared: Input) -> Array:
+    """The array in the engine's dtype, after a look at every value."""
+    array = source.array
+    if array.dtype.kind not in "biuf":
+        raise _error("E0717", source, f"input '{declared.name}' holds {array.dtype}, not numbers")
+    if declared.dtype == "bool":
+        bad, why = (array != 0) & (array != 1), "spikes are 0 or 1"
+    elif declared.dtype.startswith("float"):
+        top = np.finfo(declared.dtype).max
+        bad, why = ~(np.abs(array) <= top), f"it is not a finite {declared.dtype}"
+    else:
+        bad, why = _unfit_integers(array, declared), f"it is not an integer of {declared.dtype}"
+    _check_values(source, declared, bad, why)
+    if declared.low is not None and declared.high is not None:
+        outside = (array < declared.low) | (array > declared.high)
+        _check_values(source, declared, outside, f"the declared range is [{declared.low:g}, {declared.high:g}]")
+    converted = array.astype(declared.dtype)
+    return np.ascontiguousarray(flush_subnormals(converted)).reshape(array.shape)
+
+
+def _unfit_integers(array: Array, declared: Input) -> Array:
+    info = np.iinfo(declared.dtype)
+    if array.dtype.kind == "f":
+        # The upper end is not a float of its own: 2.0**63 is one too many.
+        fits = (array == np.floor(array)) & (array >= float(info.min)) & (array < float(info.max) + 1)
+        return np.asarray(~fits)
+    return np.asarray((array < info.min) | (array > info.max))
+
+
+def _check_values(source: Source, declared: Input, bad: Array, why: str) -> None:
+    """Reports the first bad value and its index."""
+    if not bad.any():
+        return
+    index = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    place = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
+    value = source.array[index].item()
+    more = f" ({int(bad.sum())} values in all)" if bad.sum() > 1 else ""
+    raise _error("E0717", source, f"input '{declared.name}'{place} is {value}: {why}{more}")

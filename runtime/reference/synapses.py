@@ -1,0 +1,122 @@
+"""Synapses: which pairs a connector makes, and what arrives through them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from spikec.dialects.constants import Array
+from spikec.dialects.random import uniform
+from spikec.runtime.reference import elementary, reals
+from spikec.runtime.reference.arithmetic import integer_product, integer_sum
+
+Keep = Callable[[Array, Array], Array]
+"""From sources and targets (int64, broadcast against each other) to the pairs that are kept."""
+
+_DRAWS = 1 << 18  # how many numbers are drawn at once
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The targets of each source, ascending: those of source i are `target[begin[i] : begin[i + 1]]`.
+
+    `weight` has one element per synapse in that order, or is one number for all (rank 0).
+    """
+
+    begin: Array
+    target: Array
+    weight: Array
+
+    def row(self, source: int) -> tuple[Array, Array]:
+        """Targets and weights of one source."""
+        place = slice(self.begin[source], self.begin[source + 1])
+        return self.target[place], self.weight[place] if self.weight.ndim else self.weight
+
+
+@dataclass(frozen=True)
+class Dense:
+    """All pairs; `weight` is [pre, post], or one number for all (rank 0)."""
+
+    post: int
+    weight: Array
+
+    def row(self, source: int) -> tuple[slice, Array]:
+        return slice(0, self.post), self.weight[source] if self.weight.ndim else self.weight
+
+
+Synapses = Rows | Dense
+
+
+def propagate(synapses: Synapses, events: Array, into: Array, width: int) -> int:
+    """into[j] = into[j] + weight[i, j] * events[i], in place, over the nonzero events in ascending i.
+
+    `events` and `into` are flat; `width` is the number of bits of an element of `into`.  Returns the number
+    of additions.
+    """
+    real = into.dtype.kind == "f"
+    additions = 0
+    for source in np.flatnonzero(events):
+        targets, weight = synapses.row(source)
+        term = weight.astype(into.dtype)
+        if events.dtype != np.bool_:
+            event = events[source].astype(into.dtype)
+            term = reals.multiply(term, event) if real else integer_product(term, event, width)
+        old = into[targets]
+        into[targets] = reals.add(old, term) if real else integer_sum(old, term, width)
+        additions += len(old)
+    return additions
+
+
+def one_to_one(size: int) -> Iterator[Array]:
+    """The targets of each source, row by row."""
+    return (np.array([i]) for i in range(size))
+
+
+def every(pre: int, post: int) -> Iterator[Array]:
+    return (np.arange(post) for _ in range(pre))
+
+
+def probable(pre: int, post: int, p: float, key: tuple[int, int]) -> Iterator[Array]:
+    """Each pair with probability p: the k-th draw u of a row moves on by 1 + floor(log(1 - u) / log(1 - p))."""
+    if p >= 1.0:
+        yield from every(pre, post)
+        return
+    scale = _log(np.asarray(1.0 - p))
+    if p <= 0.0 or scale == 0.0:
+        yield from (np.arange(0) for _ in range(pre))
+        return
+    draws = math.ceil(post * p + 6.0 * math.sqrt(post * p)) + 8
+    stretch = max(1, _DRAWS // draws)
+    for first in range(0, pre, stretch):
+        yield from _jumps(np.arange(first, min(first + stretch, pre)), post, scale, key, draws)
+
+
+def _jumps(rows: Array, post: int, scale: Array, key: tuple[int, int], draws: int) -> Iterator[Array]:
+    """The targets of some rows, `draws` at a time until every row has reached its end."""
+    places = np.full((len(rows), 1), -1)
+    while (places[:, -1] < post).any():
+        k = np.arange(draws) + (places.shape[1] - 1)
+        u = uniform(key, rows[:, np.newaxis], k[np.newaxis, :], 0)
+        jumps = 1 + np.minimum(np.floor(_log(1.0 - u) / scale), post).astype(np.int64)
+        places = np.concatenate([places, places[:, -1:] + np.cumsum(jumps, axis=1)], axis=1)
+    return (row[(row >= 0) & (row < post)] for row in places)
+
+
+def _log(x: Array) -> Array:
+    return elementary.evaluate("log", x)
+
+
+def connected(rows: Iterator[Array], keep: Keep | None, weight: Array) -> Rows:
+    """Filters rows of targets and gives each pair its weight: a number, `weight[i]` or `weight[i, j]`."""
+    kept = [targets if keep is None else targets[_kept(keep, i, targets)] for i, targets in enumerate(rows)]
+    lengths = np.array([len(targets) for targets in kept], np.int64)
+    target = np.concatenate([np.arange(0), *kept])
+    pairs = (np.repeat(np.arange(len(kept)), lengths), target)
+    return Rows(np.concatenate([[0], np.cumsum(lengths)]), target, weight[pairs[: weight.ndim]])
+
+
+def _kept(keep: Keep, source: int, targets: Array) -> Any:
+    return np.broadcast_to(keep(np.asarray(source, np.int64), targets), targets.shape)

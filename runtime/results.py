@@ -1,0 +1,88 @@
+"""What a run leaves behind: the `.npz` file and the JSON object."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from spikec.dialects.constants import Array
+from spikec.runtime.run import Run
+
+# Arrays with at most this many elements stand in the JSON object whole.
+FEW = 64
+
+
+def archive(run: Run) -> dict[str, Array]:
+    """The arrays of the output file by key: outputs, then probes.
+
+    Spikes are bool, counts int32, states and all other values float32 (float64 for a program in f64).
+    """
+    arrays = {name: _output(array) for name, array in run.outputs.items()}
+    for key, array in run.probes.items():
+        arrays[key] = array if key.endswith(".spike") else _event(array) if key.endswith(".event") else _state(array)
+    return arrays
+
+
+def _output(array: Array) -> Array:
+    """Bool and floats as they are; integers in 32 bits, where they fit."""
+    if array.dtype.kind in "iu" and array.dtype != np.int32:
+        narrow = array.astype(np.int32)
+        return narrow if np.array_equal(narrow, array) else array
+    return array
+
+
+def _event(array: Array) -> Array:
+    return _output(array)
+
+
+def _state(array: Array) -> Array:
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
+
+
+def npz(arrays: Mapping[str, Array]) -> bytes:
+    """An `.npz` file, the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED, allowZip64=True) as target:
+        for name, array in arrays.items():
+            # The earliest date of the format: the date of the run would make every file another.
+            member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            member.external_attr = 0o644 << 16
+            with target.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(array, order="C"), (1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """The object that `run --json` prints; numbers that JSON lacks (NaN, infinities) are null."""
+    return {
+        "steps": run.steps,
+        "batch": run.batch,
+        "seconds": {part: round(value, 6) for part, value in run.seconds.items()},
+        "spikes": run.counts,
+        "synaptic_events": run.synaptic_events,
+        "outputs": {name: _described(_output(array)) for name, array in run.outputs.items()},
+    }
+
+
+def _described(array: Array) -> dict[str, Any]:
+    """Shape, element type, SHA-256 of the bytes in C order, and the values of a small array as nested lists."""
+    described: dict[str, Any] = {
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "sha256": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest(),
+    }
+    if array.size <= FEW:
+        described["values"] = _finite(array.tolist())
+    return described
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,220 @@
+"""Running a compiled network: the `Executable` of the Python API, over any engine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError
+from spikec.runtime import memory
+from spikec.runtime.inputs import Inputs, Source, prepare
+from spikec.runtime.interface import Engine, Interface, Trace
+
+# A run that somebody watches is done in this many pieces.
+PIECES = 100
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run gave.
+
+    outputs: name -> `(T, *shape)` for a stream, `(*shape)` otherwise, with a leading batch axis where there is a
+    batch.  probes: key -> samples `(samples, *shape)`, or int32 rows (step, flat index), (batch, step, index) with a
+    batch, for `pop.spike`, and the events' values under `pop.event` where they are not plain spikes.
+    spikes: the rows of `pop.spike` by population.  counts: population -> number of events emitted.
+    seconds: wall time of the parts, `compile` and `run`.
+    """
+
+    steps: int
+    batch: int | None
+    outputs: dict[str, Array]
+    probes: dict[str, Array]
+    counts: dict[str, int]
+    synaptic_events: int
+    seconds: dict[str, float]
+
+    @property
+    def spikes(self) -> dict[str, Array]:
+        return {k.removesuffix(".spike"): rows for k, rows in self.probes.items() if k.endswith(".spike")}
+
+
+@dataclass
+class Executable:
+    """A network that is ready to run.
+
+    `seed` is the run seed that it was made with; where `random_structure` is set, the connections were drawn
+    from it, and no other seed can be run.  `files` makes what `save` writes; None where the target makes no files.
+    """
+
+    engine: Engine
+    target: str
+    seed: int = 0
+    random_structure: bool = False
+    files: Callable[[], Mapping[str, bytes | Path]] | None = None
+    compile_seconds: float = 0.0
+    _started: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def interface(self) -> Interface:
+        return self.engine.interface
+
+    def run(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        steps: int | None = None,
+        batch: int | None = None,
+        seed: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Run:
+        """Runs `steps` steps from the start (by default as many as the streamed inputs have).
+
+        Inputs are arrays by name, `(T, *shape)` to stream and `(*shape)` to hold, with a leading axis of `batch`
+        samples where `batch` is given; values are in SI base units.  `progress` is called with numbers of steps done.
+        Raises CompileError for inputs that do not fit and UsageError where the number of steps is not known.
+        """
+        ready = prepare(_sources(inputs), self.interface, steps, batch)
+        seed = self._checked(seed)
+        self._check_memory(ready)
+        begin = time.perf_counter()
+        samples = [
+            (self._sample(ready, index, seed, progress), self.engine.finish()) for index in range(batch or 1)
+        ]
+        self._started = True
+        seconds = {"compile": self.compile_seconds, "run": time.perf_counter() - begin}
+        return _collect(self.interface, samples, ready.steps, batch, seconds)
+
+    def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, Array]:
+        """Runs one more step on arrays of shape `(*shape)` and returns the outputs of that step."""
+        ready = prepare(_sources(inputs), self.interface, 1, None)
+        if not self._started:
+            self.reset(self.seed)
+        trace = self.engine.advance(ready.arrays, ready.streamed, 1)
+        return {name: array[0] for name, array in trace.outputs.items()}
+
+    def reset(self, seed: int | None = None) -> None:
+        """Back to the state before the first step."""
+        self.engine.reset(self._checked(seed), 0)
+        self._started = True
+
+    def save(self, folder: str | Path, force: bool = False) -> None:
+        """Writes the artifact, which `spikec.open` reads.  Raises CompileError where the folder exists."""
+        from spikec.runtime.files import refuse_existing, write_folder
+
+        if self.files is None:
+            raise UsageError(f"the target '{self.target}' makes no files")
+        refuse_existing(Path(folder), force)
+        write_folder(Path(folder), self.files(), force)
+
+    def _checked(self, seed: int | None) -> int:
+        if seed is None:
+            return self.seed
+        if not 0 <= seed < 2**64:
+            raise UsageError(f"the seed must be in 0..2^64-1, not {seed}")
+        if self.random_structure and seed != self.seed:
+            message = f"the connections of {self.interface.model} were drawn with seed {self.seed}, not {seed}"
+            raise CompileError([Diagnostic("E0721", "error", message, help=f"compile it again with --seed {seed}")])
+        return seed
+
+    def _check_memory(self, inputs: Inputs) -> None:
+        """What is recorded must fit: a mistyped number of steps ends here, not in the system's killer."""
+        steps = inputs.steps
+        rows = sum(_size(o.shape, o.dtype) for o in self.interface.outputs if o.stream) * steps
+        rows += sum(_size(p.shape, p.dtype) * -(-steps // p.every) for p in self.interface.probes if p.kind == "value")
+        need = rows * (inputs.batch or 1)
+        if need > memory.limit():
+            message = f"what {steps} steps record takes {memory.shown(need)}, more than half of this machine's memory"
+            raise CompileError([Diagnostic("E0705", "error", message, help="record less, or run fewer steps")])
+
+    def _sample(self, inputs: Inputs, index: int, seed: int, progress: Callable[[int], None] | None) -> Trace:
+        self.engine.reset(seed, index)
+        arrays = inputs.sample(index)
+        if progress is None:
+            return self.engine.advance(arrays, inputs.streamed, inputs.steps)
+        pieces = []
+        for begin, end in _pieces(inputs.steps):
+            part = {n: a[begin:end] if n in inputs.streamed else a for n, a in arrays.items()}
+            pieces.append(self.engine.advance(part, inputs.streamed, end - begin))
+            progress(end - begin)
+        return _joined(pieces)
+
+
+def _size(shape: tuple[int, ...], dtype: str) -> int:
+    return math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def _sources(inputs: Mapping[str, Any] | None) -> dict[str, Source]:
+    """Sources as they are, and anything else that numpy can make an array of."""
+    sources = {}
+    for name, value in (inputs or {}).items():
+        try:
+            sources[name] = value if isinstance(value, Source) else Source(np.asarray(value))
+        except ValueError as error:
+            message = f"input '{name}' is not an array: {error}"
+            raise CompileError([Diagnostic("E0717", "error", message)]) from None
+    return sources
+
+
+def _pieces(steps: int) -> Iterator[tuple[int, int]]:
+    length = -(-steps // PIECES)
+    for begin in range(0, steps, length):
+        yield begin, min(steps, begin + length)
+
+
+def _joined(pieces: list[Trace]) -> Trace:
+    """Consecutive stretches of one sample as one."""
+
+    def joined(which: str) -> dict[str, Array]:
+        return {key: np.concatenate([getattr(p, which)[key] for p in pieces]) for key in getattr(pieces[0], which)}
+
+    return Trace(
+        joined("outputs"),
+        joined("probes"),
+        joined("values"),
+        {name: sum(p.emitted[name] for p in pieces) for name in pieces[0].emitted},
+        sum(p.synaptic_events for p in pieces),
+    )
+
+
+def _collect(
+    interface: Interface,
+    samples: list[tuple[Trace, dict[str, Array]]],
+    steps: int,
+    batch: int | None,
+    seconds: dict[str, float],
+) -> Run:
+    """The traces and last outputs of all samples as one `Run`."""
+    traces = [trace for trace, _ in samples]
+
+    def stacked(arrays: list[Array]) -> Array:
+        return arrays[0] if batch is None else np.stack(arrays)
+
+    outputs = {
+        o.name: stacked([(trace.outputs if o.stream else final)[o.name] for trace, final in samples])
+        for o in interface.outputs
+    }
+    probes: dict[str, Array] = {}
+    for probe in interface.probes:
+        parts = [trace.probes[probe.key] for trace in traces]
+        if probe.kind == "value":
+            probes[probe.key] = stacked(parts)
+            continue
+        probes[probe.key] = parts[0] if batch is None else _batched(parts)
+        if all(probe.key in trace.values for trace in traces):
+            name = probe.key.removesuffix(".spike") + ".event"
+            probes[name] = np.concatenate([trace.values[probe.key] for trace in traces])
+    counts = {p: sum(trace.emitted[p] for trace in traces) for p in interface.populations}
+    events = sum(trace.synaptic_events for trace in traces)
+    return Run(steps, batch, outputs, probes, counts, events, seconds)
+
+
+def _batched(parts: list[Array]) -> Array:
+    """Rows of events of several samples as rows (batch, step, index)."""
+    rows = [np.insert(part, 0, index, axis=1) for index, part in enumerate(parts)]
+    return np.concatenate(rows).astype(np.int32)

@@ -1,0 +1,273 @@
+"""The constructs that a program contains, read from its syntax tree, and how often they occur.
+
+A construct is a short name, such as `proj group target` or `over_time mean`.  `REQUIRED` lists all that the
+generator must reach.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from spikec.dialects.diagnostics import Diagnostics
+from spikec.frontend import syntax
+from spikec.frontend.parse import parse
+
+FUNCTIONS = (
+    "abs min max floor ceil trunc round exp expm1 log sqrt tanh sigmoid relu sin cos clamp sum mean any all argmax "
+    "concat reshape flatten prev delay over_time poisson bernoulli uniform normal load"
+).split()
+OPERATORS = "+ - * / // % @ ^ >> < <= > >= == != and or not".split()
+OVER_TIME = "sum mean count max any".split()
+REQUIRED = frozenset(
+    [
+        *(f"function {name}" for name in FUNCTIONS),
+        *(f"operator {name}" for name in OPERATORS),
+        *(f"over_time {name}" for name in OVER_TIME),
+        *(f"solver {name}" for name in ("euler", "exponential_euler", "heun", "rk4")),
+        *(f"connect {name}" for name in ("all", "one_to_one", "prob")),
+        *(f"update {name}" for name in (":=", "+=", "-=", "*=")),
+        *(f"input {name}" for name in ("spikes", "real", "voltage")),
+        *("clock in seconds", "clock in steps", "units", "if then else", "pipe", "slice", "array parameter", "learn"),
+        *("neuron variant", "neuron with one port", "neuron with two ports", "neuron with a port equation"),
+        *("neuron with one state", "neuron with two states", "neuron with three states", "state int", "state bool"),
+        *("equation alone", "equations together", "local in a neuron", "index", "out", "out beside spikes", "no spikes"),
+        *("several handlers", "handler without body", "emit", "emit negative", "emit real", "grad", "hold", "hold two"),
+        *("pop", "pop of a call", "pop of rank 2", "pop Poisson", "pop Bernoulli", "initial value", "random initial value"),
+        *("proj", "proj named", "proj group source", "proj group target", "proj slice", "proj delayed", "proj to itself"),
+        *("proj with an array", "proj with a scalar", "proj if", "arrival =", "arrival +=", "state read", "recurrent stream"),
+        *("recurrent call", "output of a stream", "output of the run", "output of a reduction", "probe every", "probe slice"),
+    ]
+)
+
+
+def of_text(text: str, path: Path) -> set[str]:
+    """The constructs of a model's text, which must parse."""
+    diagnostics = Diagnostics()
+    file = parse(text, str(path), diagnostics)
+    diagnostics.raise_if_errors()
+    assert file is not None
+    return set(in_file(file))
+
+
+def frequencies(found: Iterable[set[str]]) -> Counter[str]:
+    """In how many programs each construct occurs; those of REQUIRED that never occur count 0."""
+    counts: Counter[str] = Counter(dict.fromkeys(REQUIRED, 0))
+    for constructs in found:
+        counts.update(constructs)
+    return counts
+
+
+def table(counts: Counter[str], programs: int) -> str:
+    """The frequencies as text, rarest first, three columns."""
+    rows = [f"{100 * n / programs:5.1f} %  {name}" for name, n in sorted(counts.items(), key=lambda item: (item[1], item[0]))]
+    height = -(-len(rows) // 3)
+    columns = [rows[height * i : height * (i + 1)] for i in range(3)]
+    lines = ["".join(f"{column[i] if i < len(column) else '':<40}" for column in columns).rstrip() for i in range(height)]
+    return "\n".join(lines)
+
+
+def walk(node: object) -> Iterator[syntax.Node]:
+    """A node and all nodes below it."""
+    if isinstance(node, syntax.Node):
+        yield node
+        assert is_dataclass(node)
+        for part in fields(node):
+            if part.name != "span":
+                yield from walk(getattr(node, part.name))
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from walk(item)
+
+
+def in_file(file: syntax.File) -> Iterator[str]:
+    (model,) = file.models
+    for node in walk(file):
+        yield from in_expression(node)
+    populations = {s.name for s in model.body if isinstance(s, syntax.Population)}
+    for statement in model.body:
+        match statement:
+            case syntax.Neuron():
+                yield from in_neuron(statement)
+            case syntax.NeuronAlias():
+                yield "neuron variant"
+            case syntax.Step(value=syntax.Quantity(unit="steps")):
+                yield "clock in steps"
+            case syntax.Step():
+                yield "clock in seconds"
+            case syntax.Input():
+                yield f"input {statement.type.name}"
+            case syntax.Param():
+                yield "array parameter"
+                yield from (m.kind for m in statement.modifiers)
+            case syntax.Population():
+                yield from in_population(statement)
+            case syntax.Projection():
+                yield from in_projection(statement)
+            case syntax.Assign():
+                yield from in_assignment(statement, populations)
+            case syntax.Output():
+                yield from in_output(statement)
+            case syntax.Probe():
+                yield from in_probe(statement)
+
+
+def in_expression(node: syntax.Node) -> Iterator[str]:
+    match node:
+        case syntax.Binary():
+            yield f"operator {node.op}"
+        case syntax.Unary():
+            yield f"operator {node.op}"
+        case syntax.IfExpr():
+            yield "if then else"
+        case syntax.Pipe():
+            yield "pipe"
+            yield from (f"function {name}" for name in [name_of(node.call)] if name in FUNCTIONS)
+        case syntax.Index() if any(isinstance(item, syntax.Slice) for item in node.items):
+            yield "slice"
+        case syntax.Call(function=syntax.Name(id="over_time"), args=(syntax.Name(id=op), _)):
+            yield "function over_time"
+            yield f"over_time {op}"
+        case syntax.Call(function=syntax.Name(id=name)) if name in FUNCTIONS:
+            yield f"function {name}"
+        case syntax.Quantity(unit="mV"):
+            yield "units"
+        case syntax.Name(id="index"):
+            yield "index"
+
+
+def name_of(node: syntax.Expr) -> str:
+    """`f` of `f`, `f(...)`, `f[...](...)` and `f.x`."""
+    match node:
+        case syntax.Name():
+            return node.id
+        case syntax.Call():
+            return name_of(node.function)
+        case syntax.Index() | syntax.Attribute():
+            return name_of(node.base)
+        case _:
+            return ""
+
+
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
+
+
+def in_neuron(neuron: syntax.Neuron) -> Iterator[str]:
+    ports = [p for s in neuron.body if isinstance(s, syntax.Ports) for p in s.ports]
+    states = [s for s in neuron.body if isinstance(s, syntax.Variable)]
+    equations = [s for s in neuron.body if isinstance(s, syntax.Derivative)]
+    handlers = [s for s in neuron.body if isinstance(s, syntax.SpikeWhen)]
+    outs = [s for s in neuron.body if isinstance(s, syntax.Out)]
+    yield f"neuron with {NUMBERS[len(ports)]} port{'s' * (len(ports) > 1)}"
+    yield f"neuron with {NUMBERS[len(states)]} state{'s' * (len(states) > 1)}"
+    yield from (f"state {s.type.name}" for s in states if s.type is not None)
+    if {name_of(e.target) for e in equations} & {p.name for p in ports}:
+        yield "neuron with a port equation"
+    if equations:
+        yield "equation alone" if len(equations) == 1 else "equations together"
+    yield from (f"solver {s.name}" for s in neuron.body if isinstance(s, syntax.Solver))
+    yield from (f"update {s.op}" for s in walk(neuron) if isinstance(s, syntax.Assign) and s.op != "=")
+    if any(isinstance(s, syntax.Assign) and s.op == "=" for s in neuron.body):
+        yield "local in a neuron"
+    if outs:
+        yield "out beside spikes" if handlers else "out"
+    if not handlers:
+        yield "no spikes"
+    if len(handlers) > 1:
+        yield "several handlers"
+    for handler in handlers:
+        yield from in_handler(handler)
+
+
+def in_handler(handler: syntax.SpikeWhen) -> Iterator[str]:
+    if not handler.body:
+        yield "handler without body"
+    if handler.grad is not None:
+        yield "grad"
+    match handler.emit:
+        case None:
+            pass
+        case syntax.Number():
+            yield "emit"
+        case syntax.Unary(op="-", operand=syntax.Number()):
+            yield "emit negative"
+        case _:
+            yield "emit real"
+    yield from ("hold two" if len(s.names) > 1 else "hold" for s in handler.body if isinstance(s, syntax.Hold))
+
+
+def in_population(population: syntax.Population) -> Iterator[str]:
+    kind = name_of(population.value)
+    yield f"pop {kind}" if kind in ("Poisson", "Bernoulli") else "pop"
+    yield from shape_of(population.value)
+    for init in population.init:
+        random = any(name_of(n) in ("uniform", "normal") for n in walk(init) if isinstance(n, syntax.Call))
+        yield "random initial value" if random else "initial value"
+
+
+def shape_of(value: syntax.Expr) -> Iterator[str]:
+    index = value.function if isinstance(value, syntax.Call) else value
+    if isinstance(index, syntax.Index) and len(index.items) > 1:
+        yield "pop of rank 2"
+
+
+def in_projection(projection: syntax.Projection) -> Iterator[str]:
+    yield "proj named" if projection.name else "proj"
+    sources = {n.id for n in walk(projection.source) if isinstance(n, syntax.Name)}
+    targets = {n.id for n in walk(projection.target) if isinstance(n, syntax.Name)}
+    if sources & targets:
+        yield "proj to itself"
+    if isinstance(projection.source, syntax.Group):
+        yield "proj group source"
+    if isinstance(projection.source, syntax.Index):
+        yield "proj slice"
+    if any(isinstance(n, syntax.Group) for n in walk(projection.target)):
+        yield "proj group target"
+    for option in projection.options:
+        match option.kind:
+            case "connect":
+                yield f"connect {name_of(option.value)}"
+                yield from ("proj if" for m in option.modifiers if m.kind == "if")
+            case "weight":
+                yield "proj with an array" if isinstance(option.value, syntax.Name) else "proj with a scalar"
+            case "delay":
+                yield "proj delayed"
+
+
+def in_assignment(statement: syntax.Assign, populations: set[str]) -> Iterator[str]:
+    if isinstance(statement.target, syntax.Attribute):
+        yield f"arrival {statement.op}"
+        return
+    own = name_of(statement.target)
+    calls = [n for n in walk(statement.value) if isinstance(n, syntax.Call) and name_of(n) == "prev"]
+    recurrent = any(name_of(a) == own for call in calls for a in call.args)
+    attributes = [n for n in walk(statement.value) if isinstance(n, syntax.Attribute)]
+    if any(name_of(a) in populations for a in attributes):
+        yield "state read"
+    value = statement.value
+    if isinstance(value, syntax.Call) and isinstance(value.function, syntax.Index):
+        yield "pop of a call"
+        yield from shape_of(value)
+        if recurrent:
+            yield "recurrent call"
+    elif recurrent:
+        yield "recurrent stream"
+
+
+def in_output(output: syntax.Output) -> Iterator[str]:
+    calls = {name_of(n) for n in walk(output.value) if isinstance(n, syntax.Call)}
+    if "over_time" in calls:
+        yield "output of the run"
+    elif calls & {"sum", "mean", "min", "max", "any", "all", "argmax"}:
+        yield "output of a reduction"
+    else:
+        yield "output of a stream"
+
+
+def in_probe(probe: syntax.Probe) -> Iterator[str]:
+    if probe.every is not None:
+        yield "probe every"
+    if any(isinstance(t, syntax.Index) for t in probe.targets):
+        yield "probe slice"
