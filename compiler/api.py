@@ -8,7 +8,6 @@ from pathlib import Path
 from spikec import driver
 from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics
 from spikec.dialects.program import Program
-from spikec.runtime.artifact import open_artifact
 from spikec.runtime.run import Executable
 
 
@@ -44,7 +43,7 @@ def _expression(name: str, value: object) -> str:
         case Path():
             return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
     message = f"parameter '{name}' is a {type(value).__name__}, not a number, a text or a path"
-    raise CompileError([Diagnostic("E0723", "error", message)])
+    raise CompileError([Diagnostic("E0719", "error", message)])
 
 
 def pipeline(text: str) -> Callable[[Program], Program]:
@@ -63,4 +62,4 @@ def compile(program: Program, target: str = "cpu", *, seed: int = 0, pipeline: s
 
 def open(folder: str | Path) -> Executable:
     """The network of an artifact that `spikec compile -o` or `Executable.save` wrote.  Needs no MLIR."""
-    return open_artifact(Path(folder))
+    return driver.open_artifact(Path(folder))

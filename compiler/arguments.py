@@ -26,7 +26,7 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
     arguments, unknown = parser.parse_known_args(list(argv))
     if unknown:
         command = parser.commands[arguments.command]
-        raise UsageError(_unknown(unknown[0], command) + f"\n  usage: {command.format_usage()[7:].strip()}")
+        raise UsageError(f"{_unknown(unknown[0], command)}\n  see: {command.prog} --help")
     return Namespace(**{**COMMON_DEFAULTS, **vars(arguments)})
 
 
@@ -54,7 +54,7 @@ class _Parser(ArgumentParser):
             what = message.partition(":")[0].removeprefix("argument ").split("/")[-1]
             near = did_you_mean(choice[1], known)
             message = f"{what}: '{choice[1]}' is none of {', '.join(known)}" + (f"; {near}" if near else "")
-        raise UsageError(f"{message}\n  usage: {self.format_usage()[7:].strip()}")
+        raise UsageError(f"{message}\n  see: {self.prog} --help")
 
 
 class _Version(Action):
@@ -104,16 +104,17 @@ def _parser() -> _Parser:
     _model(compile)
     _target(compile)
     _seed(compile)
-    compile.add_argument("--emit", metavar="KIND[,KIND]", help="stop at a level or make one kind of file: snn step mlir "
-                         "llvm asm obj so exe header; one text kind goes to stdout without -o")  # fmt: skip
+    kinds = "make files of these kinds: snn step mlir llvm asm obj so exe header; one of text goes to stdout without -o"
+    compile.add_argument("--emit", metavar="KIND[,KIND]", help=kinds)
     _output(compile, "PATH", "the artifact's folder, or the file of --emit")
     compile.add_argument("--report", action="store_true", help="print sizes, and the seconds of each stage")
 
     run = command("run", "run a model or an artifact")
     _model(run, "a .snn file, or the folder of an artifact")
     run.add_argument("--steps", type=_number, metavar="N", help="how many steps; by default as many as the inputs have")
-    run.add_argument("--input", dest="inputs", action="append", default=[], metavar="[NAME=]FILE[:KEY]", help="an array "
-                     "from .npz, .npy or .csv: (T, *shape) streams, (*shape) is held")  # fmt: skip
+    array = "an array from .npz, .npy or .csv: (T, *shape) streams, (*shape) is held"
+    form = "[NAME=]FILE[:KEY]"
+    run.add_argument("--input", dest="inputs", action="append", default=[], metavar=form, help=array)
     run.add_argument("--batch", type=_number, metavar="B", help="samples; inputs have a leading axis of this length")
     _target(run)
     run.add_argument("--device", choices=("cuda", "emulated"), help="where code for ptx runs")
@@ -149,7 +150,7 @@ def _common() -> ArgumentParser:
     common = ArgumentParser(add_help=False, argument_default=SUPPRESS)
     group = common.add_argument_group("common options")
     group.add_argument("--force", action="store_true", help="replace files that exist")
-    group.add_argument("--quiet", action="store_true", help="print errors and results only")
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
     group.add_argument("--verbose", action="store_true", help="say more")
     group.add_argument("--float", dest="real", type=int, choices=(32, 64), help="bits of a real number")
     group.add_argument("--fast-math", action="store_true", help="permit other roundings than the language's")
@@ -161,8 +162,8 @@ def _common() -> ArgumentParser:
 
 def _model(parser: ArgumentParser, help: str = "a .snn file") -> None:
     parser.add_argument("model", metavar="MODEL", help=help)
-    parser.add_argument("-P", dest="params", action="append", default=[], metavar="NAME=VALUE",
-                        help="a parameter's value, as in -P 'w_e = 1.6 mV'")  # fmt: skip
+    value = "a parameter's value, as in -P 'w_e = 1.6 mV'"
+    parser.add_argument("-P", dest="params", action="append", default=[], metavar="NAME=VALUE", help=value)
     parser.add_argument("--semantics", metavar="PROFILE[,KEY=VALUE]", help="what a .nir file leaves open")
     parser.add_argument("--dt", metavar="DT", help="the time step of a .nir file")
 

@@ -14,6 +14,18 @@ FUTURE_TARGETS = ("ptx", "fpga")
 FUTURE_KINDS = ("ptx", "cubin", "verilog", "rtlil", "json", "edif", "blif", "bitstream", "nir")
 LEVELS = ("snn", "step")
 TEXT_KINDS = ("snn", "step", "mlir", "llvm", "asm", "header")
+# How a file of each kind ends where several kinds go into one folder.
+SUFFIXES = {
+    "snn": ".snn.mlir",
+    "step": ".step.mlir",
+    "mlir": ".cpu.mlir",
+    "llvm": ".ll",
+    "asm": ".s",
+    "obj": ".o",
+    "so": ".so",
+    "exe": "",
+    "header": ".h",
+}
 
 
 def refuse_other_models(model: Path) -> None:
@@ -23,7 +35,7 @@ def refuse_other_models(model: Path) -> None:
         raise not_yet(".nir", str(model))
     if suffix not in (".snn", ".nir", ""):
         message = f"'{model.suffix}' is not a kind of model"
-        raise CompileError([Diagnostic("E0702", "error", message, file=str(model), help="a model is a .snn text")])
+        raise CompileError([Diagnostic("E0704", "error", message, file=str(model), help="a model is a .snn text")])
 
 
 def not_yet(what: str, file: str | None = None) -> CompileError:
@@ -69,3 +81,23 @@ def check_kinds(kinds: Sequence[str], target: Any) -> None:
         known = (*made, *FUTURE_KINDS)
         near = did_you_mean(kind, known)
         raise UsageError(f"unknown kind '{kind}'; {near or 'there is ' + ', '.join(made)}")
+
+
+def targets() -> list[dict[str, Any]]:
+    """Every target that is built: its name, form, what it is for, what `--emit` makes for it."""
+    from spikec.backends.target import TARGETS
+
+    return [
+        *(
+            {"name": name, "form": FORMS[name], "about": ABOUT[name], "emit": [*LEVELS, *TARGETS[name](name).kinds]}
+            for name in sorted(TARGETS)
+        ),
+        {"name": REFERENCE, "form": REFERENCE, "about": ABOUT[REFERENCE], "emit": [*LEVELS]},
+    ]
+
+
+FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]"}
+ABOUT = {
+    "cpu": "vectorised code for this processor, or for another one",
+    REFERENCE: "the interpreter in numpy that defines what a program means",
+}

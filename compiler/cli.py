@@ -22,7 +22,7 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError,
 from spikec.terminal import Terminal
 
 if TYPE_CHECKING:
-    from spikec.driver import Compilation
+    from spikec.driver import Compilation, Made
 
 INTERRUPTED, PIPE_CLOSED, BUG = 130, 141, 70
 
@@ -66,7 +66,7 @@ def _guarded(argv: Sequence[str], terminal: Terminal) -> int:
         terminal.error("interrupted")
         return INTERRUPTED
     except MemoryError:
-        terminal.show([Diagnostic("E0705", "error", "there is not enough memory for this")])
+        terminal.show([Diagnostic("E0706", "error", "there is not enough memory for this")])
         return 1
     except BrokenPipeError:
         raise
@@ -98,15 +98,18 @@ def _bug(error: Exception, terminal: Terminal) -> int:
 # ---------------------------------------------------------------- commands on models
 
 
-def _compilation(arguments: Namespace) -> Compilation:
+def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
     """The compilation that the common options and MODEL describe."""
     from spikec import driver
 
     model = Path(arguments.model)
     if model.suffix.lower() != ".nir" and (arguments.semantics or arguments.dt):
         raise UsageError(f"{'--semantics' if arguments.semantics else '--dt'} is for .nir files alone")
+    params = _params(arguments.params)
+    for name, value in params.items():
+        terminal.remember(f"-P {name}", value)
     options = driver.Options(
-        params=_params(arguments.params),
+        params=params,
         target=getattr(arguments, "target", None) or "cpu",
         pipeline=getattr(arguments, "pipeline", None) or "",
         seed=getattr(arguments, "seed", None) or 0,
@@ -134,7 +137,7 @@ def _params(texts: Sequence[str]) -> dict[str, str]:
 def _check(arguments: Namespace, terminal: Terminal) -> int:
     from spikec import driver
 
-    compilation = _compilation(arguments)
+    compilation = _compilation(arguments, terminal)
     status = 0
     try:
         driver.build(compilation)
@@ -167,7 +170,7 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
     from spikec.choices import check_kinds, parse_target
     from spikec.runtime import files
 
-    compilation = _compilation(arguments)
+    compilation = _compilation(arguments, terminal)
     output = Path(arguments.output) if arguments.output else None
     if arguments.emit is None:
         if output is None and not arguments.report:
@@ -221,8 +224,9 @@ def _places(kinds: Sequence[str], output: Path | None, stem: str) -> dict[str, P
     return {kind: output / (stem + SUFFIXES[kind]) for kind in kinds}
 
 
-def _write_kinds(made: Any, places: Mapping[str, Path], force: bool) -> None:
+def _write_kinds(made: Made, places: Mapping[str, Path], force: bool) -> None:
     """Writes each kind to its place, or the only one to stdout; constants go beside the IR as safetensors."""
+    from spikec import driver
     from spikec.runtime import files
 
     if not places:
@@ -232,7 +236,7 @@ def _write_kinds(made: Any, places: Mapping[str, Path], force: bool) -> None:
     for kind, place in places.items():
         if kind in made.programs and len(made.programs[kind].constants):
             constants = place.with_suffix(".safetensors")
-            files.write(constants, made.programs[kind].constants.to_bytes(), force)
+            files.write(constants, driver.constants_file(made.programs[kind]), force)
         files.write(place, made.files[kind], force)
         if kind == "exe":
             place.chmod(place.stat().st_mode | 0o111)
@@ -270,9 +274,9 @@ def _network(arguments: Namespace, terminal: Terminal) -> Any:
         raise UsageError("--device is for --target ptx alone")
     if arguments.threads is not None and arguments.threads < 1:
         raise UsageError("--threads must be at least 1")
-    if Path(arguments.model).is_dir():
-        from spikec.runtime.artifact import open_artifact
+    from spikec import driver
 
+    if Path(arguments.model).is_dir():
         given = {
             "-P": arguments.params,
             "--target": arguments.target,
@@ -282,10 +286,8 @@ def _network(arguments: Namespace, terminal: Terminal) -> Any:
         for option, value in given.items():
             if value:
                 raise UsageError(f"{option} was fixed when {arguments.model} was compiled")
-        return open_artifact(Path(arguments.model))
-    from spikec import driver
-
-    compilation = _compilation(arguments)
+        return driver.open_artifact(Path(arguments.model))
+    compilation = _compilation(arguments, terminal)
     net = driver.executable(compilation)
     terminal.show(compilation.diagnostics.items)
     _times(compilation, terminal)
@@ -301,7 +303,7 @@ def _times(compilation: Compilation, terminal: Terminal) -> None:
 
 def _opt(arguments: Namespace, terminal: Terminal) -> int:
     from spikec import opt
-    from spikec.driver import Watch
+    from spikec.driver import Watch, constants_file
     from spikec.runtime import files
 
     output = Path(arguments.output) if arguments.output else None
@@ -314,7 +316,7 @@ def _opt(arguments: Namespace, terminal: Terminal) -> int:
         sys.stdout.write(program.text())
         return 0
     if len(program.constants):
-        files.write(output.with_suffix(".safetensors"), program.constants.to_bytes(), arguments.force)
+        files.write(output.with_suffix(".safetensors"), constants_file(program), arguments.force)
     files.write(output, program.text().encode(), arguments.force)
     return 0
 

@@ -10,8 +10,9 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
+
+from spikec.runtime import cache
 
 PYTHON = (3, 11)
 Status = Literal["ok", "missing", "optional"]
@@ -110,7 +111,10 @@ def _linker() -> Finding:
 
 
 def _cache() -> Finding:
-    folder = cache_folder()
+    try:
+        folder = cache.folder()
+    except RuntimeError as error:
+        return Finding("cache", "optional", f"{error}; every run compiles anew")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".doctor.{os.getpid()}"
@@ -119,9 +123,3 @@ def _cache() -> Finding:
     except OSError as error:
         return Finding("cache", "optional", f"{folder} cannot be written: {error.strerror}; every run compiles anew")
     return Finding("cache", "ok", str(folder))
-
-
-def cache_folder() -> Path:
-    from spikec.runtime.cache import folder
-
-    return folder()

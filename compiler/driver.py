@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikec.choices import LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
 from spikec.dialects.diagnostics import (
     CompileError,
+    Diagnostic,
     Diagnostics,
     InternalError,
     MissingTool,
     UsageError,
 )
-
-from spikec.choices import LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
 
 if TYPE_CHECKING:
     from spikec.dialects.program import Program
@@ -68,6 +67,15 @@ class Compilation:
             raise InternalError(message, name, program.text() if program else "") from error
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+
+@dataclass
+class Made:
+    """What came out: files by name or kind, the programs of the levels that were reached, the target's module."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    module: Any = None
 
 
 @dataclass(frozen=True)
@@ -143,37 +151,50 @@ def compile_program(program: Program, compilation: Compilation) -> Executable:
     return _loaded(compilation, program, target)
 
 
-def emit(compilation: Compilation, kinds: Sequence[str]) -> tuple[dict[str, bytes], dict[str, Program], Any]:
-    """The wanted kinds as bytes, the programs of the levels that were reached, and the target's module."""
+def emit(compilation: Compilation, kinds: Sequence[str]) -> Made:
+    """The wanted kinds, and no work beyond the last of them."""
     target = parse_target(compilation.options.target)
     check_kinds(kinds, target)
-    programs = {"snn": optimize(compilation, build(compilation).program)}
-    made: dict[str, bytes] = {}
-    module = None
+    made = Made(programs={"snn": optimize(compilation, build(compilation).program)})
     if set(kinds) - {"snn"}:
-        programs["step"] = lower(compilation, programs["snn"])
-    for level in set(kinds) & set(LEVELS):
-        made[level] = programs[level].text().encode()
+        made.programs["step"] = lower(compilation, made.programs["snn"])
+    made.files = {level: made.programs[level].text().encode() for level in kinds if level in LEVELS}
     rest = [kind for kind in kinds if kind not in LEVELS]
     if rest:
         from spikec.runtime.interface import Interface
 
-        step = programs["step"]
-        module = lower_to_cpu(compilation, step, target)
+        step = made.programs["step"]
+        made.module = lower_to_cpu(compilation, step, target)
         with compilation.stage("emit", step):
-            made |= target.emit(module, rest, step.constants, Interface.of(programs["snn"]))
-    return made, programs, module
+            made.files |= target.emit(made.module, rest, step.constants, Interface.of(made.programs["snn"]))
+    return made
 
 
-def artifact(compilation: Compilation) -> tuple[dict[str, bytes], dict[str, Program], Any]:
-    """The files of an artifact by name, the manifest last; the programs; and the target's module."""
+def artifact(compilation: Compilation) -> Made:
+    """The files of an artifact, the manifest last."""
     target = parse_target(compilation.options.target)
     if target is None:
         raise UsageError(f"the target '{REFERENCE}' makes no files; use it with run")
     snn = optimize(compilation, build(compilation).program)
     step = lower(compilation, snn)
     module = lower_to_cpu(compilation, step, target)
-    return _artifact_files(compilation, snn, step, module, target), {"snn": snn, "step": step}, module
+    return Made(_artifact_files(compilation, snn, step, module, target), {"snn": snn, "step": step}, module)
+
+
+def open_artifact(folder: Path) -> Executable:
+    """The network of an artifact, if it was made for this processor.  Raises CompileError; needs no MLIR."""
+    from spikec.runtime import artifact
+
+    manifest = artifact.read_manifest(folder)
+    machine = manifest.get("machine")
+    features = machine.get("features") if isinstance(machine, dict) else None
+    host = parse_target("cpu")
+    lacking = {f for f in str(features or "").split(",") if f.startswith("+")} - set(host.features.split(","))
+    if lacking:
+        message = f"the artifact is for a processor with {', '.join(sorted(f[1:] for f in lacking))}; this one has not"
+        remedy = "compile the model here, or with --target cpu:TRIPLE,CPU for both"
+        raise CompileError([Diagnostic("E0705", "error", message, file=str(folder), help=remedy)])
+    return artifact.open_artifact(folder, manifest)
 
 
 # ---------------------------------------------------------------- parts of it
@@ -248,6 +269,8 @@ def _loaded(compilation: Compilation, snn: Program, target: Any, store: Any = No
 def _artifact_files(
     compilation: Compilation, snn: Program, step: Program, module: Any, target: Any
 ) -> dict[str, bytes]:
+    from importlib.metadata import version
+
     from spikec.runtime import artifact
     from spikec.runtime.interface import Interface
 
@@ -268,7 +291,7 @@ def _artifact_files(
         random_structure=has_random_structure(snn),
         state_bytes=module.layout.arena,
         constants=artifact.described(step.constants, digests),
-        tools={tool: importlib.metadata.version(tool) for tool in TOOLS},
+        tools={tool: version(tool) for tool in TOOLS},
     )
     return artifact.pack(about, interface, module.layout, files)
 
@@ -279,3 +302,10 @@ def has_random_structure(program: Program) -> bool:
     from spikec.dialects.mlir import ir
 
     return any(ir.StringAttr(op.connect["kind"]).value == "prob" for op in program.ops(snn.Synapses))
+
+
+def constants_file(program: Program) -> bytes:
+    """The constants of a program as a safetensors file."""
+    from safetensors.numpy import save
+
+    return save({name: program.constants[name] for name in sorted(program.constants)})

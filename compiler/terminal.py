@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from spikec.dialects.diagnostics import Diagnostic
 
@@ -66,7 +67,7 @@ class Terminal:
         file = diagnostic.span.file
         if file not in self._sources:
             try:
-                with open(file, encoding="utf-8-sig", newline="") as stream:
+                with Path(file).open(encoding="utf-8-sig", newline="") as stream:
                     self._sources[file] = stream.read()
             except (OSError, ValueError):
                 self._sources[file] = None
@@ -103,5 +104,6 @@ def _paint(text: str, severity: str) -> str:
         head,
         count=1,
     )
-    painted = [re.sub(r"^(\s*\|\s*)(\^+)$", rf"\1\x1b[1;{color}m\2\x1b[0m", line) for line in rest]
-    return "\n".join([head, *(re.sub(r"^  help:", f"  \x1b[{COLORS['help']}mhelp\x1b[0m:", p) for p in painted)])
+    painted = [re.sub(r"^(\s*\|\s*)(\^+)$", lambda m: f"{m[1]}\x1b[1;{color}m{m[2]}\x1b[0m", line) for line in rest]
+    painted = [re.sub(r"^  help:", f"  \x1b[{COLORS['help']}mhelp\x1b[0m:", line) for line in painted]
+    return "\n".join([head, *painted])

@@ -143,4 +143,221 @@ CODES: dict[str, Code] = {
         "A 'train' block and the marks 'learn' and 'grad' are read and their names are checked, but the compiler\n"
         "has no gradients yet: the network runs with the values its parameters have.",
     ),
+    # ------------------------------------------------------------ names
+    "E0201": _code(
+        "unknown name",
+        "Nothing of this name is declared where it is used. A neuron sees its own parameters, ports, states and\n"
+        "locals; the network sees parameters, inputs, populations and streams, in any order.",
+        "neuron LIF { in I; var V = 0; V := V + J; spike when V >= 1 { V := 0 } }",
+        "neuron LIF { in I; var V = 0; V := V + I; spike when V >= 1 { V := 0 } }",
+    ),
+    "E0202": _code(
+        "unknown type",
+        "A type is 'real', 'int', 'bool', 'path' or a dimension: time, voltage, current, conductance, capacitance,\n"
+        "rate, length. An input may also be 'spikes'.",
+        "input x : float[8]",
+        "input x : real[8]",
+    ),
+    "E0203": _code(
+        "unknown attribute",
+        "After the dot stands a state or port of a population, 'spike', 'out', or the name of an array in a table\n"
+        "that 'load' gave.",
+        "probe a.U        # the neuron's state is called V",
+        "probe a.V",
+    ),
+    "E0204": _code(
+        "parameter without a value",
+        "A parameter without a default needs a value: at the call for a neuron, with -P for a model.",
+        "spikec run net.snn",
+        "spikec run net.snn -P 'tau=10 ms'",
+    ),
+    "E0205": _code(
+        "declared twice",
+        "A name means one thing in a model, and one thing in a neuron. A port that '=' gave a value takes more\n"
+        "with '+='.",
+        "h = 2 * x\nh = 3 * x",
+        "h = 2 * x\ng = 3 * x",
+    ),
+    "E0206": _code(
+        "not one model",
+        "A file describes one model; declarations of neurons may stand before and after it.",
+        "neuron LIF { in I; var V = 0; V := V + I }",
+        "model M {\n  step 1 ms\n}",
+    ),
+    "E0207": _code(
+        "model without a step",
+        "A model has one clock: 'step 0.1 ms' for a time, or 'step 1 steps' where time is only counted.",
+        "model M { pop a : LIF[8] }",
+        "model M { step 1 ms; pop a : LIF[8] }",
+    ),
+    "E0208": _code(
+        "unknown parameter on the command line",
+        "-P names a parameter of the model, or a 'param' in it. 'spikec check' lists both by their errors.",
+        "spikec run net.snn -P taus=3",
+        "spikec run net.snn -P tau=3",
+    ),
+    # ------------------------------------------------------------ values, types and shapes
+    "E0301": _code(
+        "not a constant",
+        "A shape, a weight, a probability or the value of a parameter is known before the run, so it is made of\n"
+        "numbers, parameters and loaded arrays alone. A shape is a whole number: 8 * 4 / 5 is not.",
+        "pop a : LIF[10 / 4]",
+        "pop a : LIF[10 // 4]",
+    ),
+    "E0302": _code(
+        "wrong kind of value",
+        "A number, a condition, a text, a table of arrays or a stream stands where another kind is needed. An int\n"
+        "state does not take a real value; a bool counts as 0 or 1 where a number is needed.",
+        "spike when V and w { V := 0 }",
+        "spike when V > 0 and w > 0 { V := 0 }",
+    ),
+    "E0303": _code(
+        "shapes do not match",
+        "Elementwise operations need one shape or a scalar; 'W @ x' needs as many columns as x has elements; what\n"
+        "reaches a port has the population's shape; weights of a projection are [pre, post].",
+        "param W : real[3, 4] = 0.5\ny = W @ x        # x has 8 elements",
+        "param W : real[3, 8] = 0.5\ny = W @ x",
+    ),
+    "E0304": _code(
+        "no finite value",
+        "A constant expression divides by zero, or leaves the range of the numbers.",
+        "param a = 1 / 0",
+        "param a = 1 / 2",
+    ),
+    "E0305": _code(
+        "integer overflow",
+        "An int is 64 bits wide; constant expressions that leave that range are mistakes, they do not wrap.",
+        "param a = 9223372036854775807 + 1",
+        "param a = 9223372036854775807.0 + 1",
+    ),
+    "E0306": _code(
+        "wrong arguments",
+        "A call gives ports by position or by name and parameters by name; functions take a fixed number of\n"
+        "arguments.",
+        "h = LIF[8](x, 10 ms)",
+        "h = LIF[8](x, tau = 10 ms)",
+    ),
+    "E0307": _code(
+        "value out of bounds",
+        "A parameter declared with 'in [low, high]' has a value outside of it.",
+        "param p = 2 in [0, 1]",
+        "param p = 0.5 in [0, 1]",
+    ),
+    # ------------------------------------------------------------ units
+    "E0401": _code(
+        "dimensions do not match",
+        "Sums, comparisons, states, ports and parameters have one dimension; the message shows both sides. A plain\n"
+        "0 is the zero of every dimension.",
+        "V := V + 3        # V is a voltage",
+        "V := V + 3 mV",
+    ),
+    "E0402": _code(
+        "a plain number is needed",
+        "exp, log and the like, probabilities and exponents take numbers without a dimension.",
+        "V := V * exp(-tau)",
+        "V := V * exp(-dt / tau)",
+    ),
+    "E0403": _code(
+        "not a constant time",
+        "A step, a delay, the length of a hold and the period of a probe are constant times. Under 'step 1 steps'\n"
+        "times are written in steps.",
+        "proj a -> b.I { connect all; delay 2 mV }",
+        "proj a -> b.I { connect all; delay 2 ms }",
+    ),
+    "E0404": _code(
+        "an equation of the wrong dimension",
+        "The right side of V' = ... has the dimension of V divided by a time.",
+        "V' = -V",
+        "V' = -V / tau",
+    ),
+    # ------------------------------------------------------------ neurons and their equations
+    "E0501": _code(
+        "statement in the wrong place",
+        "States change with ':=' in a neuron; ports of populations take '=' or '+=' in the network; 'hold' stands\n"
+        "in a spike's braces.",
+        "neuron A { in I; var V = 0; I := 0 }",
+        "neuron A { in I; var V = 0; V := I }",
+    ),
+    "E0502": _code(
+        "a spike without a condition",
+        "'spike when' is followed by a comparison.",
+        "spike when V { V := 0 }",
+        "spike when V >= 1 { V := 0 }",
+    ),
+    "E0503": _code(
+        "no exact solution",
+        "Equations are integrated exactly where they are linear in the states with constant coefficients. Others\n"
+        "need a solver that you name; there is no silent Euler step.",
+        "V' = (g * (E - V) - V) / tau        # g is a state",
+        "V' = (g * (E - V) - V) / tau\nsolver exponential_euler",
+    ),
+    "E0504": _code(
+        "wrong solver",
+        "The solvers are euler, exponential_euler, heun and rk4; a neuron has one, and only with an equation.",
+        "solver newton",
+        "solver rk4",
+    ),
+    "E0505": _code(
+        "wrong length of a hold", "A hold lasts from 0 to 2^31 - 1 steps.", "hold V for -5 ms", "hold V for 5 ms"
+    ),
+    "E0506": _code("two values of 'out'", "A neuron has one 'out'.", "out V\nout 2 * V", "out V"),
+    # ------------------------------------------------------------ projections and causality
+    "E0601": _code(
+        "a cycle within one step",
+        "What is computed in a step depends on itself. The message prints the loop. Break it with a value of the\n"
+        "step before: prev(x), delay(x, d), or a projection with a delay.",
+        "y = x + 0.5 * y",
+        "y = x + 0.5 * prev(y)",
+    ),
+    "E0602": _code(
+        "wrong projection",
+        "A projection goes from a population, a stream or a slice of one to a port of a population; its delay is\n"
+        "not negative and, where it is more than zero, at least half a step; a probability lies in [0, 1].",
+        "proj a -> b { connect prob(1.5) }",
+        "proj a -> b.I { connect prob(0.5) }",
+    ),
+    "E0603": _code(
+        "values of a step and of the run mixed",
+        "over_time(op, x) is known when the run is over; a stream changes in every step. An expression is made of\n"
+        "one of the two.",
+        "output y = x + over_time(sum, x)",
+        "output y = over_time(mean, x) + over_time(sum, x)",
+    ),
+    "E0604": _code(
+        "wrong probe",
+        "A probe names a state, 'spike' or 'out' of a population, or a stream; its period is at least one step.",
+        "probe 3",
+        "probe a.V every 1 ms",
+    ),
+    # ------------------------------------------------------------ files
+    "E0702": _code(
+        "no such array",
+        "load(path, key) reads one array of an npz file by its name; an npy file has one array and no name.",
+        'param W = load("weights.npz", "w9")',
+        'param W = load("weights.npz", "w1")',
+    ),
+    "E0703": _code(
+        "unreadable array file",
+        "The file is not npz or npy, is damaged, holds something else than numbers, or declares more than it has.",
+        'param W = load("notes.txt", "w1")',
+        'param W = load("weights.npz", "w1")',
+    ),
+    "E0801": _code(
+        "not a constants file",
+        "Beside x.mlir lies x.safetensors with its arrays; this file is not of that format, or damaged.",
+        "spikec opt net.mlir --constants weights.npz --pipeline canonicalize",
+        "spikec opt net.mlir --constants net.safetensors --pipeline canonicalize",
+    ),
+    "W0601": _code(
+        "a delay was rounded",
+        "A delay takes effect as a whole number of steps, the nearest one, ties to the even one.",
+        "delay 1.26 ms        # step 0.5 ms: 2.52 steps, 3 are taken",
+        "delay 1.5 ms",
+    ),
+    "W0602": _code(
+        "a period was rounded",
+        "A probe records every whole number of steps.",
+        "probe a.V every 1.2 ms        # step 1 ms",
+        "probe a.V every 1 ms",
+    ),
 }

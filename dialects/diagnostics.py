@@ -124,6 +124,10 @@ class Diagnostics:
         if diagnostic not in self.items:
             self.items.append(diagnostic)
 
+    def sort(self) -> None:
+        """Orders the messages by their place in the text; those without one come first."""
+        self.items.sort(key=lambda d: (d.span.file, d.span.line, d.span.column) if d.span else ("", 0, 0))
+
     @property
     def has_errors(self) -> bool:
         return any(d.severity == "error" for d in self.items)
@@ -135,5 +139,6 @@ class Diagnostics:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A help line that suggests the nearest known name, or None when none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else None
+    by_folded = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), list(by_folded), n=1, cutoff=0.6)
+    return f"did you mean '{by_folded[near[0]]}'?" if near else None

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, did_you_mean
 from spikec.runtime import memory
@@ -36,9 +35,9 @@ def read(path: Path, key: str | None = None, prefer: str | None = None) -> Array
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise fail("E0712", path, f"'{suffix or path.name}' is not a kind of array file", "use .npz, .npy or .csv")
+        raise fail("E0703", path, f"'{suffix or path.name}' is not a kind of array file", "use .npz, .npy or .csv")
     if key is not None and suffix != ".npz":
-        raise fail("E0713", path, f"a {suffix} file has no keys, but '{key}' is asked for")
+        raise fail("E0702", path, f"a {suffix} file has no keys, but '{key}' is asked for")
     with _readable(path, suffix):
         if suffix == ".npz":
             return _read_npz(path, key, prefer)
@@ -59,15 +58,15 @@ def _readable(path: Path, suffix: str) -> Iterator[None]:
     except FileNotFoundError:
         raise fail("E0701", path, f"no such file: {path}") from None
     except IsADirectoryError:
-        raise fail("E0702", path, f"{path} is a folder, not a file") from None
+        raise fail("E0704", path, f"{path} is a folder, not a file") from None
     except zipfile.BadZipFile as error:
-        raise fail("E0712", path, f"not an .npz file: {error}") from None
+        raise fail("E0703", path, f"not an .npz file: {error}") from None
     except UnicodeDecodeError:
-        raise fail("E0712", path, f"not a {suffix} file: it is not UTF-8 text") from None
+        raise fail("E0703", path, f"not a {suffix} file: it is not UTF-8 text") from None
     except OSError as error:
-        raise fail("E0702", path, f"cannot read {path}: {error.strerror or error}") from None
+        raise fail("E0704", path, f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zlib.error, SyntaxError) as error:
-        raise fail("E0712", path, f"not a {suffix} file: {_first_line(error)}") from None
+        raise fail("E0703", path, f"not a {suffix} file: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -90,9 +89,9 @@ def _read_npz(path: Path, key: str | None, prefer: str | None) -> Array:
             key = prefer if prefer in names else names[0] if len(names) == 1 else None
         if key is None:
             shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            raise fail("E0713", path, f"which array? the file has {shown or 'none'}", f"write {path}:KEY")
+            raise fail("E0702", path, f"which array? the file has {shown or 'none'}", f"write {path}:KEY")
         if key not in names:
-            raise fail("E0713", path, f"there is no array '{key}' in {path}", did_you_mean(key, names))
+            raise fail("E0702", path, f"there is no array '{key}' in {path}", did_you_mean(key, names))
         info = archive.infolist()[names.index(key)]
         with archive.open(info) as stream:
             return _read_stream(stream, info.file_size, path)
@@ -113,7 +112,7 @@ def _read_stream(stream: IO[bytes], size: int, path: Path) -> Array:
     if any(n < 0 for n in shape) or need != size - header:
         raise ValueError(f"its header declares {memory.shown(need)} of data, the file has {size - header} bytes")
     if need > memory.limit():
-        raise fail("E0705", path, f"the array takes {memory.shown(need)}, more than half of this machine's memory")
+        raise fail("E0706", path, f"the array takes {memory.shown(need)}, more than half of this machine's memory")
     data = stream.read(need)
     if len(data) != need:
         raise EOFError("the file ends too early")
@@ -141,7 +140,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], in
 
 def _read_csv(path: Path) -> Array:
     if path.stat().st_size * 8 > memory.limit():
-        raise fail("E0705", path, f"{memory.shown(path.stat().st_size)} of text; use .npy for arrays of this size")
+        raise fail("E0706", path, f"{memory.shown(path.stat().st_size)} of text; use .npy for arrays of this size")
     with warnings.catch_warnings():
         # An empty file is reported below.
         warnings.simplefilter("ignore", UserWarning)

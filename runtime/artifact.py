@@ -110,14 +110,13 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
         raise _error("E0720", folder / name, f"{name} is not the file that the manifest names", "compile again")
 
 
-def open_artifact(folder: Path) -> Executable:
-    """The network of an artifact, ready to run on this machine.  Raises CompileError."""
-    manifest = read_manifest(folder)
+def open_artifact(folder: Path, manifest: Mapping[str, Any]) -> Executable:
+    """The network of an artifact whose manifest was read, ready to run on this machine.  Raises CompileError."""
     path = folder / MANIFEST
     library = next((name for name in manifest["files"] if name.endswith(".so")), None)
     if library is None:
         message = f"the artifact is for the target '{manifest.get('target')}' and holds nothing that runs here"
-        raise _error("E0722", path, message)
+        raise _error("E0705", path, message)
     try:
         bare = {
             **manifest,

@@ -29,7 +29,7 @@ def key(*parts: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def default_folder() -> Path:
+def folder() -> Path:
     """SPIKEC_CACHE_DIR, or the platform's folder for caches."""
     chosen = os.environ.get("SPIKEC_CACHE_DIR")
     if chosen:
@@ -69,32 +69,36 @@ class Entry:
 class Cache:
     """Entries in one folder (by default the user's)."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, where: Path | None = None) -> None:
+        self._where = where
+
+    def folder(self) -> Path:
+        """Where the entries are; raises RuntimeError on a system without a home folder."""
+        return self._where or folder()
 
     def find(self, name: str) -> Entry | None:
         """The entry of this name, or None."""
         try:
-            folder = (self.folder or default_folder()) / name
-            head = json.loads((folder / "head.json").read_text())
+            found = self.folder() / name
+            head = json.loads((found / "head.json").read_text())
         except (OSError, ValueError, RuntimeError):
             return None
-        return Entry(folder, head) if isinstance(head, dict) and isinstance(head.get("sizes"), dict) else None
+        return Entry(found, head) if isinstance(head, dict) and isinstance(head.get("sizes"), dict) else None
 
     def store(self, name: str, head: Mapping[str, Any], files: Mapping[str, Any]) -> bool:
         """Keeps an entry; `files` are bytes or buffers.  False when it could not be kept."""
         partial = None
         try:
-            folder = self.folder or default_folder()
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+            where = self.folder()
+            where.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=where))
             sizes = {file: memoryview(data).nbytes for file, data in files.items()}
             for file, data in files.items():
                 (partial / file).write_bytes(data)
             (partial / "head.json").write_text(json.dumps({**head, "sizes": sizes}, sort_keys=True))
-            if (folder / name).exists():
-                shutil.rmtree(folder / name, ignore_errors=True)
-            partial.rename(folder / name)
+            if (where / name).exists():
+                shutil.rmtree(where / name, ignore_errors=True)
+            partial.rename(where / name)
         except (OSError, RuntimeError):
             if partial is not None:
                 shutil.rmtree(partial, ignore_errors=True)

@@ -27,7 +27,7 @@ def refuse_existing(path: Path, force: bool) -> None:
     except OSError as error:
         raise _cannot_write(path, error) from None
     if not force and (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise CompileError([Diagnostic("E0703", "error", f"{path} exists", file=str(path), help=FORCE_HELP)])
+        raise CompileError([Diagnostic("E0707", "error", f"{path} exists", file=str(path), help=FORCE_HELP)])
 
 
 def write(path: Path, data: bytes, force: bool = False) -> None:
@@ -100,4 +100,4 @@ def _umask() -> int:
 
 def _cannot_write(path: Path, error: OSError) -> CompileError:
     message = f"cannot write {path}: {error.strerror or error}"
-    return CompileError([Diagnostic("E0704", "error", message, file=str(path))])
+    return CompileError([Diagnostic("E0708", "error", message, file=str(path))])

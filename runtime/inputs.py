@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError, did_you_mean
 from spikec.runtime import arrays
@@ -138,8 +137,9 @@ def _missing(declared: Input) -> CompileError:
 
 
 def _described(declared: Input) -> str:
-    """What an input takes: `spikes of shape (T, 64) or (64,)`."""
-    return f"{declared.kind} of shape {_shapes(declared, None)}"
+    """What an input takes: `spikes of shape (T, 64) or (64,)`, `real in A of shape (T,) or ()`."""
+    unit = f" in {declared.unit}" if declared.unit else ""
+    return f"{declared.kind}{unit} of shape {_shapes(declared, None)}"
 
 
 def _shapes(declared: Input, batch: int | None) -> str:
@@ -149,7 +149,7 @@ def _shapes(declared: Input, batch: int | None) -> str:
 
 
 def _tuple(*items: str) -> str:
-    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"  # as numpy shows shapes
 
 
 def _error(code: str, source: Source | None, message: str, help: str | None = None) -> CompileError:

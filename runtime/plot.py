@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import MissingTool, UsageError
 from spikec.runtime.interface import Interface
@@ -44,8 +43,8 @@ def draw(run: Run, interface: Interface, kind: str) -> bytes:
         figure = Figure(figsize=(8, 0.8 + 1.3 * sum(heights)), layout="constrained")
         figure.suptitle(f"{interface.model}, {_duration(run, interface)}")
         axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for axis, (style, title, array, label) in zip(axes, panels, strict=False):
-            STYLES[style](axis, array, _clock(run, interface))
+        for axis, (style, title, array, label, every) in zip(axes, panels, strict=False):
+            STYLES[style](axis, array, _clock(run, interface, every))
             axis.set_title(title, loc="left", fontsize=9)
             axis.set_ylabel(label)
         if not panels:
@@ -72,36 +71,36 @@ def _scale(run: Run, interface: Interface) -> tuple[float, str]:
     return (1e3, "ms") if run.steps * interface.dt <= 10 else (1.0, "s")
 
 
-def _clock(run: Run, interface: Interface) -> tuple[float, float, str]:
-    """The time of one step, of the whole run, and the label of the axis."""
+def _clock(run: Run, interface: Interface, every: int) -> tuple[float, float, str]:
+    """The time from one sample to the next, of the whole run, and the label of the axis."""
     if interface.dt_unit != "s":
-        return 1.0, float(run.steps), "step"
+        return float(every), float(run.steps), "step"
     factor, unit = _scale(run, interface)
     step = interface.dt * factor
-    return step, step * run.steps, f"time [{unit}]"
+    return step * every, step * run.steps, f"time [{unit}]"
 
 
-def _panels(run: Run, interface: Interface) -> list[tuple[str, str, Array, str]]:
-    """(style, title, array, label of the values) of each panel."""
+def _panels(run: Run, interface: Interface) -> list[tuple[str, str, Array, str, int]]:
+    """(style, title, array, label of the values, steps between samples) of each panel."""
     panels = []
     first = 0 if run.batch is not None else ...
     for probe in interface.probes:
         array = run.probes[probe.key]
         if probe.kind == "event":
             rows = array if run.batch is None else array[array[:, 0] == 0][:, 1:]
-            panels.append(("raster", probe.key, rows, "index"))
+            panels.append(("raster", probe.key, rows, "index", 1))
         else:
             label = f"[{probe.unit}]" if probe.unit else ""
-            panels.append(("traces", probe.key, _flat(array[first]) * 1.0, label))
+            panels.append(("traces", probe.key, _flat(array[first]) * 1.0, label, probe.every))
     for output in interface.outputs:
         array = run.outputs[output.name][first]
         label = f"[{output.unit}]" if output.unit else ""
         if output.stream and output.dtype == "bool":
-            panels.append(("raster", output.name, np.argwhere(_flat(array)), "index"))
+            panels.append(("raster", output.name, np.argwhere(_flat(array)), "index", 1))
         elif output.stream:
-            panels.append(("traces", output.name, _flat(array) * 1.0, label))
+            panels.append(("traces", output.name, _flat(array) * 1.0, label, 1))
         else:
-            panels.append(("bars", output.name, np.atleast_1d(array).reshape(-1) * 1.0, label))
+            panels.append(("bars", output.name, np.atleast_1d(array).reshape(-1) * 1.0, label, 1))
     return panels
 
 
@@ -120,8 +119,8 @@ def _raster(axis: Any, rows: Array, clock: tuple[float, float, str]) -> None:
 
 
 def _traces(axis: Any, samples: Array, clock: tuple[float, float, str]) -> None:
-    _, end, label = clock
-    times = np.arange(len(samples)) * (end / max(1, len(samples)))
+    step, end, label = clock
+    times = np.arange(len(samples)) * step
     for column in samples.T[:TRACES]:
         axis.plot(times, column, linewidth=0.9, color=INK, alpha=1.0 if samples.shape[1] == 1 else 0.6)
     if samples.shape[1] > TRACES:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
+from spikec.runtime.interface import Interface
 from spikec.runtime.run import Run
 
 # Arrays with at most this many elements stand in the JSON object whole.
@@ -86,3 +86,21 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shown(run: Run, interface: Interface) -> str:
+    """The run in a few lines for people: time, events, small outputs as numbers and large ones by shape."""
+    duration = f", {run.steps * interface.dt:g} s of model time" if interface.dt_unit == "s" else ""
+    samples = "" if run.batch is None else f"{run.batch} samples of "
+    lines = [f"{interface.model}: {samples}{run.steps} steps{duration}, in {run.seconds['run']:.3g} s"]
+    rows = [(name, f"{count} events") for name, count in run.counts.items()]
+    rows.append(("synapses", f"{run.synaptic_events} weight additions"))
+    rows += [(name, _short(_output(array))) for name, array in run.outputs.items()]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(lines + [f"  {name:<{width}}  {text}" for name, text in rows])
+
+
+def _short(array: Array) -> str:
+    if array.size <= FEW // 4:
+        return str(array.tolist())
+    return f"{array.dtype}{list(array.shape)}"

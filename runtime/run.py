@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError
 from spikec.runtime import memory
@@ -83,9 +82,7 @@ class Executable:
         seed = self._checked(seed)
         self._check_memory(ready)
         begin = time.perf_counter()
-        samples = [
-            (self._sample(ready, index, seed, progress), self.engine.finish()) for index in range(batch or 1)
-        ]
+        samples = [(self._sample(ready, index, seed, progress), self.engine.finish()) for index in range(batch or 1)]
         self._started = True
         seconds = {"compile": self.compile_seconds, "run": time.perf_counter() - begin}
         return _collect(self.interface, samples, ready.steps, batch, seconds)
@@ -130,7 +127,7 @@ class Executable:
         need = rows * (inputs.batch or 1)
         if need > memory.limit():
             message = f"what {steps} steps record takes {memory.shown(need)}, more than half of this machine's memory"
-            raise CompileError([Diagnostic("E0705", "error", message, help="record less, or run fewer steps")])
+            raise CompileError([Diagnostic("E0706", "error", message, help="record less, or run fewer steps")])
 
     def _sample(self, inputs: Inputs, index: int, seed: int, progress: Callable[[int], None] | None) -> Trace:
         self.engine.reset(seed, index)

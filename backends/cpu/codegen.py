@@ -74,13 +74,13 @@ def data_layout(target: CpuTarget) -> str:
     return str(_machine(target.triple, target.cpu, target.features).target_data)
 
 
-def _optimized(target: CpuTarget, text: str) -> tuple[Any, Any]:
+def _optimized(target: CpuTarget, text: str, also: str = "") -> tuple[Any, Any]:
     llvm = _llvm()
     machine = _machine(target.triple, target.cpu, target.features)
     try:
-        module = llvm.parse_assembly(text)
-        module.triple = target.triple
-        module.data_layout = str(machine.target_data)
+        module = _parsed(text, target, machine)
+        if also:
+            module.link_in(_parsed(also, target, machine))
         module.verify()
     except RuntimeError as error:
         raise InternalError(f"LLVM refuses the generated code: {error}", "step_to_cpu", text) from None
@@ -91,9 +91,16 @@ def _optimized(target: CpuTarget, text: str) -> tuple[Any, Any]:
     return module, machine
 
 
-def object_code(target: CpuTarget, text: str) -> bytes:
-    """An object file of LLVM IR; the same bytes for the same text."""
-    module, machine = _optimized(target, text)
+def _parsed(text: str, target: CpuTarget, machine: Any) -> Any:
+    module = _llvm().parse_assembly(text)
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
+    return module
+
+
+def object_code(target: CpuTarget, text: str, also: str = "") -> bytes:
+    """An object file of LLVM IR, with a second module linked in; the same bytes for the same text."""
+    module, machine = _optimized(target, text, also)
     return bytes(machine.emit_object(module))
 
 

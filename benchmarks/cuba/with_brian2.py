@@ -30,7 +30,7 @@ dgi/dt = -gi / (10*ms) : volt
 
 def prepare(folder: Path, float32: bool) -> None:
     import brian2
-    from brian2 import mV, ms, second
+    from brian2 import ms, second
 
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs.devices.cpp_standalone.openmp_threads = 0

@@ -20,10 +20,10 @@ from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.expressions import TYPES, Clock
 from spikec.frontend.network import Constant, Entity, Module, Network, Population, Stream
-from spikec.frontend.neuron import check_type
+from spikec.frontend.neuron import Resolved, check_type
 from spikec.frontend.parse import parse_expression
 from spikec.frontend.units import NUMBER
-from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
+from spikec.frontend.values import a_kind, Mistake, Value, as_array, not_supported, number
 
 INPUT_KINDS = ("spikes", "real", "int")
 
@@ -50,11 +50,12 @@ def build(
     """
     with context(), ir.Location.unknown():
         builder = _Builder(file, params, diagnostics, folder, real)
+        module = None
         try:
             module = builder.run()
         except Mistake as mistake:
             diagnostics.error(mistake.code, mistake.span, mistake.message, mistake.help)
-            return None
+        diagnostics.sort()
         if module is None or diagnostics.has_errors:
             return None
         program = Program(module.module, module.constants)
@@ -92,6 +93,7 @@ class _Builder:
         self._probes(statements)
         self._settle()
         self._check_params()
+        self._check_unused_neurons()
         if self.diagnostics.has_errors:
             return None
         self._close(module, model, clock, outputs)
@@ -198,7 +200,7 @@ class _Builder:
             return value
         shape = self.network.expressions.shape(type.shape, "the shape of a parameter")
         if not value.is_number:
-            raise Mistake("E0302", span, f"an array of numbers is needed, not a {value.kind}")
+            raise Mistake("E0302", span, f"an array of numbers is needed, not {a_kind(value.kind)}")
         if value.shape == ():
             kind = value.kind
             return number(np.full(shape, as_array(value)), value.dim, kind)
@@ -218,6 +220,19 @@ class _Builder:
             array = as_array(value)
             if np.any(array < low) or np.any(array > high):
                 raise Mistake("E0307", param.span, f"'{param.name}' is outside of [{low:g}, {high:g}]")
+
+    def _check_unused_neurons(self) -> None:
+        """Neurons that no population uses are checked with their defaults, where they have them all."""
+        network = self.network
+        for name, node in network.neurons.items():
+            if name in network.used_neurons or not isinstance(node, syntax.Neuron):
+                continue
+            if any(formal.default is None for formal in node.params):
+                continue
+            population = Population(name, node.span, resolved=Resolved(node, ()), shape=(1,))
+            network.attempt(lambda p=population: network.prepare(p))  # type: ignore[misc]
+            if population.program is not None:
+                network.forget(population.program)
 
     def _check_params(self) -> None:
         known = set(self.used_params)
@@ -392,7 +407,7 @@ class _Builder:
         with network._in(entry), network.statement(f"output.{node.name}"), file_location(node.span):
             value = network.expressions.eval(node.value)
             if not value.is_number:
-                raise Mistake("E0302", node.span, f"an output is a number, not a {value.kind}")
+                raise Mistake("E0302", node.span, f"an output is a number, not {a_kind(value.kind)}")
             ssa = value.ssa if not value.is_const else network.emitter.ssa(value, value.shape, value.kind, node.span)
         outputs[entry].append((node.name, ssa, network.unit(value.dim)))
 
@@ -436,6 +451,8 @@ class _Builder:
         """The state behind `a.V`, `a.spike`, `a.out`, or a stream's name: (state, key, kind, shape, place)."""
         network = self.network
         name = base.base if isinstance(base, syntax.Attribute) else base
+        if isinstance(name, syntax.Index):
+            raise not_supported(name.span, "probe of an indexed population")
         if not isinstance(name, syntax.Name):
             raise Mistake("E0604", base.span, "a probe names a state or a stream, as in 'probe h.V, h.spike'")
         entity = network.lookup(name.id, name.span)
@@ -451,7 +468,9 @@ class _Builder:
                 with network.dry_run():
                     network.start_of_step(entity, attribute, base.span)
             return f"{entity.name}.{attribute}", f"{entity.name}.{attribute}", "event" if attribute == "spike" else "value", entity.shape, base.span
-        if isinstance(entity, Constant) or not isinstance(entity, Stream):
+        if type(entity) is Entity:
+            raise not_supported(base.span, "probe of a projection")
+        if not isinstance(entity, Stream):
             raise Mistake("E0604", base.span, f"'{name.id}' does not change from step to step: there is nothing to record")
         if attribute not in (None, "spike"):
             raise Mistake("E0203", base.span, f"'{name.id}' has no '{attribute}'")

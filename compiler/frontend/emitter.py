@@ -20,7 +20,7 @@ from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
 from spikec.dialects.mlir import math as mlir_math
 from spikec.frontend.units import NUMBER, Dimension, describe
-from spikec.frontend.values import Mistake, Value, as_array, number, to_float
+from spikec.frontend.values import a_kind, Mistake, Value, as_array, fits, number, to_float
 from spikec.runtime.interface import flush_subnormals
 
 INT64 = (-(2**63), 2**63 - 1)
@@ -130,7 +130,9 @@ class Emitter:
     def same_dim(self, a: Value, b: Value, span: Span, what: str) -> Dimension:
         if not self.checked and NUMBER in (a.dim, b.dim):
             return b.dim if a.dim == NUMBER else a.dim
-        if a.dim != b.dim:
+        if fits(a, b.dim):
+            return b.dim
+        if not fits(b, a.dim):
             raise Mistake("E0401", span, f"{what}: {describe(a.dim)} on the left, {describe(b.dim)} on the right")
         return a.dim
 
@@ -141,7 +143,7 @@ class Emitter:
     @staticmethod
     def need_number(value: Value, span: Span, what: str) -> None:
         if not value.is_number:
-            raise Mistake("E0302", span, f"{what} needs a number, not a {value.kind}")
+            raise Mistake("E0302", span, f"{what} needs a number, not {a_kind(value.kind)}")
 
     # ------------------------------------------------------------ operators
 
@@ -226,7 +228,7 @@ class Emitter:
     def _logic(self, op: str, a: Value, b: Value, span: Span) -> Value:
         for value in (a, b):
             if value.kind != "bool":
-                raise Mistake("E0302", span, f"'{op}' needs conditions, not a {value.kind}", "compare it, as in 'x > 0'")
+                raise Mistake("E0302", span, f"'{op}' needs conditions, not {a_kind(value.kind)}", "compare it, as in 'x > 0'")
         shape = self.common_shape(a, b, span)
         if a.is_const and b.is_const:
             folded = np.logical_and(a.const, b.const) if op == "and" else np.logical_or(a.const, b.const)
@@ -312,7 +314,7 @@ class Emitter:
 
     def logical_not(self, a: Value, span: Span) -> Value:
         if a.kind != "bool":
-            raise Mistake("E0302", span, f"'not' needs a condition, not a {a.kind}")
+            raise Mistake("E0302", span, f"'not' needs a condition, not {a_kind(a.kind)}")
         if a.is_const:
             return number(np.logical_not(a.const) if a.is_array else not a.const)
         with file_location(span):
@@ -321,7 +323,7 @@ class Emitter:
     def select(self, condition: Value, a: Value, b: Value, span: Span) -> Value:
         """`if condition then a else b`."""
         if condition.kind != "bool":
-            raise Mistake("E0302", span, f"the condition of 'if' must be true or false, not a {condition.kind}")
+            raise Mistake("E0302", span, f"the condition of 'if' must be true or false, not {a_kind(condition.kind)}")
         self.need_number(a, span, "'then'")
         self.need_number(b, span, "'else'")
         dim = self.same_dim(a, b, span, "both branches need one dimension")

@@ -19,7 +19,7 @@ from spikec.frontend import syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.units import NUMBER, DIMENSIONS, Dimension, describe, parse_unit
-from spikec.frontend.values import Mistake, Value, as_array, integral, not_supported, number
+from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not_supported, number
 
 # Functions of the language that are not built yet: refused by name, never misread.
 LATER = frozenset(
@@ -56,7 +56,7 @@ class Clock:
 
     def steps(self, duration: Value, span: Span, what: str) -> Fraction:
         """A constant duration as an exact number of steps."""
-        if duration.dim != self.time or not duration.is_const or duration.is_array:
+        if not fits(duration, self.time) or not duration.is_const or duration.is_array:
             help = "this model counts time in steps: write '5 steps'" if self.in_steps else None
             raise Mistake("E0403", span, f"{what} must be a constant time, not a {describe(duration.dim)}", help)
         return Fraction(duration.const) / self.dt  # type: ignore[arg-type]

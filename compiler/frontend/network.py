@@ -23,10 +23,13 @@ from spikec.frontend import syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import Clock, Expressions
-from spikec.frontend.neuron import NeuronProgram, ProgramBuilder, Resolved, bind_parameters, ports_of
+from spikec.frontend.neuron import NeuronProgram, ProgramBuilder, Resolved, StateVariable, bind_parameters, ports_of
 from spikec.frontend.units import NUMBER, Dimension, describe, si_unit
-from spikec.frontend.values import Mistake, Poisoned, Value, as_array, not_supported, number, to_float
+from spikec.frontend.values import a_kind, Mistake, Poisoned, Value, as_array, fits, to_float
 from spikec.runtime.interface import flush_subnormals
+
+
+DECLARED_TWICE = "E0205"
 
 
 @dataclass
@@ -172,6 +175,7 @@ class Network:
         self.emitter = Emitter(module.real, self._array_tensor, scalar=False)
         self.expressions = DataflowExpressions(self.emitter, clock, arrays, self)
         self.init_expressions = InitExpressions(self.emitter, clock, arrays, self)
+        self.used_neurons: set[str] = set()
         self._program_texts: dict[str, str] = {}
 
     # ------------------------------------------------------------ names
@@ -181,7 +185,7 @@ class Network:
         known = self.entities.get(entity.name)
         if known is not None or entity.name in self.neurons:
             where = f" (first in line {known.span.line})" if known is not None else ""
-            raise Mistake("E0205", entity.span, f"'{entity.name}' is declared twice{where}")
+            raise Mistake(DECLARED_TWICE, entity.span, f"'{entity.name}' is declared twice{where}")
         self.entities[entity.name] = entity
 
     def lookup(self, name: str, span: Span) -> Entity:
@@ -209,15 +213,22 @@ class Network:
         self.ordinals[key] = self.ordinals.get(key, -1) + 1
         return f"{key}#{self.ordinals[key]}"
 
-    def attempt(self, action: Callable[[], None], poisons: str | None = None) -> None:
-        """Runs one statement; a mistake in it is reported and its name is not complained about again."""
+    def attempt(self, action: Callable[[], object], poisons: str | None = None) -> bool:
+        """Runs one statement, and says whether it was right.
+
+        A mistake is reported, and the name that the statement declares is not complained about again.
+        """
         try:
             action()
+            return True
         except Mistake as mistake:
             self.diagnostics.error(mistake.code, mistake.span, mistake.message, mistake.help)
-            self._poison(poisons)
+            if mistake.code == DECLARED_TWICE:  # the first declaration stands
+                return False
         except Poisoned:
-            self._poison(poisons)
+            pass
+        self._poison(poisons)
+        return False
 
     def _poison(self, name: str | None) -> None:
         if name is not None:
@@ -299,7 +310,7 @@ class Network:
         with self._in("finish" if stream.of_run else "step"), self.statement(stream.name, stream.seed):
             stream.value = self.expressions.eval(stream.expression)
         if not stream.value.is_number:
-            raise Mistake("E0302", stream.span, f"'{stream.name}' is a {stream.value.kind}, not a number")
+            raise Mistake("E0302", stream.span, f"'{stream.name}' is {a_kind(stream.value.kind)}, not a number")
 
     def of_run(self, node: syntax.Expr, seen: frozenset[str] = frozenset()) -> bool:
         """Is this a value of the whole run, made of over_time(...)?"""
@@ -383,6 +394,7 @@ class Network:
         """A neuron type by name, through its variants."""
         keywords: list[syntax.Keyword] = []
         seen = {name}
+        self.used_neurons.add(name)
         while True:
             declaration = self.neurons.get(name)
             if declaration is None:
@@ -404,6 +416,7 @@ class Network:
             if name in seen:
                 raise Mistake("E0601", declaration.span, f"the variant '{declaration.name}' refers to itself")
             seen.add(name)
+            self.used_neurons.add(name)
 
     def prepare(self, population: Population) -> None:
         """Binds the parameters of a population and builds its program."""
@@ -463,6 +476,13 @@ class Network:
             op.operation.erase()
             program.symbol = known
 
+    def forget(self, program: NeuronProgram) -> None:
+        """Drops a program that was built only to be checked, unless a population shares it."""
+        used = {e.program.symbol for e in self.entities.values() if isinstance(e, Population) and e.program}
+        for op in list(self.module.module.body.operations):
+            if _symbol(op) == program.symbol and program.symbol not in used:
+                op.operation.erase()
+
     def declare_source(self, symbol: str) -> None:
         """The program of Poisson and Bernoulli populations, once: a spike where the draw u is below p."""
         if any(_symbol(op) == symbol for op in self.module.module.body.operations):
@@ -496,10 +516,10 @@ class Network:
         self.prepare(population)
         program = population.program
         assert program is not None
-        self.declare_population(population)
-        ports = []
-        for port in program.ports:
-            ports.append(self._emit_port(population, port))
+        right = self.attempt(lambda: self.declare_population(population))
+        ports = [self._emit_port(population, port) for port in program.ports]
+        if not right or any(port is None for port in ports):
+            raise Poisoned
         with file_location(population.span):
             results = []
             if program.event is not None or program.out is not None:
@@ -509,20 +529,27 @@ class Network:
             population.value = self._emitted(population, op.results[0])
 
     def _emit_port(self, population: Population, port: str) -> Any:
+        """What reaches a port, summed in textual order; None where some of it is wrong."""
         program = population.program
         assert program is not None
         type = ir.RankedTensorType.get(list(population.shape), self.emitter.element("real"))
         current: Any = None
+        right = True
+
+        def add(arrival: Arrival) -> None:
+            nonlocal current
+            current = arrival.emit(current)
+
         state = program.state(port)
         with file_location(population.span):
             if state is not None and state.port:
                 current = snn.Read.build(results=[type], of=f"{population.name}.{port}", delay=1).result
             for arrival in population.arrivals.get(port, []):
                 with self.statement(population.name), file_location(arrival.span):
-                    current = arrival.emit(current)
+                    right &= self.attempt(lambda a=arrival: add(a))  # type: ignore[misc]
             if current is None:
                 current = self.emitter.constant(0, self.emitter.element("real"), population.shape)
-        return current
+        return current if right else None
 
     def declare_population(self, population: Population) -> None:
         """States, parameters and the population op itself."""
@@ -581,13 +608,18 @@ class Network:
                 known = [s.name for s in program.states if not s.name.startswith("hold.")]
                 raise Mistake("E0201", statement.target.span, f"'{target}' is no state of '{population.name}'", did_you_mean(target, known))
             given[target] = statement
+        right = True
         for state in program.states:
-            symbol = f"{population.name}.{state.name}"
-            type = ir.RankedTensorType.get(list(population.shape), state.element)
-            init = self._initial(population, state, given.get(state.name))
-            self.module.state(symbol, type, init, population.span, self.unit(state.dim))
+            right &= self.attempt(lambda s=state: self._declare_state(population, s, given.get(s.name)))  # type: ignore[misc]
+        if not right:
+            raise Poisoned
 
-    def _initial(self, population: Population, state: Any, given: syntax.Assign | None) -> Any:
+    def _declare_state(self, population: Population, state: StateVariable, given: syntax.Assign | None) -> None:
+        type = ir.RankedTensorType.get(list(population.shape), state.element)
+        init = self._initial(population, state, given)
+        self.module.state(f"{population.name}.{state.name}", type, init, population.span, self.unit(state.dim))
+
+    def _initial(self, population: Population, state: StateVariable, given: syntax.Assign | None) -> Any:
         """The `init` attribute of a state; None when `@init` writes it."""
         if given is not None:
             node, modifiers = given.value, given.modifiers
@@ -605,17 +637,17 @@ class Network:
             value = expressions.eval(node)
             return self._initial_value(population, state, value, node.span)
 
-    def _initial_value(self, population: Population, state: Any, value: Value, span: Span) -> Any:
+    def _initial_value(self, population: Population, state: StateVariable, value: Value, span: Span) -> Any:
         if not value.is_number:
-            raise Mistake("E0302", span, f"'{state.name}' starts as a number, not a {value.kind}")
-        if value.dim != state.dim:
+            raise Mistake("E0302", span, f"'{state.name}' starts as a number, not {a_kind(value.kind)}")
+        if not fits(value, state.dim):
             raise Mistake("E0401", span, f"'{state.name}' has dimension {describe(state.dim)}, its initial value {describe(value.dim)}")
         if value.shape not in ((), population.shape):
             raise Mistake("E0303", span, f"an initial value of shape {show_shape(value.shape)} for a population of shape {show_shape(population.shape)}")
         if value.kind == "real" and state.kind != "real":
             whole = value.is_const and not value.is_array and Fraction(value.const).denominator == 1  # type: ignore[arg-type]
             if not whole:
-                raise Mistake("E0302", span, f"'{state.name}' is a {state.kind}, its initial value is real")
+                raise Mistake("E0302", span, f"'{state.name}' is {a_kind(state.kind)}, its initial value is real")
         if value.is_const and not value.is_array:
             if state.kind == "real":
                 return ir.FloatAttr.get(state.element, self.emitter.real_constant(to_float(value.const)))  # type: ignore[arg-type]
@@ -644,6 +676,8 @@ class Network:
     def history(self, entity: Entity, steps: int, span: Span) -> Value:
         """What a named stream or population emitted `steps` >= 1 steps ago."""
         kind = self.type_of(entity)
+        if self.dry and entity.name in self._guessing:
+            return kind  # the type of `y = prev(y) + x` is being found out: its past tells nothing
         if isinstance(entity, Population):
             assert entity.program is not None
             symbol = f"{entity.name}.spike" if entity.program.event is not None else f"{entity.name}.out"

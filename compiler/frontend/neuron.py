@@ -20,7 +20,7 @@ from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import TYPES, Clock, Expressions
 from spikec.frontend.units import NUMBER, Dimension, describe
-from spikec.frontend.values import Mistake, Poisoned, Value, not_supported, number
+from spikec.frontend.values import a_kind, Mistake, Poisoned, Value, fits, not_supported, number
 
 RANDOM = ("uniform", "normal")
 
@@ -123,8 +123,10 @@ def check_type(value: Value, formal: syntax.Formal, clock: Clock, span: Span) ->
     if not value.is_number:
         if formal.type is None:
             return value
-        raise Mistake("E0302", span, f"parameter '{formal.name}' is a {name}, not a {value.kind}")
-    if value.dim != dim:
+        raise Mistake("E0302", span, f"parameter '{formal.name}' is a {name}, not {a_kind(value.kind)}")
+    if fits(value, dim):
+        value = value.with_dim(dim)
+    else:
         raise Mistake(
             "E0401", span, f"parameter '{formal.name}' has dimension {describe(dim)}, its value {describe(value.dim)}"
         )
@@ -294,7 +296,12 @@ class ProgramBuilder:
         for name, value in self.bound.items():
             if value.is_const or not value.is_number:
                 self.values[name] = value
-        variables = {s.name: s for s in self.declaration.body if isinstance(s, syntax.Variable)}
+        variables: dict[str, syntax.Variable] = {}
+        for statement in self.declaration.body:
+            if isinstance(statement, syntax.Variable):
+                if statement.name in variables:
+                    raise Mistake("E0205", statement.span, f"'{statement.name}' is declared twice in this neuron")
+                variables[statement.name] = statement
         equations = {
             s.target.id: s
             for s in self.declaration.body
@@ -454,15 +461,15 @@ class ProgramBuilder:
     def _as_state(self, name: str, old: Value, value: Value, span: Span) -> Value:
         """A value as the state's kind holds it, its dimension checked."""
         if not value.is_number:
-            raise Mistake("E0302", span, f"'{name}' takes a number, not a {value.kind}")
-        if value.dim != old.dim:
+            raise Mistake("E0302", span, f"'{name}' takes a number, not {a_kind(value.kind)}")
+        if not fits(value, old.dim):
             message = f"'{name}' has dimension {describe(old.dim)}, the new value {describe(value.dim)}"
             raise Mistake("E0401", span, message)
         if value.kind == "real" and old.kind != "real":
             help = "declare it as 'real', or round the value" if old.kind == "int" else None
             whole = value.is_const and not value.is_array and Fraction(value.const).denominator == 1  # type: ignore[arg-type]
             if not whole or old.kind == "bool":
-                raise Mistake("E0302", span, f"'{name}' is a {old.kind}, the new value is real", help)
+                raise Mistake("E0302", span, f"'{name}' is {a_kind(old.kind)}, the new value is real", help)
         if value.kind == "int" and old.kind == "bool":
             raise Mistake("E0302", span, f"'{name}' is a bool, the new value is an int")
         with file_location(span):
@@ -473,14 +480,14 @@ class ProgramBuilder:
     def _spike(self, statement: syntax.SpikeWhen) -> None:
         condition = self.expressions.eval(statement.condition)
         if condition.kind != "bool":
-            raise Mistake("E0502", statement.condition.span, f"a spike needs a condition, not a {condition.kind}", "compare it: 'spike when V >= theta'")
+            raise Mistake("E0502", statement.condition.span, f"a spike needs a condition, not {a_kind(condition.kind)}", "compare it: 'spike when V >= theta'")
         self.blocked = ode.names_in(statement.condition) & set(self.held)
         for name in sorted(self.blocked):
             free = self.emitter.logical_not(self.held[name], statement.span)
             condition = self.emitter.binary("and", condition, free, statement.span)
         emitted = number(1) if statement.emit is None else self.expressions.eval(statement.emit)
         if not emitted.is_number:
-            raise Mistake("E0302", statement.span, f"'emit' takes a number, not a {emitted.kind}")
+            raise Mistake("E0302", statement.span, f"'emit' takes a number, not {a_kind(emitted.kind)}")
         self.events.append((condition, emitted))
         for inner in statement.body:
             match inner:
@@ -508,7 +515,7 @@ class ProgramBuilder:
             raise Mistake("E0506", statement.span, "a neuron has one 'out'")
         value = self.expressions.eval(statement.value)
         if not value.is_number:
-            raise Mistake("E0302", statement.span, f"'out' takes a number, not a {value.kind}")
+            raise Mistake("E0302", statement.span, f"'out' takes a number, not {a_kind(value.kind)}")
         self.out = Value("real", ssa=self.emitter.ssa(value, (), "real", statement.span), dim=value.dim)
 
     # ------------------------------------------------------------ equations
@@ -530,7 +537,7 @@ class ProgramBuilder:
             if target.id in equations:
                 raise Mistake("E0205", target.span, f"'{target.id}' has two equations")
             if self.values[target.id].kind != "real":
-                raise Mistake("E0302", target.span, f"'{target.id}' is a {self.values[target.id].kind}: an equation needs a real state")
+                raise Mistake("E0302", target.span, f"'{target.id}' is {a_kind(self.values[target.id].kind)}: an equation needs a real state")
             equations[target.id], spans[target.id] = derivative.value, derivative.span
         dt = number(self.clock.dt, self.clock.time)
         self.system = ode.System(

@@ -151,7 +151,7 @@ def integrate_exactly(system: System, states: Mapping[str, Value], frozen: froze
 def _check_dimension(system: System, name: str, state: Value, found: Dimension) -> None:
     wanted = state.dim / system.dt.dim
     if found != wanted:
-        message = f"'{name}\'' has dimension {describe(wanted)}, but its equation has a term of dimension {describe(found)}"
+        message = f"the equation of '{name}' has dimension {describe(wanted)}, and a term of it {describe(found)}"
         raise Mistake("E0404", system.spans[name], message)
 
 

@@ -9,9 +9,7 @@ deep nesting ends in a diagnostic.
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
-import re
 import sys
 import tempfile
 from functools import cache
@@ -22,8 +20,11 @@ from typing import Any
 import lark
 from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics, Span
 from spikec.frontend import syntax
-from spikec.frontend.syntax_errors import EXAMPLES, HARD_KEYWORDS, Example, Fault, Finding, Open, examine, match_example
+from spikec.frontend.layout import Layout
+from spikec.frontend.syntax_errors import HARD_KEYWORDS, Fault, Finding, Open, examine
+from spikec.frontend.syntax_examples import EXAMPLES, Example, match_example
 from spikec.frontend.tree import TreeBuilder
+from spikec.runtime.cache import folder as cache_folder
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 150
@@ -34,7 +35,6 @@ _CLOSERS = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
 _SEPARATORS = ("_NL", "SEMICOLON")
 # Statements whose body is still worth reading when their head is broken.
 _BODIED = {"MODEL", "NEURON", "SYNAPSE", "RULE", "BLOCK", "SPIKE", "ON", "EVERY"}
-_SCAN = re.compile(r'"[^"\r\n]*"|#[^\n]*|\r?\n|[(){}\[\];]|[^"#\r\n(){}\[\];]+|["\r]')
 
 
 # ---------------------------------------------------------------- files and public functions
@@ -112,25 +112,29 @@ def _language() -> Any:
     """The parser of `grammar.lark`; its tables are kept in the user's cache folder."""
     grammar = resources.files("spikec.frontend").joinpath("grammar.lark").read_text("utf-8")
     key = f"{lark.__version__} {sys.version_info[:2]} {grammar}"
-    path = _cache_folder() / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pickle"
-    return _load_tables(path) or _make_tables(grammar, path)
-
-
-def _cache_folder() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path(os.path.expanduser("~")) / ".cache") / "spikec"
+    try:
+        folder = cache_folder()
+    except RuntimeError:  # nobody's home
+        return _make_tables(grammar)
+    path = folder / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pickle"
+    language = _load_tables(path)
+    if language is None:
+        language = _make_tables(grammar)
+        _store_tables(language, path)
+    return language
 
 
 def _load_tables(path: Path) -> Any:
     try:
         saved = pickle.loads(path.read_bytes())
-        return lark.Lark._load_from_dict(saved["data"], saved["memo"], postlex=_KeepTokens(), propagate_positions=True)
+        load: Any = lark.Lark._load_from_dict
+        return load(saved["data"], saved["memo"], postlex=_KeepTokens(), propagate_positions=True)
     except Exception:  # an absent, foreign or damaged cache is only slower
         return None
 
 
-def _make_tables(grammar: str, path: Path) -> Any:
-    language = lark.Lark(
+def _make_tables(grammar: str) -> Any:
+    return lark.Lark(
         grammar,
         parser="lalr",
         start=["start", "only_expression"],
@@ -138,15 +142,20 @@ def _make_tables(grammar: str, path: Path) -> Any:
         propagate_positions=True,
         postlex=_KeepTokens(),
     )
+
+
+def _store_tables(language: Any, path: Path) -> None:
+    partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside and renamed, so that a parallel start never reads half a file.
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
+        with tempfile.NamedTemporaryFile(prefix=".partial-", dir=path.parent, delete=False) as stream:
+            partial = Path(stream.name)
             language.save(stream)
-        os.replace(stream.name, path)
+        partial.replace(path)
     except OSError:
-        pass
-    return language
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------- the parser
@@ -164,6 +173,7 @@ class _Parser:
     def __init__(self, text: str, file: str, start: str, diagnostics: Diagnostics) -> None:
         interactive = _language().parse_interactive(text, start=start)
         self._text = text
+        self._layout = Layout(text)
         self._file = file
         self._start = start
         self._diagnostics = diagnostics
@@ -256,19 +266,8 @@ class _Parser:
                 self._suspect = opened
 
     def _misplaced_close(self, opened: Open, token: Any) -> bool:
-        starts_line = not self._text[token.start_pos - token.column + 1 : token.start_pos].strip()
-        own_line = opened.token.line != token.line
-        return own_line and starts_line and token.column - 1 < self._indent(opened.token.start_pos)
-
-    def _line_start(self, position: int) -> int:
-        return self._text.rfind("\n", 0, position) + 1
-
-    def _indent(self, position: int) -> int:
-        """The indentation of the line of `position`."""
-        begin = end = self._line_start(position)
-        while self._text[end : end + 1] in (" ", "\t"):
-            end += 1
-        return end - begin
+        own_line = opened.token.line != token.line and self._layout.starts_line(token.start_pos)
+        return own_line and token.column - 1 < self._layout.indent(opened.token.start_pos)
 
     # ------------------------------------------------------------ mistakes
 
@@ -315,9 +314,9 @@ class _Parser:
             open=tuple(self._open),
             suspect=self._suspect,
             too_deep=kind in _OPENERS and len(self._open) >= MAX_DEPTH,
-            starts_line=not self._text[self._line_start(position) : position].strip(),
-            indent=self._indent(position),
-            statement_indent=self._indent(self._first.start_pos) if self._first is not None else 0,
+            starts_line=self._layout.starts_line(position),
+            indent=self._layout.indent(position),
+            statement_indent=self._layout.indent(self._first.start_pos) if self._first is not None else 0,
             example=match_example(_examples(), self.settled_state(), kind, text),
         )
 
@@ -392,8 +391,7 @@ class _Parser:
 
     def _made_up(self, kind: str, text: str, position: int) -> Any:
         """A token that does not stand in the text."""
-        line = self._text.count("\n", 0, position) + 1
-        column = position - self._line_start(position) + 1
+        line, column = self._layout.place(position)
         return lark.Token(kind, text, position, line, column, line, column, position)
 
     def _abandon(self, position: int, fault: Fault) -> None:
@@ -407,11 +405,17 @@ class _Parser:
             self._restart(body)
             return
         if fault.token_type == "_NL" and "NUMBER" in fault.accepts:
-            position = self._skip_indented(position, fault.statement_indent)
-        if brackets and fault.starts_line and self._new_statement(self._line_start(position), fault.statement_indent):
-            end = self._line_start(position) - 1  # the bracket was never closed; this line is a statement of its own
+            position = self._layout.skip_indented(position, fault.statement_indent)
+        if (
+            brackets
+            and fault.starts_line
+            and self._layout.begins_statement(self._layout.line_start(position), fault.statement_indent)
+        ):
+            end = (
+                self._layout.line_start(position) - 1
+            )  # the bracket was never closed; this line is a statement of its own
         else:
-            end = self._statement_end(position, brackets, fault.statement_indent)
+            end = self._layout.statement_end(position, brackets, fault.statement_indent)
         self._pop_to("ERROR_STATEMENT")
         self._feed_error("ERROR_STATEMENT", end)
         self._restart(end)
@@ -439,9 +443,8 @@ class _Parser:
         """Reads on from `position`."""
         counter = self._thread.state.line_ctr
         counter.char_pos = position
-        counter.line = self._text.count("\n", 0, position) + 1
-        counter.line_start_pos = self._line_start(position)
-        counter.column = position - counter.line_start_pos + 1
+        counter.line, counter.column = self._layout.place(position)
+        counter.line_start_pos = self._layout.line_start(position)
         self._tokens = self._thread.lex(self._state)
 
     def _body_ahead(self, position: int, fault: Fault, brackets: list[str]) -> int | None:
@@ -450,56 +453,8 @@ class _Parser:
             return None
         if not any("ERROR_HEADER" in self._actions[s] for s in self._state.state_stack[self._statement_depth() :]):
             return None
-        end = self._statement_end(position, brackets, fault.statement_indent, stop="{")
+        end = self._layout.statement_end(position, brackets, fault.statement_indent, stop="{")
         return end if self._text[end : end + 1] == "{" else None
-
-    def _statement_end(self, position: int, brackets: list[str], indent: int, stop: str = "") -> int:
-        """The first end of a statement from `position` on, outside of all brackets opened in it."""
-        opened = list(brackets)
-        while position < len(self._text):
-            match = _SCAN.match(self._text, position)
-            assert match is not None
-            piece = match[0]
-            if piece == stop:
-                return position
-            if piece[0] in "([{":
-                opened.append(piece)
-            elif piece[0] in ")]":
-                if opened and opened[-1] != "{":
-                    opened.pop()
-            elif piece == "}":
-                while opened and opened[-1] != "{":
-                    opened.pop()
-                if not opened:
-                    return position
-                opened.pop()
-            elif (
-                (piece == ";"
-                and (not opened or opened[-1] != "{"))
-                or (piece[-1] == "\n"
-                and (not opened or (opened[-1] != "{" and self._new_statement(match.end(), indent))))
-            ):
-                return position
-            position = match.end()
-        return position
-
-    def _new_statement(self, position: int, indent: int) -> bool:
-        """Whether the line at `position` begins a statement although a bracket is open."""
-        end = self._text.find("\n", position)
-        line = self._text[position : end if end >= 0 else len(self._text)]
-        words = line.strip()
-        if not words or words[0] in "#)]":
-            return False
-        return len(line) - len(line.lstrip(" \t")) <= indent
-
-    def _skip_indented(self, position: int, indent: int) -> int:
-        """Past the lines after an unfinished one that are indented deeper than it."""
-        while (line_end := self._text.find("\n", position + 1)) >= 0 or position < len(self._text):
-            begin = self._text.find("\n", position) + 1
-            if begin == 0 or self._indent(begin) <= indent or not self._text[begin:line_end].strip():
-                break
-            position = line_end if line_end >= 0 else len(self._text)
-        return position
 
     def _close_all(self) -> None:
         while any(o.kind == "{" for o in self._open):

@@ -12,7 +12,7 @@ from spikec.frontend.emitter import show_shape
 from spikec.frontend.network import Arrival, Network, Population
 from spikec.frontend.neuron import NeuronProgram, ports_of
 from spikec.frontend.units import NUMBER, describe
-from spikec.frontend.values import Mistake, Value, not_supported
+from spikec.frontend.values import a_kind, Mistake, Value, fits, not_supported
 
 SOURCES = ("Poisson", "Bernoulli")
 
@@ -150,7 +150,7 @@ def arrive(network: Network, population: Population, port: str, node: syntax.Exp
     def emit(current: Any) -> Any:
         value = network.expressions.eval(node)
         if not value.is_number:
-            raise Mistake("E0302", span, f"port '{port}' takes numbers, not a {value.kind}")
+            raise Mistake("E0302", span, f"port '{port}' takes numbers, not {a_kind(value.kind)}")
         check_dimension(population, port, value, span)
         if value.shape not in ((), population.shape):
             message = f"a value of shape {show_shape(value.shape)} for population '{population.name}' of shape {show_shape(population.shape)}"
@@ -165,6 +165,6 @@ def check_dimension(population: Population, port: str, value: Value, span: Span)
     """What arrives has the port's dimension."""
     assert population.program is not None
     wanted = population.program.port_dims[port]
-    if value.dim != wanted:
+    if not fits(value, wanted):
         message = f"port '{port}' of '{population.name}' has dimension {describe(wanted)}, what arrives {describe(value.dim)}"
         raise Mistake("E0401", span, message)

@@ -18,7 +18,7 @@ from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.network import Arrival, Constant, Network, Population
 from spikec.frontend.ode import names_in
 from spikec.frontend.units import NUMBER, describe
-from spikec.frontend.values import Mistake, Value, as_array, not_supported, number, to_float
+from spikec.frontend.values import a_kind, Mistake, Value, as_array, fits, not_supported, number, to_float
 
 CONNECTORS_LATER = ("fixed_in", "fixed_out", "fixed_total", "from", "conv")
 
@@ -196,7 +196,7 @@ def _weight(network: Network, options: Options, population: Population, port: st
             raise not_supported(options.weight.modifiers[0].span, options.weight.modifiers[0].kind)
         value = network.expressions.constant(options.weight.value, "a weight")
     wanted = population.program.port_dims[port]
-    if value.dim * events.dim != wanted:
+    if not fits(value, wanted / events.dim):
         message = f"port '{port}' of '{population.name}' has dimension {describe(wanted)}, weight times event {describe(value.dim * events.dim)}"
         raise Mistake("E0401", span, message)
     if not value.is_array:
@@ -307,7 +307,7 @@ def _filter(network: Network, path: str, node: syntax.Expr, events: Value, popul
         with ir.InsertionPoint(block):
             keep = _PairExpressions(emitter, network.clock, network.arrays, network, pair).eval(node)
             if keep.kind != "bool":
-                raise Mistake("E0302", node.span, f"'if' needs a condition, not a {keep.kind}")
+                raise Mistake("E0302", node.span, f"'if' needs a condition, not {a_kind(keep.kind)}")
             func.ReturnOp([emitter.ssa(keep, (), "bool", node.span)])
     except Mistake:
         function.operation.erase()

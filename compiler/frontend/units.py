@@ -151,7 +151,7 @@ def parse_unit(text: str) -> tuple[Fraction, Dimension]:
 
 
 def is_steps(text: str) -> bool:
-    """Whether a quantity in this unit counts steps, so that its value in seconds is n * dt (`2 steps`, `1 steps/ms`)."""
+    """Whether a quantity in this unit counts steps: its value in seconds is n * dt (`2 steps`, `1 steps/ms`)."""
     return text.partition("/")[0] == STEPS
 
 

@@ -73,6 +73,12 @@ class Value:
         return replace(self, dim=dim)
 
 
+def fits(value: Value, dim: Dimension) -> bool:
+    """Has the value this dimension?  A plain constant 0 is the zero of every dimension."""
+    zero = value.dim == NUMBER and value.is_const and not value.is_array and value.const == 0
+    return value.dim == dim or zero
+
+
 def number(value: Scalar | Array, dim: Dimension = NUMBER, kind: str | None = None, name: str = "") -> Value:
     """A constant; its kind follows from its Python or numpy type unless it is given."""
     if isinstance(value, np.ndarray):
@@ -107,6 +113,11 @@ def as_array(value: Value) -> Array:
     if value.kind == "real":
         return np.asarray(to_float(value.const), dtype=np.float64)
     return np.asarray(value.const, dtype=np.int64 if value.kind == "int" else np.bool_)
+
+
+def a_kind(kind: str) -> str:
+    """`a real`, `an int`."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def integral(value: Value) -> int | None:

@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 
 from spikec.dialects.constants import Array
-from spikec.dialects.diagnostics import InternalError
-from spikec.dialects.mlir import ir
+from spikec.dialects.elementary import TABLE
 from spikec.dialects.random import uniform
-from spikec.runtime.interface import flush_subnormals
 
 Filter = Callable[[Array, Array], Array]
 """From source and target indices (i64, one shape) to the pairs that are kept (bool)."""
@@ -58,7 +56,7 @@ def probable(pre: int, post: int, p: float, key: tuple[int, int], keep: Filter |
     """Each pair with probability `p`, drawn per source row by geometric jumps from the stream of `key`."""
     if p >= 1.0:
         return every(pre, post, keep)
-    scale = np.log(np.float64(1.0 - p))
+    scale = _log(np.float64(1.0 - p))
     if p <= 0.0 or scale == 0.0:
         return _gather(pre, post, iter(()), keep)
     return _gather(pre, post, _jumps(pre, post, float(scale), p, key), keep)
@@ -88,7 +86,7 @@ def _stretch(rows: Array, post: int, scale: float, draws: int, key: tuple[int, i
     while len(rows):
         u = uniform(key, rows[:, None], np.arange(step, step + draws)[None, :], 0).astype(np.float64)
         # A jump beyond the row ends it whatever its length: clipping keeps the sums inside 64 bits.
-        jump = np.minimum(np.floor(np.log(1.0 - u) / scale), post).astype(np.int64) + 1
+        jump = np.minimum(np.floor(_log(1.0 - u) / scale), post).astype(np.int64) + 1
         targets = place[:, None] + np.cumsum(jump, axis=1)
         inside = targets < post
         found.append((np.broadcast_to(rows[:, None], targets.shape)[inside], targets[inside]))
@@ -119,96 +117,38 @@ def _gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep:
     return Rows(row.astype(np.int32), np.concatenate(cols))
 
 
-def filter_of(function: Any) -> Filter:
-    """The filter that a private function `(pre: i64, post: i64) -> i1` describes."""
-    block = function.regions[0].blocks[0]
-    body = [operation.operation for operation in block.operations]
-
-    def keep(source: Array, target: Array) -> Array:
-        values = dict(zip(block.arguments, (source.astype(np.int64), target.astype(np.int64)), strict=True))
-        with np.errstate(all="ignore"):
-            for op in body[:-1]:
-                values[op.results[0]] = _evaluate(op, [values[operand] for operand in op.operands])
-        kept: Array = np.asarray(values[body[-1].operands[0]])
-        return kept
-
-    return keep
-
-
-_NUMPY = {"i1": np.bool_, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
-_NUMPY |= {"f32": np.float32, "f64": np.float64}  # type: ignore[dict-item]
-
-_INTEGER_PREDICATES = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
-_REAL_PREDICATES = {
-    1: np.equal,
-    2: np.greater,
-    3: np.greater_equal,
-    4: np.less,
-    5: np.less_equal,
-    6: lambda a, b: (a < b) | (a > b),
-    13: np.not_equal,
-}
-
-_OPERATIONS: dict[str, Callable[..., Any]] = {
-    "arith.addi": np.add,
-    "arith.subi": np.subtract,
-    "arith.muli": np.multiply,
-    "arith.floordivsi": np.floor_divide,
-    "arith.remsi": np.fmod,
-    "arith.maxsi": np.maximum,
-    "arith.minsi": np.minimum,
-    "arith.shrsi": np.right_shift,
-    "arith.shli": np.left_shift,
-    "arith.andi": np.bitwise_and,
-    "arith.ori": np.bitwise_or,
-    "arith.xori": np.bitwise_xor,
-    "arith.select": np.where,
-    "arith.addf": np.add,
-    "arith.subf": np.subtract,
-    "arith.mulf": np.multiply,
-    "arith.divf": np.divide,
-    "arith.negf": np.negative,
-    "arith.maximumf": np.maximum,
-    "arith.minimumf": np.minimum,
-    "math.sqrt": np.sqrt,
-    "math.absf": np.abs,
-    "math.absi": np.abs,
-    "math.floor": np.floor,
-    "math.ceil": np.ceil,
-    "math.trunc": np.trunc,
-    "math.roundeven": np.rint,
+_LOG_STEPS: dict[str, Callable[..., Any]] = {
+    "addf": np.add,
+    "subf": np.subtract,
+    "mulf": np.multiply,
+    "divf": np.divide,
+    "absf": np.abs,
+    "lt": np.less,
+    "eq": np.equal,
+    "select": np.where,
+    "bits": lambda x: np.asarray(x).view(np.int64),
+    "real": lambda x: np.asarray(x).view(np.float64),
+    "addi": np.add,
+    "subi": np.subtract,
+    "andi": np.bitwise_and,
+    "xori": np.bitwise_xor,
+    "shli": np.left_shift,
+    "shrsi": np.right_shift,
 }
 
 
-def _evaluate(op: Any, operands: list[Any]) -> Any:
-    type = str(op.results[0].type)
-    result = _NUMPY[type]
-    match op.name:
-        case "arith.constant":
-            return result(op.attributes["value"].value)
-        case "arith.cmpi":
-            predicate = ir.IntegerAttr(op.attributes["predicate"]).value
-            if predicate >= len(_INTEGER_PREDICATES):
-                raise InternalError("an unsigned comparison in a filter", "snn_to_step", str(op))
-            return _INTEGER_PREDICATES[predicate](*operands)
-        case "arith.cmpf":
-            return _REAL_PREDICATES[ir.IntegerAttr(op.attributes["predicate"]).value](*operands)
-        case "arith.extsi" if operands[0].dtype == np.bool_:
-            return -(operands[0].astype(result))
-        case "arith.extui" | "arith.extsi" | "arith.sitofp" | "arith.uitofp":
-            return np.asarray(operands[0]).astype(result)
-        case "arith.trunci":
-            return (operands[0] & 1).astype(result) if type == "i1" else operands[0].astype(result)
-        case "arith.fptosi":
-            return _saturated(operands[0], result)
-    if op.name not in _OPERATIONS:
-        raise InternalError(f"'{op.name}' in a filter", "snn_to_step", str(op))
-    value = np.asarray(_OPERATIONS[op.name](*operands)).astype(result)
-    return flush_subnormals(value)
+def _log(x: Any) -> Any:
+    """The project's own logarithm in f64, so that every machine makes the same connections.
 
-
-def _saturated(value: Any, integer: Any) -> Any:
-    limits = np.iinfo(integer)
-    value = np.nan_to_num(np.trunc(value), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    inside = np.clip(value, float(limits.min), np.nextafter(float(limits.max), 0.0)).astype(integer)
-    return np.where(value >= float(limits.max), limits.max, inside).astype(integer)
+    No subnormals arise: `x` is a multiple of 2^-53 in [0, 1].
+    """
+    values: dict[str, Any] = {"x": np.asarray(x)}
+    result = x
+    with np.errstate(all="ignore"):
+        for name, op, operands in TABLE["log", 64]:
+            taken = [
+                values[o] if isinstance(o, str) else np.float64(o) if isinstance(o, float) else np.int64(o)
+                for o in operands
+            ]
+            result = values[name] = _LOG_STEPS[op](*taken)
+    return result

@@ -1,6 +1,6 @@
 """Drives model.snn with steps of current and draws its membrane potential.
 
-    python run.py [-o FOLDER]
+python run.py [-o FOLDER]
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
 import spikec
 
 HERE = Path(__file__).resolve().parent

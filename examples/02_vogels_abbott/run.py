@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 import spikec
 
 HERE = Path(__file__).resolve().parent

@@ -47,7 +47,8 @@ def classify(images: npt.NDArray[np.float32], folder: Path) -> dict[str, npt.NDA
 def accuracy_over_steps(votes: npt.NDArray[Any], digits: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Percent right if the network were stopped after each step; votes are (images, steps, classes)."""
     leading = votes.cumsum(axis=1, dtype=np.int32).argmax(axis=2)
-    return 100 * np.asarray(leading == digits[:, None], np.float64).mean(axis=0)
+    right: npt.NDArray[np.float64] = (leading == digits[:, None]).mean(axis=0)
+    return 100 * right
 
 
 def draw(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +60,8 @@ def sample(images: Array, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]
     image = np.arange(len(images))[:, None, None]
     top = padded[image, row, column] * (1 - right) + padded[image, row, column + 1] * right
     bottom = padded[image, row + 1, column] * (1 - right) + padded[image, row + 1, column + 1] * right
-    return (top * (1 - down) + bottom * down).astype(np.float32)
+    values: Array = (top * (1 - down) + bottom * down).astype(np.float32)
+    return values
 
 
 @dataclass
@@ -116,7 +118,9 @@ def gradients(network: Network, x: Array, digits: Labels, drop: float, rng: np.r
     return {"w1": back.T @ x, "b1": back.sum(axis=0), "w2": error.T @ hidden, "b2": error.sum(axis=0)}
 
 
-def train(images: Array, digits: Labels, hidden: int = 256, epochs: int = 800, batch: int = 64, seed: int = 0) -> Network:
+def train(
+    images: Array, digits: Labels, hidden: int = 256, epochs: int = 800, batch: int = 64, seed: int = 0
+) -> Network:
     """Adam with a rate that falls from 0.003 to 0 along half a cosine."""
     rng = np.random.default_rng(seed)
     network = new_network(hidden, rng)
@@ -149,7 +153,8 @@ def main() -> None:
     images, digits = training_images()
     network = train(images, digits, epochs=arguments.epochs)
     right = (network.forward(images.reshape(len(images), -1))[1].argmax(axis=1) == digits).mean()
-    np.savez(arguments.out, **to_spikes(network, images))
+    arrays: dict[str, Any] = dict(to_spikes(network, images))
+    np.savez(arguments.out, **arrays)
     print(f"{len(images)} training images, {100 * right:.1f} % right before conversion; wrote {arguments.out}")
 
 

@@ -31,7 +31,8 @@ def affine_map(attribute: Any, loops: int) -> Any:
 
     The bindings give no access to it but as the layout of a memref.
     """
-    return ir.MemRefType.get([1] * loops, ir.IntegerType.get_signless(1), layout=attribute).affine_map
+    with attribute.context, ir.Location.unknown():
+        return ir.MemRefType.get([1] * loops, ir.IntegerType.get_signless(1), layout=attribute).affine_map
 
 
 def subscript(expression: Any) -> Subscript:

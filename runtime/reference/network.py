@@ -204,7 +204,9 @@ class Network:
         name, age = read.of, read.delay - 1
 
         def run(slots: Slots) -> None:
-            slots[result] = self._history[name][age]
+            # The first step sees `init` one step back; what lies further back than the start is zero.
+            value = self._history[name][age]
+            slots[result] = value if age == 0 or self.step > age else np.zeros_like(value)
 
         return run
 

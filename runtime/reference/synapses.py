@@ -58,7 +58,7 @@ def propagate(synapses: Synapses, events: Array, into: Array, width: int) -> int
     """
     real = into.dtype.kind == "f"
     additions = 0
-    for source in np.flatnonzero(events):
+    for source in np.flatnonzero(events).tolist():
         targets, weight = synapses.row(source)
         term = weight.astype(into.dtype)
         if events.dtype != np.bool_:

@@ -347,14 +347,14 @@ def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
 
 
 def test_tables_are_cached_and_damage_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("SPIKEC_CACHE_DIR", str(tmp_path))
     for content in (None, b"", b"no tables", b"\x80\x04N."):
         if content is not None:
-            (stored,) = (tmp_path / "spikec").iterdir()
+            (stored,) = tmp_path.iterdir()
             stored.write_bytes(content)
         parse_module._language.cache_clear()
         tree_of("model M {\n x = 1\n}")
-    (stored,) = (tmp_path / "spikec").iterdir()
+    (stored,) = tmp_path.iterdir()
     saved = stored.read_bytes()
     parse_module._language.cache_clear()
     tree_of("model M {\n x = 1\n}")
@@ -365,7 +365,7 @@ def test_tables_are_cached_and_damage_is_harmless(tmp_path: Path, monkeypatch: p
 def test_a_cache_that_cannot_be_written_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    monkeypatch.setenv("SPIKEC_CACHE_DIR", str(blocked))
     parse_module._language.cache_clear()
     tree_of("model M {\n x = 1\n}")
     parse_module._language.cache_clear()

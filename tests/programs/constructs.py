@@ -9,36 +9,70 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from spikec.dialects.diagnostics import Diagnostics
 from spikec.frontend import syntax
 from spikec.frontend.parse import parse
 
-FUNCTIONS = (
-    "abs min max floor ceil trunc round exp expm1 log sqrt tanh sigmoid relu sin cos clamp sum mean any all argmax "
-    "concat reshape flatten prev delay over_time poisson bernoulli uniform normal load"
-).split()
-OPERATORS = "+ - * / // % @ ^ >> < <= > >= == != and or not".split()
-OVER_TIME = "sum mean count max any".split()
+FUNCTIONS = [
+    "abs",
+    "min",
+    "max",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+    "exp",
+    "expm1",
+    "log",
+    "sqrt",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "sin",
+    "cos",
+    "clamp",
+    "sum",
+    "mean",
+    "any",
+    "all",
+    "argmax",
+    "concat",
+    "reshape",
+    "flatten",
+    "leak",
+    "once",
+    "prev",
+    "delay",
+    "over_time",
+    "poisson",
+    "bernoulli",
+    "uniform",
+    "normal",
+    "load",
+]
+OPERATORS = ["+", "-", "*", "/", "//", "%", "@", "^", ">>", "<<", "<", "<=", ">", ">=", "==", "!=", "and", "or", "not"]
+OVER_TIME = ["sum", "mean", "count", "max", "any"]
+OTHERS = """
+solver euler, solver exponential_euler, solver heun, solver rk4, connect all, connect one_to_one, connect prob,
+update :=, update +=, update -=, update *=, input spikes, input real, input int, input voltage,
+clock in seconds, clock in steps, units, if then else, pipe, slice, array parameter, learn, neuron variant,
+neuron with one port, neuron with two ports, neuron with a port equation, neuron with one state, neuron with two states,
+neuron with three states, state int, state bool, equation alone, equations together, local in a neuron, index, out,
+out beside spikes, no spikes, several handlers, handler without body, emit, emit negative, emit real, grad, hold, hold two,
+pop, pop of a call, pop of rank 2, pop Poisson, pop Bernoulli, initial value, random initial value,
+proj, proj named, proj group source, proj group target, proj slice, proj delayed, proj to itself, proj with an array,
+proj with a scalar, proj if, arrival =, arrival +=, state read, recurrent stream, recurrent call,
+output of a stream, output of the run, output of a reduction, probe every, probe slice
+"""
 REQUIRED = frozenset(
     [
         *(f"function {name}" for name in FUNCTIONS),
         *(f"operator {name}" for name in OPERATORS),
         *(f"over_time {name}" for name in OVER_TIME),
-        *(f"solver {name}" for name in ("euler", "exponential_euler", "heun", "rk4")),
-        *(f"connect {name}" for name in ("all", "one_to_one", "prob")),
-        *(f"update {name}" for name in (":=", "+=", "-=", "*=")),
-        *(f"input {name}" for name in ("spikes", "real", "voltage")),
-        *("clock in seconds", "clock in steps", "units", "if then else", "pipe", "slice", "array parameter", "learn"),
-        *("neuron variant", "neuron with one port", "neuron with two ports", "neuron with a port equation"),
-        *("neuron with one state", "neuron with two states", "neuron with three states", "state int", "state bool"),
-        *("equation alone", "equations together", "local in a neuron", "index", "out", "out beside spikes", "no spikes"),
-        *("several handlers", "handler without body", "emit", "emit negative", "emit real", "grad", "hold", "hold two"),
-        *("pop", "pop of a call", "pop of rank 2", "pop Poisson", "pop Bernoulli", "initial value", "random initial value"),
-        *("proj", "proj named", "proj group source", "proj group target", "proj slice", "proj delayed", "proj to itself"),
-        *("proj with an array", "proj with a scalar", "proj if", "arrival =", "arrival +=", "state read", "recurrent stream"),
-        *("recurrent call", "output of a stream", "output of the run", "output of a reduction", "probe every", "probe slice"),
+        *(name.strip() for name in OTHERS.replace("\n", " ").split(",")),
     ]
 )
 
@@ -62,10 +96,11 @@ def frequencies(found: Iterable[set[str]]) -> Counter[str]:
 
 def table(counts: Counter[str], programs: int) -> str:
     """The frequencies as text, rarest first, three columns."""
-    rows = [f"{100 * n / programs:5.1f} %  {name}" for name, n in sorted(counts.items(), key=lambda item: (item[1], item[0]))]
+    ascending = sorted(counts.items(), key=lambda item: (item[1], item[0]))
+    rows = [f"{100 * n / programs:5.1f} %  {name}" for name, n in ascending]
     height = -(-len(rows) // 3)
     columns = [rows[height * i : height * (i + 1)] for i in range(3)]
-    lines = ["".join(f"{column[i] if i < len(column) else '':<40}" for column in columns).rstrip() for i in range(height)]
+    lines = ["".join(f"{cell:<40}" for cell in line).rstrip() for line in zip_longest(*columns, fillvalue="")]
     return "\n".join(lines)
 
 
@@ -141,8 +176,8 @@ def in_expression(node: syntax.Node) -> Iterator[str]:
 def name_of(node: syntax.Expr) -> str:
     """`f` of `f`, `f(...)`, `f[...](...)` and `f.x`."""
     match node:
-        case syntax.Name():
-            return node.id
+        case syntax.Name(id=name):
+            return str(name)
         case syntax.Call():
             return name_of(node.function)
         case syntax.Index() | syntax.Attribute():

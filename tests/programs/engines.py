@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 import spikec
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
@@ -40,7 +39,9 @@ ENGINES: dict[str, Callable[[Program, int], Executable]] = {
 }
 
 
-def run_everywhere(path: Path, inputs: Mapping[str, Array], steps: int, seed: int = 0, real: int = 32) -> dict[str, Run]:
+def run_everywhere(
+    path: Path, inputs: Mapping[str, Array], steps: int, seed: int = 0, real: int = 32
+) -> dict[str, Run]:
     """The runs of all engines by name, each of a program loaded afresh."""
     runs = {}
     for name, make in ENGINES.items():
@@ -61,7 +62,9 @@ def _between(expected: Run, found: Run) -> Iterator[str]:
         if a.keys() != b.keys():
             yield f"{kind} {sorted(a)} and {sorted(b)}"
             continue
-        yield from (f"{kind} {name}: {text}" for name in a for text in _arrays(np.asarray(a[name]), np.asarray(b[name])))
+        yield from (
+            f"{kind} {name}: {text}" for name in a for text in _arrays(np.asarray(a[name]), np.asarray(b[name]))
+        )
     if expected.counts != found.counts:
         yield f"counts {expected.counts} and {found.counts}"
     if expected.synaptic_events != found.synaptic_events:

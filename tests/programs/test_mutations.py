@@ -20,10 +20,52 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAMS = 2000 if os.environ.get("SPIKEC_FULL") == "1" else 200
 TOKEN = re.compile(r'"[^"\n]*"|\d+\.?\d*|\w+|:=|[-+*]=|->|\|>|[<>=!]=|//|>>|\n|[^\s\w]')
 NUMBERS = ("0", "-1", "1e30", "1e-30", "99999999999999999999", "0.1", "3", "2.5", "1 mV", "10 ms", "2 steps", "-0.0")
-WORDS = (
-    "if then else and or not in var spike when emit hold for out pop proj connect weight delay seed probe every output "
-    "input param model neuron step solver prev over_time sum argmax pre post index dt true V I theta tau rule phase"
-).split()
+WORDS = [
+    "if",
+    "then",
+    "else",
+    "and",
+    "or",
+    "not",
+    "in",
+    "var",
+    "spike",
+    "when",
+    "emit",
+    "hold",
+    "for",
+    "out",
+    "pop",
+    "proj",
+    "connect",
+    "weight",
+    "delay",
+    "seed",
+    "probe",
+    "every",
+    "output",
+    "input",
+    "param",
+    "model",
+    "neuron",
+    "step",
+    "solver",
+    "prev",
+    "over_time",
+    "sum",
+    "argmax",
+    "pre",
+    "post",
+    "index",
+    "dt",
+    "true",
+    "V",
+    "I",
+    "theta",
+    "tau",
+    "rule",
+    "phase",
+]
 
 
 def mutate(text: str, random: Random) -> str:

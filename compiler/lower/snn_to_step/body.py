@@ -569,8 +569,8 @@ def _extents(maps: list[Any], shapes: list[tuple[int, ...]]) -> list[int]:
     extents = [0] * maps[0].n_dims
     for affine, shape in zip(maps, shapes, strict=True):
         for expression, extent in zip(affine.results, shape, strict=True):
-            if ir.AffineDimExpr.isinstance(expression):
-                extents[ir.AffineDimExpr(expression).position] = extent
+            if isinstance(expression, ir.AffineDimExpr):
+                extents[expression.position] = extent
     return extents
 
 

@@ -39,7 +39,9 @@ class Buffer:
         return size_of(self.type)
 
     def forms(self) -> list[str] | None:
-        """The forms in memory, or None for a buffer that holds no events."""
+        """The forms in memory, or None for a buffer that holds no events or is the host's own."""
+        if self.kind in ("constant", "counter", "probe"):
+            return None
         needs = set(self.needs)
         if "list" in needs and not is_bool(self.type):
             needs.add("mask")

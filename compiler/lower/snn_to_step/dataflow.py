@@ -51,7 +51,7 @@ class Dataflow:
         """The ops of a root's cluster, definitions first, and the values from outside that they use."""
         ops: list[Any] = []
         leaves: list[Any] = []
-        self._collect(source(root).owner, ops, leaves)
+        self._collect(defining(source(root)), ops, leaves)
         return ops, leaves
 
     def _collect(self, op: Any, ops: list[Any], leaves: list[Any]) -> None:
@@ -71,7 +71,7 @@ class Dataflow:
                 if is_constant(operand) or operand in leaves:
                     continue
                 if is_elementwise(operand) and operand not in self.roots:
-                    pending.append((operand.owner, False))
+                    pending.append((defining(operand), False))
                 else:
                     leaves.append(operand)
 
@@ -110,12 +110,12 @@ def operands(op: Any) -> list[Any]:
 
 
 def defining_block(value: Any) -> Any:
-    return value.owner if isinstance(value, ir.BlockArgument) else value.owner.block
+    return value.owner if isinstance(value, ir.BlockArgument) else value.owner.operation.block
 
 
 def defining(value: Any) -> Any:
     """The op that makes a value, or None for an argument."""
-    return None if isinstance(value, ir.BlockArgument) else value.owner
+    return None if isinstance(value, ir.BlockArgument) else value.owner.operation
 
 
 def source(value: Any) -> Any:

@@ -20,7 +20,7 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.random import key
-from spikec.lower import connect
+from spikec.lower import connect, filters
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.types import element_of, shape_of, symbol
 
@@ -107,7 +107,7 @@ class Tables:
 
     def _rows(self, synapses: snn.Synapses, kind: str) -> connect.Rows:
         recipe = synapses.connect
-        keep = connect.filter_of(self._symbols[symbol(recipe["filter"])]) if "filter" in recipe else None
+        keep = filters.filter_of(self._symbols[symbol(recipe["filter"])]) if "filter" in recipe else None
         try:
             match kind:
                 case "all":

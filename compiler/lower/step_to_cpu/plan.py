@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from spikec.dialects import step
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.lower.step_to_cpu.code import python_number
 from spikec.runtime.layout import ALIGNMENT, Cell, Draw, Layout, Recorder, Stored, Stream
 
 STEPS, SAMPLE, KEYS = 0, 8, 16
@@ -174,10 +175,7 @@ def _head(result: Plan, buffers: list[Any]) -> None:
 def _held(buffer: Any) -> Held:
     type = buffer.type
     shape = tuple(type.shape)
-    size = 1
-    for extent in shape:
-        size *= extent
-    return Held(buffer, buffer.sym_name, buffer.kind, type.element_type, size, shape, buffer.slots)
+    return Held(buffer, buffer.sym_name, buffer.kind, type.element_type, _size(type), shape, buffer.slots)
 
 
 def _place(result: Plan, buffer: Any, uses: _Uses, tables: list[Any], constants: Mapping[str, Any]) -> None:
@@ -185,7 +183,7 @@ def _place(result: Plan, buffer: Any, uses: _Uses, tables: list[Any], constants:
         return
     held = result.buffers[buffer.sym_name] = _held(buffer)
     forms = buffer.forms or []
-    listed = "list" in forms or held.name in uses.lists
+    listed = "list" in forms
     if held.kind == "constant":
         _place_constant(result, held, uses, tables)
     elif held.kind in ("state", "stream", "temp"):
@@ -219,14 +217,13 @@ def _named(attribute: Any) -> str:
 class _Uses:
     """What the ops of all stages need beyond the forms that buffers declare."""
 
-    lists: set[str] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
     draws: dict[int, Draw] = field(default_factory=dict)
     scratch: int = 0
 
     @staticmethod
     def of(program: Program) -> _Uses:
-        uses = _Uses()
+        uses = _Uses({b.sym_name for b in program.ops(step.Buffer) if b.init is not None})
         buffers = {b.sym_name: b for b in program.ops(step.Buffer)}
         for op in stage_ops(program):
             uses._add(op, buffers)
@@ -235,15 +232,11 @@ class _Uses:
     def _add(self, op: Any, buffers: dict[str, Any]) -> None:
         match op:
             case step.Propagate():
-                source = buffers[op.from_]
-                if "list" not in (source.forms or []):
-                    size = 1
-                    for extent in source.type.shape:
-                        size *= extent
-                    self.scratch = max(self.scratch, size)
-                    self.values.add(op.from_)
+                self._active(buffers[op.from_])
             case step.Copy():
-                self.values.add(op.from_)
+                self.values.update((op.from_, op.into))
+            case step.Fill() if python_number(op.value) != 0:
+                self.values.add(op.into)
             case step.Update():
                 self.values.update(_named(a) for a in op.args if isinstance(a, ir.FlatSymbolRefAttr))
             case step.Map():
@@ -251,12 +244,28 @@ class _Uses:
                 self.values.update(op.results_)
             case step.Draw():
                 self.draws[op.key] = Draw(op.path, op.seed)
+                self.values.add(op.into)
             case step.Record():
                 probe = buffers[op.into]
-                if probe.record == "value" or "list" not in (buffers[probe.of].forms or []):
+                if probe.record == "value":
                     self.values.add(probe.of)
+                else:
+                    self._active(buffers[probe.of])
             case step.Tally() if "list" not in (buffers[op.of].forms or []):
                 self.values.add(op.of)
+
+    def _active(self, buffer: Any) -> None:
+        """The active elements of a buffer are walked: its own list, or one made for the occasion."""
+        if "list" not in (buffer.forms or []):
+            self.values.add(buffer.sym_name)
+            self.scratch = max(self.scratch, _size(buffer.type))
+
+
+def _size(type: Any) -> int:
+    size = 1
+    for extent in type.shape:
+        size *= extent
+    return size
 
 
 def stage_ops(program: Program) -> Iterator[Any]:

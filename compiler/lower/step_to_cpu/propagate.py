@@ -71,7 +71,7 @@ class _Weights:
         return times(weight, splat(converted(value, element), width))
 
 
-def total(left: Value, right: Value) -> Value:
+def summed(left: Value, right: Value) -> Value:
     return (arith.addi if isinstance(element_of(left.type), ir.IntegerType) else arith.addf)(left, right)
 
 
@@ -100,7 +100,7 @@ def lower(frame: Frame, op: step.Propagate, symbols: dict[str, Any]) -> None:
 def _one_to_one(source: _Source, weights: _Weights, into: Place) -> None:
     def one(k: Value) -> None:
         i, value = source.at(k)
-        into.store(total(into.load(i), weights.arriving(i, value, into.element)), i)
+        into.store(summed(into.load(i), weights.arriving(i, value, into.element)), i)
 
     loop(source.begin, source.end, 1, one)
 
@@ -126,7 +126,7 @@ def _csr(frame: Frame, table: step.Table, source: _Source, weights: _Weights, in
 
         def scatter(j: Value) -> None:
             target = as_index(columns.load(j), unsigned=True)
-            into.store(total(into.load(target), weights.arriving(j, value, into.element)), target)
+            into.store(summed(into.load(target), weights.arriving(j, value, into.element)), target)
 
         loop(begin, end, 1, scatter)
         return [arith.addi(total, arith.subi(end, begin))]
@@ -148,7 +148,7 @@ def _dense(frame: Frame, table: step.Table, source: _Source, weights: _Weights, 
             i, value = source.at(k)
             start = arith.addi(arith.muli(i, index(stride)), first)
             return [
-                total(s, weights.arriving(plus(start, r * native), value, into.element, native))
+                summed(s, weights.arriving(plus(start, r * native), value, into.element, native))
                 for r, s in enumerate(sums)
             ]
 

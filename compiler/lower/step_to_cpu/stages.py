@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from spikec.backends.cpu.module import CpuModule
@@ -186,6 +187,7 @@ class _Builder:
         initial = held.op.init
         if initial is None or held.kind not in ("state", "stream", "temp"):
             return
+        frame = replace(frame, t=index(held.slots - 1))  # the slot of step -1
         if isinstance(initial, ir.FlatSymbolRefAttr):
             source = frame.place(ir.FlatSymbolRefAttr(initial).value)
             moves.move(frame, source, 0, frame.place(held.name), index(0), held.size)

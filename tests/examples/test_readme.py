@@ -1,0 +1,60 @@
+"""What stands in the pages of the project works as it stands there.
+
+The ```sh blocks of a page run in order in one shell, in a folder with copies of the examples; the ```snn blocks of
+the language's description pass `check`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import spikec
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (
+    "README.md",
+    "examples/01_lif/README.md",
+    "examples/02_vogels_abbott/README.md",
+    "examples/03_digits/README.md",
+)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run(page: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    # The commands `spikec` and `python` are those of the interpreter that runs the tests.
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for name, command in (("spikec", f'"{sys.executable}" -m spikec'), ("python", f'"{sys.executable}"')):
+        (scripts / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (scripts / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    commands = blocks(page, "sh")
+    assert commands
+    done = subprocess.run(
+        ["sh", "-e"], input="\n".join(commands), cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Traceback" not in done.stderr
+
+
+def test_the_set_up_is_two_commands() -> None:
+    (setup,) = blocks("README.md", "console")
+    assert [line.split("#")[0].strip() for line in setup.strip().splitlines()] == ["make demo", "make test"]
+
+
+@pytest.mark.parametrize("number", range(len(blocks("docs/language.md", "snn"))))
+def test_models_of_the_language_page_are_valid(number: int, tmp_path: Path) -> None:
+    model = tmp_path / "model.snn"
+    model.write_text(blocks("docs/language.md", "snn")[number])
+    spikec.load(model)
