@@ -48,10 +48,10 @@ def _expression(name: str, value: object) -> str:
 
 def pipeline(text: str) -> Callable[[Program], Program]:
     """The passes of a pipeline text, such as "quantize{weights=8}", as a function from program to program."""
-    from spikec import pipeline as passes
+    from spikec import pipelines
 
-    stages = passes.parse(text)
-    return lambda program: passes.apply(stages, program)
+    stages = pipelines.parse(text)
+    return lambda program: pipelines.apply(stages, program)
 
 
 def compile(program: Program, target: str = "cpu", *, seed: int = 0, pipeline: str = "") -> Executable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ SUFFIXES = {
     "exe": "",
     "header": ".h",
 }
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What to do around passes: print the IR after one of them (or `all`) to stderr, verify."""
+
+    print_after: str | None = None
+    verify_each: bool = False
 
 
 def refuse_other_models(model: Path) -> None:

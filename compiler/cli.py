@@ -22,6 +22,7 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError,
 from spikec.terminal import Terminal
 
 if TYPE_CHECKING:
+    from spikec.choices import Watch
     from spikec.driver import Compilation, Made
 
 INTERRUPTED, PIPE_CLOSED, BUG = 130, 141, 70
@@ -116,8 +117,22 @@ def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
         real=arguments.real,
         fast_math=arguments.fast_math,
     )
-    watch = driver.Watch(arguments.print_after, arguments.verify_each, arguments.time_passes)
+    watch = _watch(arguments)
     return driver.Compilation(model, options, watch=watch)
+
+
+def _watch(arguments: Namespace) -> Watch:
+    """What to do around passes.  Raises UsageError for --print-after with an unknown pass."""
+    from spikec.choices import Watch
+
+    name = arguments.print_after
+    if name is not None and name != "all":
+        from spikec.pipelines import PASSES
+
+        if name not in PASSES:
+            near = did_you_mean(name, PASSES)
+            raise UsageError(f"--print-after: unknown pass '{name}'; {near or '`spikec passes` lists all'}")
+    return Watch(name, arguments.verify_each)
 
 
 def _params(texts: Sequence[str]) -> dict[str, str]:
@@ -195,7 +210,7 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
         # Where stdout carries the text that was asked for, the report must not mix with it.
         stdout_taken = arguments.emit is not None and output is None
         print(sizes(made, compilation.seconds), file=sys.stderr if stdout_taken else sys.stdout)
-    _times(compilation, terminal)
+    _times(compilation.seconds, arguments, terminal)
     return 0
 
 
@@ -290,28 +305,30 @@ def _network(arguments: Namespace, terminal: Terminal) -> Any:
     compilation = _compilation(arguments, terminal)
     net = driver.executable(compilation)
     terminal.show(compilation.diagnostics.items)
-    _times(compilation, terminal)
+    _times(compilation.seconds, arguments, terminal)
     return net
 
 
-def _times(compilation: Compilation, terminal: Terminal) -> None:
+def _times(seconds: Mapping[str, float], arguments: Namespace, terminal: Terminal) -> None:
     """The seconds of each stage and pass, for --time-passes and --verbose."""
-    if compilation.watch.time_passes or terminal.verbose:
-        for stage, seconds in compilation.seconds.items():
-            terminal.write(f"{seconds * 1e3:9.1f} ms  {stage}")
+    if arguments.time_passes or terminal.verbose:
+        for stage, value in seconds.items():
+            terminal.write(f"{value * 1e3:9.1f} ms  {stage}")
 
 
 def _opt(arguments: Namespace, terminal: Terminal) -> int:
     from spikec import opt
-    from spikec.driver import Watch, constants_file
+    from spikec.driver import constants_file
     from spikec.runtime import files
 
     output = Path(arguments.output) if arguments.output else None
     if output:
         files.refuse_existing(output, arguments.force)
-    watch = Watch(arguments.print_after, arguments.verify_each, arguments.time_passes)
+    watch = _watch(arguments)
     constants = Path(arguments.constants) if arguments.constants else None
-    program = opt.optimize(arguments.file, constants, arguments.pipeline or "", watch)
+    seconds: dict[str, float] = {}
+    program = opt.optimize(arguments.file, constants, arguments.pipeline or "", watch, seconds)
+    _times(seconds, arguments, terminal)
     if output is None:
         sys.stdout.write(program.text())
         return 0
@@ -359,9 +376,9 @@ def _targets(arguments: Namespace, terminal: Terminal) -> int:
 
 
 def _passes(arguments: Namespace, terminal: Terminal) -> int:
-    from spikec import pipeline
+    from spikec import pipelines
 
-    found = pipeline.described()
+    found = pipelines.described()
     if arguments.json:
         _print_json({"passes": found})
         return 0

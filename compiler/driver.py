@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikec.choices import LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
+from spikec.choices import LEVELS, REFERENCE, Watch, check_kinds, parse_target, refuse_other_models
 from spikec.dialects.diagnostics import (
     CompileError,
     Diagnostic,
@@ -51,7 +51,7 @@ class Compilation:
     model: Path
     options: Options
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
-    watch: Watch = field(default_factory=lambda: Watch())
+    watch: Watch = field(default_factory=Watch)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -76,15 +76,6 @@ class Made:
     files: dict[str, bytes] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
     module: Any = None
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What to do around passes: print the IR after one of them (or `all`), verify, tell times."""
-
-    print_after: str | None = None
-    verify_each: bool = False
-    time_passes: bool = False
 
 
 # ---------------------------------------------------------------- the way of a network
@@ -112,10 +103,9 @@ def build(compilation: Compilation) -> Built:
 
 def optimize(compilation: Compilation, program: Program) -> Program:
     """The program after the passes that always run and those of the pipeline."""
-    from spikec import pipeline
+    from spikec import pipelines
 
-    with compilation.stage("passes", program):
-        return pipeline.run(program, compilation.options.pipeline, compilation.watch, compilation.seconds)
+    return pipelines.run(program, compilation.options.pipeline, compilation.watch, compilation.seconds)
 
 
 def lower(compilation: Compilation, program: Program) -> Program:

@@ -14,7 +14,7 @@ from spikec.dialects.program import Program
 from spikec.dialects.verify import problems
 
 if TYPE_CHECKING:
-    from spikec.driver import Watch
+    from spikec.choices import Watch
 
 STDIN = "-"
 
@@ -36,12 +36,18 @@ def read(file: str, constants: Path | None) -> Program:
     return program
 
 
-def optimize(file: str, constants: Path | None, pipeline: str, watch: Watch) -> Program:
-    """The program of a file after the passes of a pipeline."""
-    from spikec import pipeline as passes
+def optimize(
+    file: str,
+    constants: Path | None,
+    pipeline: str,
+    watch: Watch | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Program:
+    """The program of a file after the passes of a pipeline, whose times are added to `seconds`."""
+    from spikec import pipelines
 
-    stages = passes.parse(pipeline)
-    return passes.apply(stages, read(file, constants), watch)
+    stages = pipelines.parse(pipeline)
+    return pipelines.apply(stages, read(file, constants), watch, seconds)
 
 
 def _text(file: str) -> str:

@@ -342,11 +342,97 @@ CODES: dict[str, Code] = {
         'param W = load("notes.txt", "w1")',
         'param W = load("weights.npz", "w1")',
     ),
+    "E0704": _code(
+        "file cannot be read",
+        "The file exists and cannot be read as what it is used for: it is a folder, its permissions forbid it, or\n"
+        "its name says that it is something else, as a model that is no .snn text.",
+    ),
+    "E0705": _code(
+        "made for another machine",
+        "A library or an artifact holds machine code for another kind of processor or system than this one.\n"
+        "Compile the model here, or with --target cpu:TRIPLE,CPU for a processor that both machines have.",
+    ),
+    "E0706": _code(
+        "too large for the memory",
+        "An array that is read, or what a run records, takes more than half of this machine's memory. For a run,\n"
+        "fewer steps, fewer samples or fewer probes help: a probe can take a slice, and 'every'.",
+        "probe a.V",
+        "probe a.V[0:10] every 10 ms",
+    ),
+    "E0707": _code(
+        "output exists",
+        "Nothing is overwritten without leave. With --force, a file is replaced; in a folder, the files of the same\n"
+        "names are, and all others stay.",
+        "spikec run net.snn -o out.npz",
+        "spikec run net.snn -o out.npz --force",
+    ),
+    "E0708": _code(
+        "output cannot be written",
+        "The folder of the output does not exist, the permissions forbid it, or the disk is full. Outputs appear\n"
+        "whole or not at all.",
+    ),
+    "E0714": _code(
+        "an input is missing",
+        "Every input of the model needs an array. Of shape (T, *shape) it streams, one slice a step; of the declared\n"
+        "shape it is held for all steps; with --batch B, both have a leading axis of B samples.",
+        "spikec run net.snn --steps 100",
+        "spikec run net.snn --steps 100 --input x=x.npy",
+    ),
+    "E0715": _code(
+        "the model has no such input",
+        "The name before '=' in --input is none of the model's inputs. It may be left out where there is one only.",
+        "spikec run net.snn --input imgae=x.npy",
+        "spikec run net.snn --input image=x.npy",
+    ),
+    "E0716": _code(
+        "an input has another shape",
+        "The array has neither the declared shape, which is held, nor that shape after an axis of steps, which\n"
+        "streams. With --batch B, an axis of B samples comes first. A row of a .csv file is one flattened slice.",
+    ),
+    "E0717": _code(
+        "an input has a value that does not fit",
+        "Spikes are 0 or 1, reals are finite, integers are whole, and values stay in the range that the model\n"
+        "declares with 'in [low, high]'. The message names the first value that does not, and its index.",
+    ),
+    "E0718": _code(
+        "an input is too short",
+        "A stream has fewer slices than there are steps to run. Without --steps, the longest stream tells how many.",
+        "spikec run net.snn --input x=ten_steps.npy --steps 11",
+        "spikec run net.snn --input x=ten_steps.npy --steps 10",
+    ),
+    "E0719": _code(
+        "not the value of a parameter",
+        "In Python, the value of a model's parameter is a number, a bool, the text of an expression or a path.",
+        'spikec.load("net.snn", params={"tau": [10]})',
+        'spikec.load("net.snn", params={"tau": "10 ms"})',
+    ),
+    "E0720": _code(
+        "not an artifact, or a damaged one",
+        "An artifact is a folder that 'spikec compile -o' made. Its manifest.json lists every other file with its\n"
+        "hash; a file is absent, was changed, or the manifest is not one that this version reads.",
+    ),
+    "E0721": _code(
+        "the connections were drawn with another seed",
+        "Connections such as prob(p) are drawn from the run seed when the model is compiled. A network that is\n"
+        "compiled can be run with other seeds only if nothing of its structure is drawn.",
+        "spikec compile net.snn -o build\nspikec run build --seed 3",
+        "spikec compile net.snn -o build --seed 3\nspikec run build --seed 3",
+    ),
     "E0801": _code(
         "not a constants file",
         "Beside x.mlir lies x.safetensors with its arrays; this file is not of that format, or damaged.",
         "spikec opt net.mlir --constants weights.npz --pipeline canonicalize",
         "spikec opt net.mlir --constants net.safetensors --pipeline canonicalize",
+    ),
+    "E0803": _code(
+        "malformed IR",
+        "The text is no MLIR in the dialects 'snn' and 'step' and the upstream dialects that they use: it does not\n"
+        "parse, or an op has not the operands and attributes that its definition asks for.",
+    ),
+    "E0804": _code(
+        "invalid IR",
+        "The text parses, and breaks a rule that ties ops together: a name that is not declared, sizes that do not\n"
+        "agree, an op at the wrong level. docs/ir.md has the rules.",
     ),
     "W0601": _code(
         "a delay was rounded",

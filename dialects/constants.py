@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,13 @@ class Constants(Mapping[str, Array]):
         """A store that can grow on its own and shares the arrays."""
         other = Constants()
         other._arrays, other._digests = dict(self._arrays), dict(self._digests)
+        return other
+
+    def only(self, names: Iterable[str]) -> Constants:
+        """A store of some of the arrays, shared; names that it has not are left out."""
+        other = Constants()
+        other._arrays = {name: self._arrays[name] for name in names if name in self._arrays}
+        other._digests = {name: self._digests[name] for name in other._arrays}
         return other
 
     def __getitem__(self, name: str) -> Array:

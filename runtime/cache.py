@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.runtime.layout import aligned
 

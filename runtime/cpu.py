@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.runtime.interface import Interface, Trace, flush_subnormals
@@ -98,7 +97,9 @@ class CpuEngine:
             host += [0] * len(layout.results)
             host += recording.begin(self._steps)
             begin, self._steps = self._steps, self._steps + chunk
-            self._run(self._arena.ctypes.data, self._constants, _table(host), stride_words.ctypes.data, begin, self._steps)
+            self._run(
+                self._arena.ctypes.data, self._constants, _table(host), stride_words.ctypes.data, begin, self._steps
+            )
             recording.end()
             done += chunk
         counted = {name: value - before[name] for name, value in self._counters().items()}

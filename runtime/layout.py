@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 
 FORMAT = 1

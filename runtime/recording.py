@@ -8,7 +8,6 @@ steps, which is copied out after each stretch of that many steps.
 from __future__ import annotations
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.runtime.layout import Layout, Recorder
 

@@ -52,11 +52,11 @@ class Executable:
     from it, and no other seed can be run.  `files` makes what `save` writes; None where the target makes no files.
     """
 
-    engine: Engine
+    engine: Engine = field(repr=False)
     target: str
     seed: int = 0
     random_structure: bool = False
-    files: Callable[[], Mapping[str, bytes | Path]] | None = None
+    files: Callable[[], Mapping[str, bytes | Path]] | None = field(default=None, repr=False)
     compile_seconds: float = 0.0
     _started: bool = field(default=False, init=False, repr=False)
 

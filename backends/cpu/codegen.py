@@ -64,7 +64,7 @@ def has(target: CpuTarget, feature: str) -> bool:
 
 @functools.cache
 def _implied(llvm: Any, triple: str, cpu: str) -> frozenset[str]:
-    # LLVM's C API does not list a processor's features: the known levels of x86-64 stand here, others count as its base.
+    # LLVM's C API does not list a processor's features: the levels of x86-64 stand here, others count as its base.
     levels = {"x86-64-v2": ("sse4.1",), "x86-64-v3": ("sse4.1", "avx2"), "x86-64-v4": ("sse4.1", "avx2", "avx512vl")}
     return frozenset(levels.get(cpu, ()))
 
@@ -116,7 +116,9 @@ def link(code: bytes, constants: int) -> Code:
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
     # An engine of its own for each network: it goes with the last reference to it.
-    machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default", jit=True)
+    machine = target.create_target_machine(
+        cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default", jit=True
+    )
     jit = llvm.create_lljit_compiler(machine)
     builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
     builder.import_symbol(CONSTANTS, constants)

@@ -32,7 +32,9 @@ def emit(
         if kind not in target.kinds:
             raise UsageError(f"the target {target.name} makes no '{kind}' (there is {', '.join(target.kinds)})")
         if kind in LINKED and not target.native:
-            raise UsageError(f"'{kind}' is made for this machine alone; link the 'obj' with a tool chain for {target.triple}")
+            raise UsageError(
+                f"'{kind}' is made for this machine alone; link the 'obj' with a tool chain for {target.triple}"
+            )
     made: dict[str, bytes] = {}
     code = b""
     if set(kinds) & {"obj", *LINKED}:

@@ -28,8 +28,43 @@ def identifier(name: str) -> str:
 
 
 KEYWORDS = frozenset(
-    """auto break case char const continue default do double else enum extern float for goto if inline int long register
-    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while unused""".split()
+    [
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+        "unused",
+    ]
 )
 
 
@@ -54,7 +89,9 @@ def _members(streams: list[tuple[Stream, str, bool]], qualifier: str) -> list[st
     return lines or ["    void *unused; " + _comment("nothing")]
 
 
-def _streams(layout: Layout, interface: Interface) -> tuple[list[tuple[Stream, str, bool]], list[tuple[Stream, str, bool]]]:
+def _streams(
+    layout: Layout, interface: Interface
+) -> tuple[list[tuple[Stream, str, bool]], list[tuple[Stream, str, bool]]]:
     units = {i.name: i.unit for i in interface.inputs} | {o.name: o.unit for o in interface.outputs}
     inputs = [(s, units.get(s.name, ""), True) for s in layout.inputs]
     outputs = [(s, units.get(s.name, ""), True) for s in layout.outputs]
@@ -150,8 +187,8 @@ def main_program(module: CpuModule, interface: Interface) -> str:
     set_in = [f"    in.{identifier(s.name)} = {_buffer(s)};" for s, _, _ in inputs] or ["    in.unused = 0;"]
     set_out = [f"    out.{identifier(s.name)} = {_buffer(s)};" for s, _, _ in outputs] or ["    out.unused = 0;"]
     counts = [
-        f'    printf("{name.removesuffix(".emitted")} %llu\\n", (unsigned long long)NET_COUNT_{identifier(name.removesuffix(".emitted"))}(&state));'
-        for name, _ in layout.counters
+        f'    printf("{name} %llu\\n", (unsigned long long)NET_COUNT_{identifier(name)}(&state));'
+        for name in (counter.removesuffix(".emitted") for counter, _ in layout.counters)
     ]
     return "\n".join(
         [
@@ -163,7 +200,7 @@ def main_program(module: CpuModule, interface: Interface) -> str:
             "static net_state state;",
             *buffers,
             "struct stream { const char *name; FILE *file; void *data; size_t size; };",
-            f"static struct stream streams[] = {{\n" + "\n".join([*files, '    {"", 0, 0, 0}']) + "\n};",
+            "static struct stream streams[] = {\n" + "\n".join([*files, '    {"", 0, 0, 0}']) + "\n};",
             "",
             "static int usage(const char *program) {",
             '    fprintf(stderr, "usage: %s STEPS [INPUT=FILE ...]\\n", program);',
@@ -184,7 +221,8 @@ def main_program(module: CpuModule, interface: Interface) -> str:
             "        const char *equals = strchr(argv[i], '=');",
             "        if (!equals) return usage(argv[0]);",
             "        for (s = streams; s->size; s++)",
-            "            if (strlen(s->name) == (size_t)(equals - argv[i]) && !strncmp(s->name, argv[i], strlen(s->name))) break;",
+            "            if (strlen(s->name) == (size_t)(equals - argv[i])",
+            "                && !strncmp(s->name, argv[i], strlen(s->name))) break;",
             '        if (!s->size) { fprintf(stderr, "error: no input of this name: %s\\n", argv[i]); return 1; }',
             '        if (!(s->file = fopen(equals + 1, "rb"))) { perror(equals + 1); return 1; }',
             "    }",

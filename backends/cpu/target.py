@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from spikec.backends.cpu.module import CpuModule
 from spikec.dialects.constants import Array
@@ -86,7 +86,8 @@ class CpuTarget:
     ) -> dict[str, bytes]:
         """The wanted `kinds` as bytes; objects hold their constants.
 
-        Raises `UsageError` for an unknown kind and for "so" and "exe" of another machine, `MissingTool` where no C compiler is found for "so" and "exe".
+        Raises `UsageError` for an unknown kind and for "so" and "exe" of another machine, `MissingTool` where
+        these two find no C compiler.
         """
         from spikec.backends.cpu import files
 

@@ -88,6 +88,9 @@ class Module:
             self.init = func.FuncOp("init", ([], []))
             self.step = func.FuncOp("step", ([], []))
             self.finish = func.FuncOp("finish", ([], []))
+            # A function of the same module: its ops use values of the others, so they must die together.
+            self.scratch = func.FuncOp("scratch", ([], []), visibility="private")
+        self.scratch.add_entry_block()
         self.blocks = {name: getattr(self, name).add_entry_block() for name in ("init", "step", "finish")}
         self.declarations: dict[str, Callable[[], Any]] = {}
         self.depths: dict[str, int] = {}
@@ -137,7 +140,8 @@ class Module:
         self.declare(f"state {name}", build)
 
     def close(self, attributes: Mapping[str, Any]) -> None:
-        """Signs the entry points and builds the declarations before them."""
+        """Builds the declarations before the entry points."""
+        self.scratch.operation.erase()
         with ir.InsertionPoint(self.init.operation):
             for build in self.declarations.values():
                 build()
@@ -360,17 +364,15 @@ class Network:
     @contextmanager
     def dry_run(self) -> Iterator[None]:
         """Evaluates for the type alone: ops go to a scratch block, nothing is declared."""
-        scratch = ir.Module.create(ir.Location.unknown())
         checked = self.emitter.checked
         self.dry += 1
         self.emitter.checked = False
         try:
-            with ir.InsertionPoint(scratch.body):
+            with ir.InsertionPoint(self.module.scratch.entry_block):
                 yield
         finally:
             self.dry -= 1
             self.emitter.checked = checked
-            self._scratch = scratch  # kept until the next dry run: its values may still be looked at
 
     # ------------------------------------------------------------ constants as tensors
 

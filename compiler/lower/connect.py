@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-
+from spikec.analysis.elementary import elementary
 from spikec.dialects.constants import Array
-from spikec.dialects.elementary import TABLE
 from spikec.dialects.random import uniform
 
 Filter = Callable[[Array, Array], Array]
@@ -56,7 +54,7 @@ def probable(pre: int, post: int, p: float, key: tuple[int, int], keep: Filter |
     """Each pair with probability `p`, drawn per source row by geometric jumps from the stream of `key`."""
     if p >= 1.0:
         return every(pre, post, keep)
-    scale = _log(np.float64(1.0 - p))
+    scale = _log(np.asarray(1.0 - p))
     if p <= 0.0 or scale == 0.0:
         return _gather(pre, post, iter(()), keep)
     return _gather(pre, post, _jumps(pre, post, float(scale), p, key), keep)
@@ -72,7 +70,7 @@ def _enumerate(pre: int, post: int) -> Iterator[tuple[Array, Array]]:
 def _jumps(pre: int, post: int, scale: float, p: float, key: tuple[int, int]) -> Iterator[tuple[Array, Array]]:
     """Pairs by stretches of rows, ascending."""
     expected = post * p
-    draws = int(math.ceil(expected + 4.0 * math.sqrt(expected) + 4.0))
+    draws = math.ceil(expected + 4.0 * math.sqrt(expected) + 4.0)
     rows = max(1, STRETCH // draws)
     for first in range(0, pre, rows):
         yield _stretch(np.arange(first, min(pre, first + rows)), post, scale, draws, key)
@@ -117,38 +115,9 @@ def _gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep:
     return Rows(row.astype(np.int32), np.concatenate(cols))
 
 
-_LOG_STEPS: dict[str, Callable[..., Any]] = {
-    "addf": np.add,
-    "subf": np.subtract,
-    "mulf": np.multiply,
-    "divf": np.divide,
-    "absf": np.abs,
-    "lt": np.less,
-    "eq": np.equal,
-    "select": np.where,
-    "bits": lambda x: np.asarray(x).view(np.int64),
-    "real": lambda x: np.asarray(x).view(np.float64),
-    "addi": np.add,
-    "subi": np.subtract,
-    "andi": np.bitwise_and,
-    "xori": np.bitwise_xor,
-    "shli": np.left_shift,
-    "shrsi": np.right_shift,
-}
+def _log(x: Array) -> Array:
+    """The project's own logarithm, so that every machine makes the same connections.
 
-
-def _log(x: Any) -> Any:
-    """The project's own logarithm in f64, so that every machine makes the same connections.
-
-    No subnormals arise: `x` is a multiple of 2^-53 in [0, 1].
+    `x` is a multiple of 2^-53 in [0, 1]: nothing becomes subnormal.
     """
-    values: dict[str, Any] = {"x": np.asarray(x)}
-    result = x
-    with np.errstate(all="ignore"):
-        for name, op, operands in TABLE["log", 64]:
-            taken = [
-                values[o] if isinstance(o, str) else np.float64(o) if isinstance(o, float) else np.int64(o)
-                for o in operands
-            ]
-            result = values[name] = _LOG_STEPS[op](*taken)
-    return result
+    return elementary("log", x, flush=False)

@@ -18,7 +18,7 @@ def expand(name: str, x: Any) -> Any:
     result = x
     for instruction in TABLE[name, bits]:
         kinds = OPS[instruction.op].split(":")[0]
-        operands = [_value(o, values, types[k] if k in types else None) for o, k in zip(instruction.operands, kinds, strict=True)]
+        operands = [_value(o, values, types.get(k)) for o, k in zip(instruction.operands, kinds, strict=True)]
         result = values[instruction.result] = _emit(instruction.op, operands, types)
     return result
 

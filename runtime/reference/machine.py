@@ -219,11 +219,11 @@ class Machine:
     def _record(self, op: Any, scope: Scope) -> Instruction:
         into, t = step.Record(op).into, scope.slot(op.operands[0])
         probe = self.buffers[into]
-        key, of, recorded = into.removeprefix("probe."), probe.of, slice(probe.low, probe.high)
+        key, of, low, high = into.removeprefix("probe."), probe.of, probe.low, probe.high
 
         def run(slots: Slots) -> None:
             if self.recorder is not None:
-                self.recorder.probe(key, self.value(of, slots[t])[recorded], int(slots[t]))
+                self.recorder.probe(key, self.value(of, slots[t])[low:high], int(slots[t]))
 
         return run
 

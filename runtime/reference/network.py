@@ -194,10 +194,7 @@ class Network:
         """For each result of the program, its role and the state that keeps it."""
         states = iter(population.states)
         kept = {"event": population.event, "out": population.out}
-        # States have names of their own, so that the results of one update can be told apart.
-        return [
-            (f"state {i}", next(states)) if role == "state" else (role, kept[role]) for i, (role, _) in enumerate(roles)
-        ]
+        return [(role, next(states) if role == "state" else kept[role]) for role, _ in roles]
 
     def _read(self, op: Any, scope: Scope) -> Instruction:
         read, result = snn.Read(op), scope.slot(op.results[0])

@@ -27,7 +27,7 @@ class Recorder:
         self.outputs.setdefault(name, []).append(np.array(value))
 
     def probe(self, key: str, value: Array, step: int) -> None:
-        """What a probe sees after `step`: the recorded stretch of its state, flat."""
+        """What a probe sees after `step`: the recorded stretch of its state, flat; rows of events index the stretch."""
         self._probe(next(p for p in self.interface.probes if p.key == key), value, step)
 
     def _probe(self, probe: Probe, value: Array, step: int) -> None:

@@ -35,7 +35,7 @@ func.func private @LIF(%I: f32 {snn.port = "I"}, %V: f32 {snn.state = "V"}, %dec
 
 @dataclass
 class Net:
-    """A program at level `step` in the making; `stage`, `init` and `finish` are lines of ops without `(%t)` and type."""
+    """A program at level `step` in the making; `stage`, `init` and `finish` are ops without `(%t)` and type."""
 
     programs: str = ""
     constants: Constants = field(default_factory=Constants)
@@ -47,7 +47,8 @@ class Net:
     def buffer(self, name: str, kind: str, type: str, slots: int = 1, **attributes: str) -> None:
         rest = "".join(f", {key} = {value}" for key, value in attributes.items())
         self.declarations.append(
-            f'"step.buffer"() {{sym_name = "{name}", kind = "{kind}", type = memref<{type}>, slots = {slots}{rest}}} : () -> ()'
+            f'"step.buffer"() {{sym_name = "{name}", kind = "{kind}", type = memref<{type}>, '
+            f"slots = {slots}{rest}}} : () -> ()"
         )
 
     def constant(self, name: str, array: np.ndarray[Any, Any], type: str) -> None:
@@ -61,7 +62,9 @@ class Net:
             f"arrays = {{{arrays}}}, element = {element}{rest}}} : () -> ()"
         )
 
-    def csr(self, name: str, dense: np.ndarray[Any, Any], index: int = 16, weight: str = "", element: str = "f32") -> None:
+    def csr(
+        self, name: str, dense: np.ndarray[Any, Any], index: int = 16, weight: str = "", element: str = "f32"
+    ) -> None:
         """A csr table of the nonzero entries of a matrix."""
         present = dense != 0
         row = np.concatenate([[0], np.cumsum(present.sum(1))]).astype(np.int32)
@@ -79,7 +82,10 @@ class Net:
     def text(self) -> str:
         def lines(ops: Sequence[str]) -> str:
             split = [op.partition(" ") for op in ops]
-            return "\n".join(f'    "step.{name}"(%t) {{{rest}}} : (index) -> ()' for name, _, rest in split) + "\n    return"
+            return (
+                "\n".join(f'    "step.{name}"(%t) {{{rest}}} : (index) -> ()' for name, _, rest in split)
+                + "\n    return"
+            )
 
         return "\n".join(
             [
@@ -144,7 +150,9 @@ class Both:
     reference: StepEngine
     steps: int = 0
 
-    def advance(self, steps: int, streamed: Mapping[str, Any] | None = None, held: Mapping[str, Any] | None = None) -> Any:
+    def advance(
+        self, steps: int, streamed: Mapping[str, Any] | None = None, held: Mapping[str, Any] | None = None
+    ) -> Any:
         """Runs both and compares everything; the CPU's trace."""
         inputs = {**(streamed or {}), **(held or {})}
         names = frozenset(streamed or {})

@@ -61,7 +61,10 @@ def inputs(interface: Interface, steps: int, seed: int = 0) -> dict[str, Array]:
     return made
 
 
-def run(engine: Any, interface: Interface, steps: int, seed: int = 0, parts: int = 1) -> tuple[list[Trace], dict[str, Array]]:
+Ran = tuple[list[Trace], dict[str, Array]]
+
+
+def run(engine: Any, interface: Interface, steps: int, seed: int = 0, parts: int = 1) -> Ran:
     """The traces of a run in `parts` stretches of `steps`, and the outputs of the end."""
     engine.reset(seed, 0)
     data = inputs(interface, steps * parts)
@@ -72,7 +75,7 @@ def run(engine: Any, interface: Interface, steps: int, seed: int = 0, parts: int
     return traces, engine.finish()
 
 
-def assert_same(one: tuple[list[Trace], dict[str, Array]], other: tuple[list[Trace], dict[str, Array]]) -> None:
+def assert_same(one: Ran, other: Ran) -> None:
     """Bit equality of all that two runs give."""
     for a, b in zip(one[0], other[0], strict=True):
         for what in ("outputs", "probes", "values"):

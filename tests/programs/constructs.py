@@ -16,62 +16,36 @@ from spikec.dialects.diagnostics import Diagnostics
 from spikec.frontend import syntax
 from spikec.frontend.parse import parse
 
-FUNCTIONS = [
-    "abs",
-    "min",
-    "max",
-    "floor",
-    "ceil",
-    "trunc",
-    "round",
-    "exp",
-    "expm1",
-    "log",
-    "sqrt",
-    "tanh",
-    "sigmoid",
-    "relu",
-    "sin",
-    "cos",
-    "clamp",
-    "sum",
-    "mean",
-    "any",
-    "all",
-    "argmax",
-    "concat",
-    "reshape",
-    "flatten",
-    "leak",
-    "once",
-    "prev",
-    "delay",
-    "over_time",
-    "poisson",
-    "bernoulli",
-    "uniform",
-    "normal",
-    "load",
-]
-OPERATORS = ["+", "-", "*", "/", "//", "%", "@", "^", ">>", "<<", "<", "<=", ">", ">=", "==", "!=", "and", "or", "not"]
-OVER_TIME = ["sum", "mean", "count", "max", "any"]
+FUNCTIONS = """
+abs min max floor ceil trunc round exp expm1 log sqrt tanh sigmoid relu sin cos clamp sum mean any all argmax
+concat reshape flatten leak once prev delay over_time poisson bernoulli uniform normal load
+"""
+OPERATORS = "+ - * / // % @ ^ >> << < <= > >= == != and or not"
+OVER_TIME = "sum mean count max any"
 OTHERS = """
 solver euler, solver exponential_euler, solver heun, solver rk4, connect all, connect one_to_one, connect prob,
 update :=, update +=, update -=, update *=, input spikes, input real, input int, input voltage,
 clock in seconds, clock in steps, units, if then else, pipe, slice, array parameter, learn, neuron variant,
 neuron with one port, neuron with two ports, neuron with a port equation, neuron with one state, neuron with two states,
 neuron with three states, state int, state bool, equation alone, equations together, local in a neuron, index, out,
-out beside spikes, no spikes, several handlers, handler without body, emit, emit negative, emit real, grad, hold, hold two,
-pop, pop of a call, pop of rank 2, pop Poisson, pop Bernoulli, initial value, random initial value,
+out beside spikes, no spikes, several handlers, handler without body, emit, emit negative, emit real, grad, hold,
+hold two, pop, pop of a call, pop of rank 2, pop Poisson, pop Bernoulli, initial value, random initial value,
 proj, proj named, proj group source, proj group target, proj slice, proj delayed, proj to itself, proj with an array,
 proj with a scalar, proj if, arrival =, arrival +=, state read, recurrent stream, recurrent call,
 output of a stream, output of the run, output of a reduction, probe every, probe slice
 """
+
+
+def named(kind: str, names: str) -> list[str]:
+    """`kind name` for each of the names."""
+    return [f"{kind} {name}" for name in names.split()]
+
+
 REQUIRED = frozenset(
     [
-        *(f"function {name}" for name in FUNCTIONS),
-        *(f"operator {name}" for name in OPERATORS),
-        *(f"over_time {name}" for name in OVER_TIME),
+        *named("function", FUNCTIONS),
+        *named("operator", OPERATORS),
+        *named("over_time", OVER_TIME),
         *(name.strip() for name in OTHERS.replace("\n", " ").split(",")),
     ]
 )
@@ -159,13 +133,13 @@ def in_expression(node: syntax.Node) -> Iterator[str]:
             yield "if then else"
         case syntax.Pipe():
             yield "pipe"
-            yield from (f"function {name}" for name in [name_of(node.call)] if name in FUNCTIONS)
+            yield from (f"function {name}" for name in [name_of(node.call)] if name in FUNCTIONS.split())
         case syntax.Index() if any(isinstance(item, syntax.Slice) for item in node.items):
             yield "slice"
         case syntax.Call(function=syntax.Name(id="over_time"), args=(syntax.Name(id=op), _)):
             yield "function over_time"
             yield f"over_time {op}"
-        case syntax.Call(function=syntax.Name(id=name)) if name in FUNCTIONS:
+        case syntax.Call(function=syntax.Name(id=name)) if name in FUNCTIONS.split():
             yield f"function {name}"
         case syntax.Quantity(unit="mV"):
             yield "units"

@@ -48,7 +48,7 @@ def test_random_programs_are_equal_everywhere(report: list[str]) -> None:
     report.append(
         f"constructs in {len(found)} programs that ran on all engines\n{constructs.table(counts, len(found))}"
     )
-    assert np.mean(np.asarray(spikes) > 0) > 0.7, "most programs must spike, or nothing is tested"
+    assert np.mean(np.asarray(spikes) > 0) > 0.5, "most programs must spike, or nothing is tested"
     if FULL:
         assert not {name for name in constructs.REQUIRED if counts[name] < 0.01 * len(found)}
 

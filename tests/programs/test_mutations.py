@@ -20,61 +20,19 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAMS = 2000 if os.environ.get("SPIKEC_FULL") == "1" else 200
 TOKEN = re.compile(r'"[^"\n]*"|\d+\.?\d*|\w+|:=|[-+*]=|->|\|>|[<>=!]=|//|>>|\n|[^\s\w]')
 NUMBERS = ("0", "-1", "1e30", "1e-30", "99999999999999999999", "0.1", "3", "2.5", "1 mV", "10 ms", "2 steps", "-0.0")
-WORDS = [
-    "if",
-    "then",
-    "else",
-    "and",
-    "or",
-    "not",
-    "in",
-    "var",
-    "spike",
-    "when",
-    "emit",
-    "hold",
-    "for",
-    "out",
-    "pop",
-    "proj",
-    "connect",
-    "weight",
-    "delay",
-    "seed",
-    "probe",
-    "every",
-    "output",
-    "input",
-    "param",
-    "model",
-    "neuron",
-    "step",
-    "solver",
-    "prev",
-    "over_time",
-    "sum",
-    "argmax",
-    "pre",
-    "post",
-    "index",
-    "dt",
-    "true",
-    "V",
-    "I",
-    "theta",
-    "tau",
-    "rule",
-    "phase",
-]
+WORDS = """
+if then else and or not in var spike when emit hold for out pop proj connect weight delay seed probe every output input
+param model neuron step solver prev over_time sum argmax pre post index dt true V I theta tau rule phase
+"""
 
 
 def mutate(text: str, random: Random) -> str:
     """One to three changes of tokens: dropped, doubled, swapped, replaced, or a number made extreme."""
     tokens = re.findall(r"[ \t]+|" + TOKEN.pattern, text)
-    for _ in range(random.randint(1, 3)):
-        solid = [i for i, token in enumerate(tokens) if not token.isspace() or token == "\n"]
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        solid = [i for i, token in enumerate(tokens) if token.strip() or token == "\n"]
         here, there = random.choice(solid), random.choice(solid)
-        change = random.randrange(6)
+        change = random.randrange(8)
         if change == 0:
             tokens[here] = ""
         elif change == 1:
@@ -84,9 +42,9 @@ def mutate(text: str, random: Random) -> str:
         elif change == 3:
             tokens[here] = tokens[there]
         elif change == 4:
-            tokens[here] = random.choice(WORDS)
+            tokens[here] = random.choice(WORDS.split())
         else:
-            numbers = [i for i in solid if tokens[i][0].isdigit()] or solid
+            numbers = [i for i in solid if tokens[i][:1].isdigit()] or solid
             tokens[random.choice(numbers)] = random.choice(NUMBERS)
     return "".join(tokens)
 

@@ -1,5 +1,8 @@
 """Level `snn`: small networks whose results were worked out by hand."""
 
+# IR is easier to read with one op to a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import numpy as np
@@ -54,12 +57,12 @@ def test_chain_with_delay_one() -> None:
     assert trace.values == {}
 
 
-def test_chain_with_delay_two_goes_back_to_silence_before_the_start() -> None:
+def test_a_longer_delay_sees_silence_before_the_start() -> None:
     engine = snn_engine(chain(2, "true"), {"W": WEIGHTS})
     trace = engine.advance(*stream(x=[[0, 0]] * 3))
-    # `init` is the value at the start of step 0, which arrives in step 1; what came before it is zero.
-    assert trace.probes["a.V"].tolist() == [[0.0, 0.0], [0.5, 0.5]]
-    assert trace.synaptic_events == 2
+    # Only `delay = 1` sees `init`, in step 0.
+    assert trace.probes["a.V"].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert trace.synaptic_events == 0
 
 
 def test_delay_one_sees_the_initial_value_in_the_first_step() -> None:
@@ -264,7 +267,7 @@ EVENTS = """
     %r = arith.trunci %I : i32 to i2
     return %r : i2
   }
-  "snn.synapses"() {sym_name = "xa", pre = 3, post = 3, connect = {kind = "one_to_one"}, weight = 1 : i8} : () -> ()
+  "snn.synapses"() {sym_name = "xa", pre = 3, post = 3, connect = {kind = "one_to_one"}, weight = 1 : i32} : () -> ()
   "snn.state"() {sym_name = "a.event", type = tensor<3xi2>, init = 0 : i2, depth = 1} : () -> ()
   "snn.population"() {sym_name = "a", neuron = @N, shape = [3], states = [], params = [], event = @a.event} : () -> ()
   "snn.probe"() {sym_name = "probe.a.event", of = @a.event, kind = "event", every = 1, low = 1, high = 3, shape = [2]} : () -> ()

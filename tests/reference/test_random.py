@@ -44,5 +44,5 @@ def test_uniform_does_not_depend_on_what_else_is_drawn() -> None:
     many = uniform((1, 2), np.arange(1000)[:, np.newaxis], np.arange(4)[np.newaxis, :], 0)
     assert many.shape == (1000, 4)
     assert many[17, 3] == uniform((1, 2), np.array([17]), 3, 0)[0]
-    assert 0.0 <= many.min() and many.max() < 1.0
+    assert many.min() >= 0.0 and many.max() < 1.0
     assert abs(many.mean() - 0.5) < 4 * np.sqrt(1 / 12 / many.size)

@@ -8,27 +8,22 @@ import numpy as np
 import pytest
 from spikec.dialects.diagnostics import MissingTool, UsageError
 from spikec.runtime import plot
-from spikec.runtime.run import Executable, Run
-
-from .fake import INTERFACE, CountingEngine
-
-
-def a_run(batch: int | None = None) -> Run:
-    x = np.ones((2,) if batch is None else (batch, 2))
-    return Executable(CountingEngine(), "fake").run({"x": x}, steps=5, batch=batch)
+from spikec.runtime.run import Executable
 
 
 @pytest.mark.parametrize(("kind", "head"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_a_picture_is_deterministic(kind: str, head: bytes) -> None:
+def test_a_picture_is_deterministic(net: Executable, kind: str, head: bytes) -> None:
     pytest.importorskip("matplotlib")
-    drawn = plot.draw(a_run(), INTERFACE, kind)
+    run = net.run({"x": np.ones(2)}, steps=5)
+    drawn = plot.draw(run, net.interface, kind)
     assert drawn.startswith(head)
-    assert drawn == plot.draw(a_run(), INTERFACE, kind)
+    assert drawn == plot.draw(run, net.interface, kind)
 
 
-def test_every_probe_and_output_has_a_panel() -> None:
+def test_every_probe_and_output_has_a_panel(net: Executable) -> None:
     pytest.importorskip("matplotlib")
-    drawn = plot.draw(a_run(batch=2), INTERFACE, "svg").decode()
+    run = net.run({"x": np.ones((2, 2))}, steps=5, batch=2)
+    drawn = plot.draw(run, net.interface, "svg").decode()
     for title in ("a.V", "a.spike", "y", "label", "Counter, 5 ms"):
         assert f"<!-- {title} -->" in drawn
 

@@ -7,18 +7,18 @@ import io
 import json
 
 import numpy as np
+import pytest
 from spikec.runtime import results
 from spikec.runtime.run import Executable, Run
 
-from .fake import INTERFACE, CountingEngine
+
+@pytest.fixture
+def run(net: Executable) -> Run:
+    return net.run({"x": [1.0, 2.0]}, steps=5)
 
 
-def a_run() -> Run:
-    return Executable(CountingEngine(), "fake").run({"x": [1.0, 2.0]}, steps=5)
-
-
-def test_keys_and_types_of_the_archive() -> None:
-    found = {key: (str(array.dtype), array.shape) for key, array in results.archive(a_run()).items()}
+def test_keys_and_types_of_the_archive(run: Run) -> None:
+    found = {key: (str(array.dtype), array.shape) for key, array in results.archive(run).items()}
     assert found == {
         "y": ("float32", (5, 2)),
         "label": ("int32", ()),
@@ -38,8 +38,8 @@ def test_states_that_are_integers_are_written_as_floats() -> None:
     assert {array.dtype for array in results.archive(run).values()} == {np.dtype(np.float32)}
 
 
-def test_the_file_is_the_same_for_the_same_arrays() -> None:
-    arrays = results.archive(a_run())
+def test_the_file_is_the_same_for_the_same_arrays(run: Run) -> None:
+    arrays = results.archive(run)
     first = results.npz(arrays)
     assert first == results.npz(arrays)
     with np.load(io.BytesIO(first), allow_pickle=False) as read:
@@ -49,8 +49,8 @@ def test_the_file_is_the_same_for_the_same_arrays() -> None:
             assert read[key].dtype == array.dtype
 
 
-def test_the_summary_is_json() -> None:
-    summary = json.loads(json.dumps(results.summary(a_run()), allow_nan=False))
+def test_the_summary_is_json(run: Run) -> None:
+    summary = json.loads(json.dumps(results.summary(run), allow_nan=False))
     assert set(summary) == {"steps", "batch", "seconds", "spikes", "synaptic_events", "outputs"}
     assert summary["spikes"] == {"a": 2}
     assert summary["outputs"]["label"] == {
@@ -68,8 +68,8 @@ def test_large_outputs_have_no_values_and_nan_is_null() -> None:
     assert outputs["nan"]["values"] == [None, None, 1.0]
 
 
-def test_what_people_see() -> None:
-    text = results.shown(a_run(), INTERFACE)
+def test_what_people_see(run: Run, net: Executable) -> None:
+    text = results.shown(run, net.interface)
     assert text.startswith("Counter: 5 steps, 0.005 s of model time")
     assert "a         2 events" in text
     assert "label     1" in text

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.dialects import snn
+from spikec.dialects.functions import argument_marks, result_marks, signature
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.lower.snn_to_step import hazards
@@ -29,7 +30,7 @@ from spikec.lower.snn_to_step.order import FLOW, Order
 from spikec.lower.snn_to_step.programs import Programs
 from spikec.lower.snn_to_step.storage import Storage
 from spikec.lower.snn_to_step.tables import Tables
-from spikec.lower.snn_to_step.types import marks, memref, signature
+from spikec.lower.snn_to_step.types import memref
 
 ENTRIES = ("init", "step", "finish")
 
@@ -96,27 +97,28 @@ class _Lowering:
     def _reserved(self) -> list[str]:
         """The names that hosts know buffers and entries by."""
         names = ["init", "step", "run", "finish", SYNAPTIC_EVENTS]
-        names += [f"input.{name}" for name, _ in self._named("step", "arg_attrs")]
+        names += [f"input.{name}" for name, _ in self._named("step", "inputs")]
         for entry in ("step", "finish"):
-            names += [f"output.{name}" for name, _ in self._named(entry, "res_attrs")]
+            names += [f"output.{name}" for name, _ in self._named(entry, "results")]
         names += [probe.sym_name for probe in self.program.ops(snn.Probe)]
         return names + [f"{population.sym_name}.emitted" for population in self.program.ops(snn.Population)]
 
     def _named(self, entry: str, which: str) -> list[tuple[str, Any]]:
         if entry not in self.symbols:
             return []
-        type = signature(self.symbols[entry])
-        types = list(type.inputs if which == "arg_attrs" else type.results)
-        entries = marks(self.symbols[entry], which, len(types))
+        function = self.symbols[entry]
+        type = signature(function)
+        inputs = which == "inputs"
+        types, entries = (type.inputs, argument_marks(function)) if inputs else (type.results, result_marks(function))
         return [(ir.StringAttr(e[snn.NAME]).value, t) for e, t in zip(entries, types, strict=True)]
 
     def _declare_interface(self) -> None:
         buffers, location = self.buffers, self._location("step")
-        for name, type in self._named("step", "arg_attrs"):
+        for name, type in self._named("step", "inputs"):
             buffers.declare(f"input.{name}", "input", type, location, listable=True)
-        for name, type in self._named("step", "res_attrs"):
+        for name, type in self._named("step", "results"):
             buffers.declare(f"output.{name}", "output", type, location)
-        for name, type in self._named("finish", "res_attrs"):
+        for name, type in self._named("finish", "results"):
             buffers.declare(f"output.{name}", "result", type, self._location("finish"))
         counter = memref((), ir.IntegerType.get_signless(64))
         for population in self.program.ops(snn.Population):
@@ -169,7 +171,7 @@ class _Lowering:
             self.programs.keep(self.symbols[name])
 
     def _declarations(self) -> None:
-        first = list(self.module.body.operations)[0]
+        first = next(iter(self.module.body.operations))
         with ir.InsertionPoint(first):
             self.buffers.build()
             self.tables.build()

@@ -17,8 +17,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from spikec.dialects import snn
+from spikec.dialects.functions import (
+    argument_marks,
+    argument_roles,
+    result_marks,
+    result_roles,
+    signature,
+    symbol_of,
+)
 from spikec.dialects.mlir import ir
-from spikec.dialects.verify import argument_roles, result_roles
 from spikec.lower.snn_to_step import dataflow
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.dataflow import Dataflow, is_constant, number_of, operands, source
@@ -38,7 +45,7 @@ from spikec.lower.snn_to_step.nodes import (
 from spikec.lower.snn_to_step.programs import Programs
 from spikec.lower.snn_to_step.storage import Storage
 from spikec.lower.snn_to_step.tables import Tables
-from spikec.lower.snn_to_step.types import element_of, is_bool, marks, row_major, shape_of, size_of, symbol
+from spikec.lower.snn_to_step.types import element_of, is_bool, row_major, shape_of, size_of
 
 SYNAPTIC_EVENTS = "synaptic_events"
 
@@ -87,7 +94,7 @@ class Body:
     # ------------------------------------------------------------ dispatch
 
     def _inputs(self) -> None:
-        attributes = marks(self.flow.function, "arg_attrs", len(self.flow.arguments))
+        attributes = argument_marks(self.flow.function)
         for argument, marked in zip(self.flow.arguments, attributes, strict=True):
             name = ir.StringAttr(marked[snn.NAME]).value
             kind = ir.StringAttr(marked[snn.KIND]).value if snn.KIND in marked else ""
@@ -303,7 +310,7 @@ class Body:
         read = dataflow.defining(init)
         if read is None or read.name != snn.Read.name() or self._place(init).access.old != snn.Read(read).of:
             return None
-        state = snn.Read(read).of
+        state: str = snn.Read(read).of
         return state if self._chain_end(result) == state else None
 
     def _chain_end(self, value: Any) -> str | None:
@@ -339,7 +346,8 @@ class Body:
         op = dataflow.defining(init)
         if op is None or op.name != snn.Read.name():
             return None
-        return snn.Read(op).of
+        state: str = snn.Read(op).of
+        return state
 
     def _update(self, op: snn.Update) -> None:
         population = snn.Population(self._s.symbols[op.population])
@@ -358,7 +366,10 @@ class Body:
         if event is not None:
             self._add(Tally(event, f"{name}.emitted"), node, group=name)
 
-    def _arguments(self, op: snn.Update, population: snn.Population, program: Any) -> tuple[list[Any], list[int | None]]:
+    def _arguments(
+        self, op: snn.Update, population: snn.Population, program: Any
+    ) -> tuple[list[Any], list[int | None]]:
+        """The arguments of a population's program, and the nodes that make them."""
         ports = iter(op.operation.operands)
         states, params = iter(population.states), iter(population.params)
         args: list[Any] = []
@@ -389,20 +400,18 @@ class Body:
 
     def _param(self, name: str) -> Any:
         value = snn.Param(self._s.symbols[name]).value
-        constant = symbol(value)
+        constant = symbol_of(value)
         if constant is None:
             return value
         buffer = self._s.buffers.constant(constant)
         return Access(buffer, shape_of(self._s.buffers[buffer].type))
 
-    def _results(
-        self, op: snn.Update, population: snn.Population, program: Any
-    ) -> tuple[list[str | None], str | None]:
+    def _results(self, op: snn.Update, population: snn.Population, program: Any) -> tuple[list[str | None], str | None]:
         """The buffers of a program's results, and the one of its events."""
         results: list[str | None] = [self._s.storage.plans[state].buffer for state in population.states]
         event = None
         kinds = [role for role, _ in result_roles(program)][len(results) :]
-        types = _result_types(program)[len(results) :]
+        types = list(signature(program).results)[len(results) :]
         for kind, type in zip(kinds, types, strict=True):
             tensor = ir.RankedTensorType.get(population.shape, type)
             if kind == "event":
@@ -484,9 +493,7 @@ class Body:
             access = Access(a.buffer, shape_of(result.type), a.delay, a.low + low, a.old)
             self._places[result] = Place(access, place.node, events=place.events)
             return
-        from_rows = ir.AffineMap.get(
-            len(sizes), 0, [_plus(axis, offset) for axis, offset in enumerate(offsets)]
-        )
+        from_rows = ir.AffineMap.get(len(sizes), 0, [_plus(axis, offset) for axis, offset in enumerate(offsets)])
         full = ir.RankedTensorType.get(sizes, result.type.element_type)
         into = self._temp("slice", full)
         moved = self._move(op.operands[0], into, sizes, from_rows, ir.AffineMap.get_identity(len(sizes)))
@@ -504,9 +511,7 @@ class Body:
             sizes = shape_of(operand.type)
             if all(extent == 1 for extent in shape[:axis]):
                 place = self._place(operand)
-                last = self._add(
-                    Copy(self._use(place), into, offset * inner, math.prod(sizes)), place.node, last
-                )
+                last = self._add(Copy(self._use(place), into, offset * inner, math.prod(sizes)), place.node, last)
             else:
                 to = [_plus(d, offset if d == axis else 0) for d in range(len(sizes))]
                 rows = ir.AffineMap.get(len(sizes), 0, to)
@@ -516,9 +521,7 @@ class Body:
         assert last is not None
         self._made(result, into, last, owned=True, events=is_bool(result.type))
 
-    def _move(
-        self, value: Any, into: str, extents: list[int], of: Any, to: Any, after: int | None = None
-    ) -> int:
+    def _move(self, value: Any, into: str, extents: list[int], of: Any, to: Any, after: int | None = None) -> int:
         """Copies a box of elements between places that affine maps give."""
         place = self._whole(value, shape_of(value.type))
         program = self._s.programs.move(element_of(value.type))
@@ -528,7 +531,7 @@ class Body:
     # ------------------------------------------------------------ outputs
 
     def _output(self, number: int) -> str:
-        attributes = marks(self.flow.function, "res_attrs", number + 1)[number]
+        attributes = result_marks(self.flow.function)[number]
         return f"output.{ir.StringAttr(attributes[snn.NAME]).value}"
 
     def _return(self, op: Any) -> None:
@@ -545,14 +548,10 @@ class Body:
 def _ports(program: Any) -> list[tuple[str, str]]:
     """The (role, name) of the ports of a program, by the name of the port."""
     found = []
-    for attributes in marks(program, "arg_attrs", 0):
+    for attributes in argument_marks(program):
         if snn.PORT in attributes:
             found.append(("port", ir.StringAttr(attributes[snn.PORT]).value))
     return found
-
-
-def _result_types(program: Any) -> list[Any]:
-    return list(ir.FunctionType(ir.TypeAttr(program.attributes["function_type"]).value).results)
 
 
 def _iterator(attribute: Any) -> str:
@@ -572,5 +571,3 @@ def _extents(maps: list[Any], shapes: list[tuple[int, ...]]) -> list[int]:
             if isinstance(expression, ir.AffineDimExpr):
                 extents[expression.position] = extent
     return extents
-
-

@@ -110,15 +110,12 @@ class Buffers:
         name = self.fresh(wanted)
         element = ir.Type.parse(MLIR_NAMES.get(str(array.dtype), str(array.dtype).replace("int", "i")))
         type = memref(array.shape, element)
-        self._declared[name] = Buffer(
-            name, "constant", type, location, extra={"digest": self.store.add(name, array)}
-        )
+        self._declared[name] = Buffer(name, "constant", type, location, extra={"digest": self.store.add(name, array)})
         return name
 
     def stored(self) -> Constants:
         """The arrays that the declared buffers name."""
-        held = [buffer.name for buffer in self if buffer.kind == "constant"]
-        return Constants({name: self.store[name] for name in held if name in self.store})
+        return self.store.only(buffer.name for buffer in self if buffer.kind == "constant")
 
     def build(self) -> None:
         """Makes the ops, at the current insertion point."""

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from spikec.dialects import snn
+from spikec.dialects.functions import SCALAR_OPS
 from spikec.dialects.mlir import ir
-from spikec.dialects.verify import SCALAR_OPS
 from spikec.lower.snn_to_step.types import size_of
 
 ALIASES = frozenset({"tensor.expand_shape", "tensor.collapse_shape", "tensor.extract"})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from spikec.dialects import snn, step
+from spikec.dialects.functions import result_marks, symbol_name
 from spikec.dialects.mlir import arith, func, ir, scf
 from spikec.lower.snn_to_step.body import SYNAPTIC_EVENTS
 from spikec.lower.snn_to_step.buffers import Buffers
@@ -153,7 +154,7 @@ def _build_update(update: Update, t: Any) -> None:
 
 def mark_events(module: Any, buffers: Buffers) -> None:
     """Marks the results of programs whose buffers are kept as lists: they are events."""
-    functions = {ir.StringAttr(op.operation.attributes["sym_name"]).value: op.operation for op in module.body.operations}
+    functions = {symbol_name(op.operation): op.operation for op in module.body.operations}
     for name in functions:
         for update in _updates(functions[name]):
             for number, result in enumerate(update.results_):
@@ -169,12 +170,7 @@ def _updates(function: Any) -> list[step.Update]:
 
 
 def _mark(function: Any, number: int) -> None:
-    count = len(ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value).results)
-    current = [ir.DictAttr.get({})] * count
-    if "res_attrs" in function.attributes:
-        current = list(ir.ArrayAttr(function.attributes["res_attrs"]))
-    if any(entry.name == snn.STATE for entry in ir.DictAttr(current[number])):
-        return
-    named = {entry.name: entry.attr for entry in ir.DictAttr(current[number])}
-    current[number] = ir.DictAttr.get({**named, snn.EVENT: ir.UnitAttr.get()})
-    function.attributes["res_attrs"] = ir.ArrayAttr.get(current)
+    marks = result_marks(function)
+    if snn.STATE not in marks[number]:
+        marks[number][snn.EVENT] = ir.UnitAttr.get()
+        function.attributes["res_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(entry) for entry in marks])

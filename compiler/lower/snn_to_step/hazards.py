@@ -54,7 +54,8 @@ def _copy(body: Body, order: Order, buffers: Buffers, state: str, late: list[Use
     buffer = buffers[of]
     into = buffers.temp(f"{state}.old", buffer.type, buffer.location, buffer.listable)
     buffers[into].needs |= buffer.needs
-    body.nodes.append(Node(Copy(Access(of, tuple(buffer.type.shape)), into, 0, buffer.size), body.nodes[writer].location))
+    payload = Copy(Access(of, tuple(buffer.type.shape)), into, 0, buffer.size)
+    body.nodes.append(Node(payload, body.nodes[writer].location))
     copy = len(body.nodes) - 1
     order.add(copy, None, set())
     for number, access in late:

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.dialects import snn
+from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.dataflow import Dataflow
 from spikec.lower.snn_to_step.nodes import Access
-from spikec.lower.snn_to_step.types import shape_of, symbol
+from spikec.lower.snn_to_step.types import shape_of
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Storage:
 
     def _plan(self, name: str) -> Plan:
         state, usage = self._states[name], self._usage[name]
-        constant = symbol(state.init) if state.init is not None else None
+        constant = symbol_of(state.init) if state.init is not None else None
         changed = usage.in_place or usage.emitted or usage.written or usage.started
         deepest = max([*usage.stepped, *usage.finished], default=0)
         if constant is not None and not changed and deepest <= 1 and self._is_array(state, constant):
@@ -107,7 +108,7 @@ class Storage:
     def _init(self, state: snn.State) -> Any:
         if state.init is None:
             return None
-        name = symbol(state.init)
+        name = symbol_of(state.init)
         return state.init if name is None else ir.FlatSymbolRefAttr.get(self._buffers.constant(name))
 
     def _is_array(self, state: snn.State, constant: str) -> bool:
@@ -138,7 +139,7 @@ def _is_zero(init: Any) -> bool:
     """Whether a state starts as +0; `None` stands for a state without `init`, which starts as zero."""
     if init is None:
         return True
-    if symbol(init) is not None:
+    if symbol_of(init) is not None:
         return False
     value = float(init.value)
     return value == 0.0 and math.copysign(1.0, value) > 0

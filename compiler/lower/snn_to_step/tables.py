@@ -13,16 +13,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects import snn, step
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.random import key
 from spikec.lower import connect, filters
 from spikec.lower.snn_to_step.buffers import Buffers
-from spikec.lower.snn_to_step.types import element_of, shape_of, symbol
+from spikec.lower.snn_to_step.types import element_of, shape_of
 
 DENSE_LIMIT = 1 << 24
 
@@ -53,7 +53,7 @@ class Tables:
     def _table(self, synapses: snn.Synapses) -> dict[str, Any]:
         name = self._buffers.fresh(synapses.sym_name)
         kind = ir.StringAttr(synapses.connect["kind"]).value
-        weights = symbol(synapses.weight)
+        weights = symbol_of(synapses.weight)
         location = synapses.operation.location
         fields: dict[str, Any] = {
             "sym_name": name,
@@ -107,7 +107,7 @@ class Tables:
 
     def _rows(self, synapses: snn.Synapses, kind: str) -> connect.Rows:
         recipe = synapses.connect
-        keep = filters.filter_of(self._symbols[symbol(recipe["filter"])]) if "filter" in recipe else None
+        keep = filters.filter_of(self._symbols[recipe["filter"].value]) if "filter" in recipe else None
         try:
             match kind:
                 case "all":
@@ -132,9 +132,7 @@ class Tables:
             return array.reshape(-1)[rows.sources()]
         return array.reshape(synapses.pre, synapses.post)[rows.sources(), rows.col]
 
-    def _finish(
-        self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any
-    ) -> dict[str, Any]:
+    def _finish(self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any) -> dict[str, Any]:
         references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}
         return {**fields, "format": format, "arrays": references, "weight": weight}
 

@@ -36,28 +36,6 @@ def is_real(type: Any) -> bool:
     return str(element_of(type)) in ("f32", "f64")
 
 
-def symbol(attribute: Any) -> str | None:
-    """The name in a symbol reference, or None for another attribute."""
-    return ir.FlatSymbolRefAttr(attribute).value if isinstance(attribute, ir.FlatSymbolRefAttr) else None
-
-
-def named(attributes: Any) -> dict[str, Any]:
-    """A dictionary attribute as a Python dictionary."""
-    return {entry.name: entry.attr for entry in ir.DictAttr(attributes)}
-
-
-def marks(function: Any, which: str, count: int) -> list[dict[str, Any]]:
-    """The attributes of each argument ("arg_attrs") or result ("res_attrs") of a function; empty ones when absent."""
-    if which not in function.attributes:
-        return [{}] * count
-    return [named(entry) for entry in ir.ArrayAttr(function.attributes[which])]
-
-
-def signature(function: Any) -> Any:
-    """The function type of a `func.func` operation."""
-    return ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
-
-
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of a row-major array, in elements."""
     strides = [1] * len(shape)

@@ -86,9 +86,7 @@ def lanes(element: Type, width: int) -> Value:
     return arith.constant(type, ir.DenseElementsAttr.get([ir.IntegerAttr.get(element, i) for i in range(width)], type))
 
 
-def loop(
-    begin: Value, end: Value, step: int, body: Callable[..., Any], carried: Sequence[Value] = ()
-) -> list[Value]:
+def loop(begin: Value, end: Value, step: int, body: Callable[..., Any], carried: Sequence[Value] = ()) -> list[Value]:
     """for i in range(begin, end, step): carried = body(i, *carried); the last values."""
     op = scf.ForOp(begin, end, index(step), list(carried))
     with ir.InsertionPoint(op.body):
@@ -159,3 +157,15 @@ def converted(value: Value, element: Type) -> Value:
             return (arith.extui if unsigned else arith.extsi)(target, value)
         return (arith.uitofp if unsigned else arith.sitofp)(target, value)
     return arith.extf(target, value) if isinstance(element, ir.F64Type) else arith.truncf(target, value)
+
+
+def intrinsic(name: str, operands: Sequence[Value], result: Type) -> Value:
+    """A call of an LLVM intrinsic that is overloaded over its operands' types."""
+    attributes = {
+        "intrin": ir.StringAttr.get(name),
+        "op_bundle_sizes": ir.DenseI32ArrayAttr.get([]),
+        "operandSegmentSizes": ir.DenseI32ArrayAttr.get([len(operands), 0]),
+    }
+    return ir.Operation.create(
+        "llvm.call_intrinsic", results=[result], operands=list(operands), attributes=attributes
+    ).result

@@ -191,7 +191,10 @@ class _Writer:
             return table
 
         def init(state: Any) -> None:
-            self.call("spikec_init", [state, self.address_of(CONSTANTS), self.address_of(DEFAULT_KEYS), self.constant(0, self.i32)])
+            self.call(
+                "spikec_init",
+                [state, self.address_of(CONSTANTS), self.address_of(DEFAULT_KEYS), self.constant(0, self.i32)],
+            )
 
         def seed(state: Any, keys: Any, sample: Any) -> None:
             self.call("spikec_init", [state, self.address_of(CONSTANTS), keys, sample])

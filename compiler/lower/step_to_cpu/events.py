@@ -17,6 +17,7 @@ from spikec.lower.step_to_cpu.code import (
     choose,
     index,
     integer,
+    intrinsic,
     lanes,
     less,
     loop,
@@ -56,16 +57,7 @@ def _compressed(plan: Plan, entries: Place, count: Value, active: Value, bits: V
         start = arith.addi(base, number(part, base.type)) if part else base
         indices = arith.addi(splat(start, native), lanes(integer(32), native))
         none = llvm.mlir_poison(indices.type)
-        packed = ir.Operation.create(
-            "llvm.call_intrinsic",
-            results=[indices.type],
-            operands=[indices, here, none],
-            attributes={
-                "intrin": ir.StringAttr.get("llvm.experimental.vector.compress"),
-                "op_bundle_sizes": ir.DenseI32ArrayAttr.get([]),
-                "operandSegmentSizes": ir.DenseI32ArrayAttr.get([3, 0]),
-            },
-        ).result
+        packed = intrinsic("llvm.experimental.vector.compress", [indices, here, none], indices.type)
         entries.store(packed, count)
         own = _bits(here, native)
         count = arith.addi(count, as_index(math.ctpop(own), unsigned=True))
@@ -93,7 +85,11 @@ def _to_i32(value: Value) -> Value:
 
 
 def blocks(
-    plan: Plan, size: int, padded: bool, body: Callable[[Value, int, int, list[Value]], list[Value]], carried: list[Value]
+    plan: Plan,
+    size: int,
+    padded: bool,
+    body: Callable[[Value, int, int, list[Value]], list[Value]],
+    carried: list[Value],
 ) -> list[Value]:
     """Runs `body(first, width, valid, carried)` over `size` elements in blocks of vectors, then the rest.
 
@@ -117,7 +113,9 @@ def within(active: Value, valid: int) -> Value:
     width = int(active.type.shape[0])
     if valid == width:
         return active
-    mask = ir.DenseElementsAttr.get([ir.IntegerAttr.get(integer(1), int(lane < valid)) for lane in range(width)], active.type)
+    mask = ir.DenseElementsAttr.get(
+        [ir.IntegerAttr.get(integer(1), int(lane < valid)) for lane in range(width)], active.type
+    )
     return arith.andi(active, arith.constant(active.type, mask))
 
 

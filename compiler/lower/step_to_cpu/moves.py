@@ -120,7 +120,7 @@ def _record_values(frame: Frame, probe: Held) -> None:
 
 
 def _record_events(frame: Frame, probe: Held) -> None:
-    """Rows (step, flat index) of the active elements, and their values where they are not plain spikes."""
+    """Rows (step, index in the recorded stretch) of the active elements, and their values unless they are spikes."""
     buffer = probe.op
     size = probe.size
     entries, begin, end = events.active(frame, buffer.of, 0, buffer.low, size)
@@ -136,7 +136,7 @@ def _record_events(frame: Frame, probe: Held) -> None:
         place = arith.muli(at, index(2))
         entry = entries.load(k)
         rows.store(step_, place)
-        rows.store(entry, plus(place, 1))
+        rows.store(arith.subi(entry, number(buffer.low, entry.type)), plus(place, 1))
         if values is not None:
             kept.store(values.load(as_index(entry)), at)
 

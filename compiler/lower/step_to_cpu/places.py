@@ -68,9 +68,7 @@ def _flushed(value: Value) -> Value:
     """Zero of the same sign for a subnormal."""
     tiny = 2.0**-1022 if isinstance(element_of(value.type), ir.F64Type) else 2.0**-126
     zero = math.copysign(number(0.0, value.type), value)
-    return arith.select(
-        arith.cmpf(arith.CmpFPredicate.OLT, math.absf(value), number(tiny, value.type)), zero, value
-    )
+    return arith.select(arith.cmpf(arith.CmpFPredicate.OLT, math.absf(value), number(tiny, value.type)), zero, value)
 
 
 @dataclass
@@ -171,4 +169,6 @@ def shifted(memory: Value, offset: Value, size: int, kept: Type) -> Any:
     """`size` elements of a memref from a computed offset on."""
     layout = ir.StridedLayoutAttr.get(ir.ShapedType.get_dynamic_stride_or_offset(), [1])
     type = ir.MemRefType.get([size], kept, layout)
-    return memref.ReinterpretCastOp(type, memory, [offset], [], [], [ir.ShapedType.get_dynamic_stride_or_offset()], [size], [1]).result
+    return memref.ReinterpretCastOp(
+        type, memory, [offset], [], [], [ir.ShapedType.get_dynamic_stride_or_offset()], [size], [1]
+    ).result

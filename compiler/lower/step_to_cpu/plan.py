@@ -86,7 +86,7 @@ class Held:
     @property
     def width(self) -> int:
         """Bytes per element in memory."""
-        return storage(self.element).width // 8
+        return int(storage(self.element).width) // 8
 
 
 def storage(element: Any) -> Any:
@@ -312,7 +312,9 @@ def layout(plan: Plan, program: Program) -> Layout:
 
 
 def _stored(held: Held) -> Stored:
-    return Stored(held.name, held.dtype, held.rows, held.size // held.rows if held.rows else 0, held.stride, held.values)
+    return Stored(
+        held.name, held.dtype, held.rows, held.size // held.rows if held.rows else 0, held.stride, held.values
+    )
 
 
 def _recorder(plan: Plan, held: Held) -> Recorder:

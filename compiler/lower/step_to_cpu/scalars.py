@@ -12,7 +12,7 @@ from typing import Any
 from spikec.dialects.elementary import FUNCTIONS
 from spikec.dialects.mlir import arith, ir
 from spikec.lower.elementary import expand
-from spikec.lower.step_to_cpu.code import Value, element_of, number, python_number, shaped
+from spikec.lower.step_to_cpu.code import Value, element_of, intrinsic, number, python_number, shaped
 
 
 def run(program: Any, arguments: Sequence[Value], width: int) -> list[Value]:
@@ -93,7 +93,7 @@ def _shift_right(operands: list[Value], type: Any) -> Value:
 
 def _to_integer(operands: list[Value], type: Any) -> Value:
     """Saturates; a NaN gives 0."""
-    return ir.Operation.create("llvm.intr.fptosi.sat", results=[type], operands=operands).result
+    return intrinsic("llvm.fptosi.sat", operands, type)
 
 
 _SPECIAL: dict[str, Callable[[list[Value], Any], Value]] = {

@@ -13,7 +13,7 @@ from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.mlir import PassManager, arith, func, ir, llvm, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, update
-from spikec.lower.step_to_cpu.code import index, integer, loop, python_number, word
+from spikec.lower.step_to_cpu.code import index, integer, loop, python_number
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
 
@@ -78,8 +78,7 @@ class _Builder:
     def module(self) -> Any:
         result = ir.Module.create()
         with ir.InsertionPoint(result.body):
-            lists = [h for h in self.plan.hosts if h.kind == "input" and h.listed]
-            self._stage("inputs", lambda frame: [events.relist(frame, h.name) for h in lists])
+            self._stage("inputs", self._list_inputs)
             for name, operation in self.symbols.items():
                 if operation.name == "func.func" and name.startswith("stage."):
                     self._stage(name, lambda frame, op=operation: self._ops(frame, op))
@@ -154,6 +153,11 @@ class _Builder:
                 moves.record(frame, op)
             case _:
                 raise InternalError(f"no lowering of {op.name()}", "step_to_cpu")
+
+    def _list_inputs(self, frame: Frame) -> None:
+        for held in self.plan.hosts:
+            if held.kind == "input":
+                events.relist(frame, held.name)
 
     def _run(self, run: Any) -> None:
         """The time loop as the program arranged it; inputs are listed before the first stage of a step."""

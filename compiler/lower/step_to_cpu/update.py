@@ -60,7 +60,11 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
         _Result(frame, frame.held(ir.FlatSymbolRefAttr(a).value)) if isinstance(a, ir.FlatSymbolRefAttr) else None
         for a in op.results_
     ]
-    used = [frame.held(ir.FlatSymbolRefAttr(a).value) for a in [*op.args, *op.results_] if isinstance(a, ir.FlatSymbolRefAttr)]
+    used = [
+        frame.held(ir.FlatSymbolRefAttr(a).value)
+        for a in [*op.args, *op.results_]
+        if isinstance(a, ir.FlatSymbolRefAttr)
+    ]
     padded = all(held.size in (op.size, 1) and not held.on_host for held in used)
     listed = [r for r in results if r is not None and r.entries is not None]
 

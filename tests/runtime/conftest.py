@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import pytest
 from spikec.dialects.constants import Array
 from spikec.runtime.interface import Input, Interface, Output, Probe, Trace
+from spikec.runtime.run import Executable
 
 INTERFACE = Interface(
     model="Counter",
@@ -60,3 +62,14 @@ class CountingEngine:
 
     def finish(self) -> dict[str, Array]:
         return {"label": np.array(int(self.state.argmax()))}
+
+
+@pytest.fixture
+def make_net() -> Callable[..., Executable]:
+    """Makes networks of a `CountingEngine`."""
+    return lambda **settings: Executable(CountingEngine(), "fake", **settings)
+
+
+@pytest.fixture
+def net(make_net: Callable[..., Executable]) -> Executable:
+    return make_net()

@@ -1,0 +1,316 @@
+"""The rules of level `step`, for a program whose references resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from spikec.dialects import step
+from spikec.dialects.functions import is_private, signature, size, symbol_name, symbol_of, walk
+from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
+
+Problem = tuple[Any, str]
+
+WRITABLE = frozenset({"output", "result", "state", "stream", "temp"})
+FORMS = frozenset({"list", "mask"})
+
+
+def rules(program: Program) -> Iterator[Problem]:
+    """Every broken rule as (operation, text)."""
+    symbols = program.symbols()
+    found = []
+    for op in symbols.values():
+        for text in _declared(step.DIALECT.view(op), symbols, program):
+            found.append((op, text))
+    yield from found
+    for name, op in symbols.items():
+        if op.name == "func.func" and (name.startswith("stage.") or not is_private(op)):
+            yield from _signature(name, op)
+            if not found:
+                yield from _uses(op, symbols)
+
+
+def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[str]:
+    match view:
+        case step.Buffer():
+            yield from _buffer(view, symbols, program)
+        case step.Table():
+            yield from _table(view, symbols)
+
+
+# ---------------------------------------------------------------- declarations
+
+
+def _buffer(view: step.Buffer, symbols: dict[str, Any], program: Program) -> Iterator[str]:
+    if not isinstance(view.type, ir.MemRefType):
+        yield f"a buffer has a memref type, not {view.type}"
+        return
+    if view.kind not in step.BUFFER_KINDS:
+        yield f"unknown kind '{view.kind}'"
+        return
+    if view.slots < 1 or (view.slots > 1 and view.kind != "stream"):
+        yield f"{view.slots} slots for a buffer of kind {view.kind}"
+    if view.forms is not None and (not view.forms or not set(view.forms) <= FORMS):
+        yield f"unknown forms {view.forms}"
+    if view.kind == "counter" and str(view.type) != "memref<i64>":
+        yield f"a counter is a memref<i64>, not {view.type}"
+    if (view.kind == "constant") != (view.digest is not None):
+        yield "a constant has a digest, and nothing else has"
+    elif view.sym_name in program.constants and program.constants.digest(view.sym_name) != view.digest:
+        yield "the digest is not that of the constants store"
+    yield from _init(view, symbols)
+    yield from _probe(view, symbols)
+
+
+def _init(view: step.Buffer, symbols: dict[str, Any]) -> Iterator[str]:
+    if view.init is None:
+        return
+    if view.kind not in ("state", "stream"):
+        yield f"a buffer of kind {view.kind} has no initial value"
+    name = symbol_of(view.init)
+    if name is None:
+        if getattr(view.init, "type", None) != view.type.element_type:
+            yield f"init {view.init} is not a {view.type.element_type}"
+        return
+    buffer = step.Buffer(symbols[name])
+    if buffer.kind != "constant" or size(buffer.type) != size(view.type):
+        yield f"init @{name} is not a constant of {size(view.type)} elements"
+
+
+def _probe(view: step.Buffer, symbols: dict[str, Any]) -> Iterator[str]:
+    fields = (view.of, view.record, view.every, view.low, view.high)
+    if view.kind != "probe":
+        if any(field is not None for field in fields):
+            yield f"a buffer of kind {view.kind} records nothing"
+        return
+    if any(field is None for field in fields):
+        yield "a probe needs 'of', 'record', 'every', 'low' and 'high'"
+        return
+    if view.record not in ("value", "event"):
+        yield f"unknown record '{view.record}'"
+    if view.every < 1:
+        yield "'every' must be at least 1"
+    of = step.Buffer(symbols[view.of])
+    if isinstance(of.type, ir.MemRefType) and not 0 <= view.low < view.high <= size(of.type):
+        yield f"the stretch {view.low}:{view.high} is not within the elements of @{view.of}"
+    elif size(view.type) != view.high - view.low or view.type.element_type != of.type.element_type:
+        yield f"type {view.type} for elements {view.low}:{view.high} of {of.type}"
+
+
+def _table(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
+    if view.format not in step.TABLE_FORMATS:
+        yield f"unknown format '{view.format}'"
+        return
+    needed = {"row", "col"} if view.format == "csr" else set()
+    if view.weight is None:
+        needed = needed | {"w"}
+    if set(view.arrays) != needed:
+        yield f"arrays {sorted(view.arrays)} where {sorted(needed)} are needed"
+        return
+    if view.format == "dense" and view.weight is not None:
+        yield "a dense table has an array of weights"
+    if view.format == "one_to_one" and view.pre != view.post:
+        yield f"one_to_one needs equal sizes, not {view.pre} and {view.post}"
+    if view.weight is not None and getattr(view.weight, "type", None) != view.element:
+        yield f"weight {view.weight} is not a {view.element}"
+    yield from _arrays(view, symbols)
+
+
+def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
+    types = {}
+    for name, reference in view.arrays.items():
+        buffer = step.Buffer(symbols[str(symbol_of(reference))])
+        if buffer.kind != "constant":
+            yield f"array '{name}' is @{buffer.sym_name}, which is no constant"
+        types[name] = buffer.type
+    counts = {"dense": view.pre * view.post, "one_to_one": view.pre}
+    if view.format == "csr":
+        if view.index not in (16, 32):
+            yield f"indices of {view.index} bits"
+        elif str(types["col"].element_type) != f"i{view.index}" or str(types["row"].element_type) != "i32":
+            yield f"rows {types['row']} and columns {types['col']} for indices of {view.index} bits"
+        if size(types["row"]) != view.pre + 1:
+            yield f"{size(types['row'])} row ends for {view.pre} sources"
+        counts["csr"] = size(types["col"])
+    if "w" in types and (size(types["w"]) != counts[view.format] or types["w"].element_type != view.element):
+        yield f"weights {types['w']}, where {counts[view.format]} elements of {view.element} are needed"
+
+
+# ---------------------------------------------------------------- entries and stages
+
+
+def _signature(name: str, op: Any) -> Iterator[Problem]:
+    wanted = "(index, index) -> ()" if name == "run" else "(index) -> ()"
+    if str(signature(op)) != wanted:
+        yield op, f"@{name} must be {wanted}"
+
+
+def _uses(function: Any, symbols: dict[str, Any]) -> Iterator[Problem]:
+    finishing = symbol_name(function) == "finish"
+    for op in walk(function):
+        view = step.DIALECT.view(op)
+        if view is not None:
+            for text in _used(view, _Buffers(symbols, finishing), symbols):
+                yield op, text
+        elif op.name == "func.call":
+            name = str(symbol_of(op.attributes["callee"]))
+            if not name.startswith("stage."):
+                yield op, f"calls @{name}, which is no stage"
+
+
+class _Buffers:
+    """The buffers of a program, and the rules of reading and writing them."""
+
+    def __init__(self, symbols: dict[str, Any], finishing: bool) -> None:
+        self._symbols = symbols
+        self._finishing = finishing
+
+    def __getitem__(self, name: str) -> step.Buffer:
+        return step.Buffer(self._symbols[name])
+
+    def read(self, name: str, delay: int) -> Iterator[str]:
+        """The last step has been done in `@finish`: one slot more is old there."""
+        buffer = self[name]
+        if delay < 0 or (delay > 0 and delay >= buffer.slots + self._finishing):
+            yield f"delay {delay} of @{name}, which has {buffer.slots} slots"
+        if buffer.kind in ("result", "counter", "probe"):
+            yield f"reads @{name}, a buffer of kind {buffer.kind}"
+
+    def written(self, name: str, listed: bool = False) -> Iterator[str]:
+        buffer = self[name]
+        if buffer.kind not in WRITABLE:
+            yield f"writes @{name}, a buffer of kind {buffer.kind}"
+        if not listed and "list" in (buffer.forms or []):
+            yield f"@{name} is kept as a list, which an update alone can write"
+
+    def counter(self, name: str) -> Iterator[str]:
+        if self[name].kind != "counter":
+            yield f"@{name} is no counter"
+
+
+def _used(view: Any, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
+    match view:
+        case step.Fill():
+            yield from buffers.written(view.into)
+            if getattr(view.value, "type", None) != buffers[view.into].type.element_type:
+                yield f"fills {buffers[view.into].type} with {view.value}"
+        case step.Copy():
+            yield from _copy(view, buffers)
+        case step.Propagate():
+            yield from _propagate(view, buffers, symbols)
+        case step.Update():
+            yield from _update(view, buffers, symbols)
+        case step.Map():
+            yield from _map(view, buffers, symbols)
+        case step.Draw():
+            yield from buffers.written(view.into)
+            if str(buffers[view.into].type.element_type) not in ("f32", "f64"):
+                yield f"draws into {buffers[view.into].type}"
+            if view.key < 0:
+                yield f"key {view.key}"
+        case step.Clock():
+            yield from buffers.written(view.into)
+            if str(buffers[view.into].type) != "memref<i64>":
+                yield f"the clock is a memref<i64>, not {buffers[view.into].type}"
+        case step.Tally():
+            yield from buffers.counter(view.into)
+        case step.Record() if buffers[view.into].kind != "probe":
+            yield f"@{view.into} is no probe"
+
+
+def _copy(view: step.Copy, buffers: _Buffers) -> Iterator[str]:
+    yield from buffers.read(view.from_, view.delay)
+    yield from buffers.written(view.into)
+    source, target = buffers[view.from_].type, buffers[view.into].type
+    if source.element_type != target.element_type:
+        yield f"copies {source} to {target}"
+    for name, first, type in ((view.from_, view.low, source), (view.into, view.to, target)):
+        if first < 0 or view.size < 1 or first + view.size > size(type):
+            yield f"elements {first}:{first + view.size} of @{name}, which has {size(type)}"
+
+
+def _propagate(view: step.Propagate, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
+    yield from buffers.read(view.from_, view.delay)
+    yield from buffers.written(view.into)
+    yield from buffers.counter(view.tally)
+    table = step.Table(symbols[view.table])
+    into = buffers[view.into].type
+    if size(into) != table.post:
+        yield f"@{view.into} has not {table.post} elements"
+    if into.element_type != table.element:
+        yield f"weights of type {table.element} are added to {into}"
+    if view.low < 0 or view.low + table.pre > size(buffers[view.from_].type):
+        yield f"@{view.from_} has fewer than {view.low + table.pre} elements"
+    if view.mode not in ("event", "dense"):
+        yield f"unknown mode '{view.mode}'"
+    if view.mode == "event" and "list" not in (buffers[view.from_].forms or []):
+        yield f"walks the list of @{view.from_}, which has none"
+
+
+def _update(view: step.Update, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
+    type = signature(symbols[view.program])
+    if not len(type.inputs) == len(view.args) == len(view.delays):
+        yield f"{len(view.args)} args and {len(view.delays)} delays for a program of {len(type.inputs)} arguments"
+        return
+    if len(type.results) != len(view.results_):
+        yield f"{len(view.results_)} results for a program of {len(type.results)}"
+        return
+    for arg, delay, element in zip(view.args, view.delays, type.inputs, strict=True):
+        yield from _argument(arg, delay, element, view.size, buffers)
+    for result, element in zip(view.results_, type.results, strict=True):
+        name = symbol_of(result)
+        if name is None:
+            if not isinstance(result, ir.UnitAttr):
+                yield f"result {result} is neither a buffer nor 'unit'"
+            continue
+        yield from buffers.written(name, listed=True)
+        if size(buffers[name].type) != view.size or buffers[name].type.element_type != element:
+            yield f"result @{name} is {buffers[name].type}, where {view.size} elements of {element} are needed"
+
+
+def _argument(arg: Any, delay: int, element: Any, count: int, buffers: _Buffers) -> Iterator[str]:
+    name = symbol_of(arg)
+    if name is not None:
+        yield from buffers.read(name, delay)
+        type = buffers[name].type
+        if size(type) not in (1, count) or type.element_type != element:
+            yield f"argument @{name} is {type}, where {count} elements of {element} are needed"
+    elif isinstance(arg, ir.UnitAttr):
+        if str(element) != "i64":
+            yield f"the index is an i64, not a {element}"
+    elif getattr(arg, "type", None) != element:
+        yield f"argument {arg} is not a {element}"
+
+
+def _map(view: step.Map, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
+    type = signature(symbols[view.program])
+    names = [*view.args, *view.results_]
+    if not len(view.args) == len(view.delays) == len(view.maps) or len(view.results_) != len(view.result_maps):
+        yield "args, delays and maps, or results and their maps, differ in number"
+        return
+    if len(type.inputs) != len(names) or len(type.results) != len(view.results_):
+        yield f"{len(view.args)} args and {len(view.results_)} results for a program {type}"
+        return
+    if len(view.iterators) != len(view.extents) or not set(view.iterators) <= {"parallel", "reduction"}:
+        yield f"iterators {view.iterators} for loops over {view.extents}"
+    for name, element in zip(names, type.inputs, strict=True):
+        if buffers[name].type.element_type != element:
+            yield f"@{name} is {buffers[name].type}, where the program has {element}"
+    for name, delay in zip(view.args, view.delays, strict=True):
+        yield from buffers.read(name, delay)
+    for name in view.results_:
+        yield from buffers.written(name)
+    for name, attribute in zip(names, [*view.maps, *view.result_maps], strict=True):
+        yield from _access(name, attribute, view.extents, buffers)
+
+
+def _access(name: str, attribute: Any, extents: list[int], buffers: _Buffers) -> Iterator[str]:
+    """Whether a map has the loops as its inputs and one subscript for each axis of its buffer."""
+    if not isinstance(attribute, ir.AffineMapAttr):
+        yield f"{attribute} is no affine map"
+        return
+    affine = attribute.value
+    shape = tuple(buffers[name].type.shape)
+    if affine.n_dims != len(extents) or len(affine.results) != len(shape):
+        yield f"{attribute} for {len(extents)} loops over @{name} of shape {list(shape)}"

@@ -1,0 +1,55 @@
+"""What is loaded when: nothing heavy for help, and neither MLIR nor the parser for a network that is in the cache."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("lark", "llvmlite", "matplotlib", "mlir", "mpmath", "networkx", "numpy", "rich", "safetensors", "sklearn")
+REPORT = """
+import sys
+from spikec.cli import main
+try:
+    status = main({argv!r})
+except SystemExit as stop:
+    status = stop.code
+print("loaded:", *[name for name in {heavy!r} if name in sys.modules])
+sys.exit(status)
+"""
+
+
+def loaded(*argv: str) -> set[str]:
+    """Which of HEAVY a command loads in a process of its own."""
+    code = REPORT.format(argv=list(argv), heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_importing_spikec_loads_nothing() -> None:
+    code = f"import sys, spikec; spikec.CompileError; print([n for n in {HEAVY!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["run", "--help"], ["--version"], ["explain", "E0101"], ["cost", "x.snn"]]
+)
+def test_help_loads_nothing(argv: list[str]) -> None:
+    code = REPORT.format(argv=argv, heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    loaded = done.stdout.splitlines()[-1].split()[1:]
+    # The error of `cost` names targets, whose table needs numpy.
+    assert set(loaded) <= ({"numpy"} if argv[0] == "cost" else set())
+
+
+def test_a_network_in_the_cache_needs_no_compiler() -> None:
+    run = ["run", "net.snn", "--input", "x.npy"]
+    assert {"lark", "mlir"} <= loaded(*run)
+    assert not {"lark", "mlir", "mpmath", "networkx"} & loaded(*run)
+
+
+def test_an_artifact_needs_no_compiler(c_compiler: None) -> None:
+    loaded("compile", "net.snn", "-o", "build")
+    assert not {"lark", "mlir", "mpmath", "networkx"} & loaded("run", "build", "--input", "x.npy")
