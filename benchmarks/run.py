@@ -126,7 +126,7 @@ def main() -> None:
     arguments = parser.parse_args()
     report: dict[str, Any] = {"processor": processor(), "python": platform.python_version(), "networks": {}}
     for network in (n for n in NETWORKS if n.name in arguments.networks.split(",")):
-        print(f"{network.name}: {network.about}; CPU seconds of the step loop, one thread")
+        print(f"{network.name}: {network.about}; CPU seconds of the step loop, one thread", flush=True)
         peers = chosen(arguments.peers, network)
         for peer in peers:
             (arguments.cache / network.name).mkdir(parents=True, exist_ok=True)

@@ -85,14 +85,15 @@ def _parser() -> _Parser:
         description=DESCRIPTION,
         epilog=EXIT,
         formatter_class=RawDescriptionHelpFormatter,
-        parents=[_common()],
     )
+    _common(parser)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     parser.commands = {}
 
     def command(name: str, help: str) -> ArgumentParser:
-        made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".", parents=[_common()])
+        made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        _common(made)
         parser.commands[name] = made
         return made
 
@@ -145,10 +146,9 @@ def _parser() -> _Parser:
     return parser
 
 
-def _common() -> ArgumentParser:
-    """Options that stand before or after the command."""
-    common = ArgumentParser(add_help=False, argument_default=SUPPRESS)
-    group = common.add_argument_group("common options")
+def _common(parser: ArgumentParser) -> None:
+    """Options that stand before or after the command; absent ones leave no trace, so that neither hides the other."""
+    group = parser.add_argument_group("common options", argument_default=SUPPRESS)
     group.add_argument("--force", action="store_true", help="replace files that exist")
     group.add_argument("--quiet", action="store_true", help="print nothing but errors")
     group.add_argument("--verbose", action="store_true", help="say more")
@@ -157,7 +157,6 @@ def _common() -> ArgumentParser:
     group.add_argument("--print-after", metavar="PASS|all", help="print the IR after a pass, to stderr")
     group.add_argument("--time-passes", action="store_true", help="print the time of each stage and pass")
     group.add_argument("--verify-each", action="store_true", help="verify the IR after each pass")
-    return common
 
 
 def _model(parser: ArgumentParser, help: str = "a .snn file") -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -139,6 +139,9 @@ class Diagnostics:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A help line that suggests the nearest known name, or None when none is near."""
-    by_folded = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), list(by_folded), n=1, cutoff=0.6)
-    return f"did you mean '{by_folded[near[0]]}'?" if near else None
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not near:  # the case may be what is wrong
+        folded = {candidate.lower(): candidate for candidate in names}
+        near = [folded[match] for match in difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.6)]
+    return f"did you mean '{near[0]}'?" if near else None

@@ -175,7 +175,7 @@ class Tally(Op):
 
 
 class Record(Op):
-    """Appends to the probe buffer `into` what its `of` holds after step t (values when `every` divides t; events always)."""
+    """Appends to the probe buffer `into` its `of` after step t: values if `every` divides t, events always."""
 
     mnemonic = "record"
     operands = ("t",)
@@ -183,4 +183,3 @@ class Record(Op):
 
 
 DIALECT = Dialect("step", (Buffer, Table, Fill, Copy, Propagate, Update, Map, Draw, Clock, Tally, Record))
-

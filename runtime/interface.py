@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 
 if TYPE_CHECKING:  # MLIR stays out: an executable is run without it
@@ -21,7 +20,7 @@ if TYPE_CHECKING:  # MLIR stays out: an executable is run without it
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`dtype` is the numpy type the engine takes: bool for kind "spikes", float32/float64 for "real", int64 for "int"."""
+    """`dtype` is the numpy type the engine takes: bool for "spikes", float32 or float64 for "real", int64 for "int"."""
 
     name: str
     shape: tuple[int, ...]
@@ -101,7 +100,9 @@ class Interface:
         step = symbols["step"]
         inputs = []
         for attributes, type in zip(named(step, "arg_attrs"), _function_type(step).inputs, strict=True):
-            low, high = [ir.FloatAttr(a).value for a in attributes[snn.RANGE]] if snn.RANGE in attributes else [None, None]
+            low, high = (
+                [ir.FloatAttr(a).value for a in attributes[snn.RANGE]] if snn.RANGE in attributes else [None, None]
+            )
             inputs.append(
                 Input(
                     text(attributes, snn.NAME),

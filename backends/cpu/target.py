@@ -64,8 +64,8 @@ class CpuTarget:
         return self._family == "x86" and self.vector_bits == 512
 
     @property
-    def flush(self) -> Literal["mxcsr", "fpcr", "fpscr", "store"]:
-        modes: dict[str, Literal["mxcsr", "fpcr", "fpscr"]] = {"x86": "mxcsr", "aarch64": "fpcr"}
+    def flush(self) -> Literal["mxcsr", "fpcr", "store"]:
+        modes: dict[str, Literal["mxcsr", "fpcr"]] = {"x86": "mxcsr", "aarch64": "fpcr"}
         return modes.get(self._family, "store")
 
     @property

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import context, file_location, func, ir
@@ -23,7 +22,7 @@ from spikec.frontend.network import Constant, Entity, Module, Network, Populatio
 from spikec.frontend.neuron import Resolved, check_type
 from spikec.frontend.parse import parse_expression
 from spikec.frontend.units import NUMBER
-from spikec.frontend.values import a_kind, Mistake, Value, as_array, not_supported, number
+from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array, not_supported, number
 
 INPUT_KINDS = ("spikes", "real", "int")
 
@@ -75,6 +74,7 @@ class _Builder:
         self.arrays = Arrays(folder)
         self.real = real
         self.used_params: set[str] = set()
+        self.inputs: list[dict[str, Any]] = []  # the attributes of the arguments of @step
 
     def run(self) -> Module | None:
         model = self._model()
@@ -110,12 +110,19 @@ class _Builder:
 
     def _refuse_imports(self) -> None:
         for node in self.file.imports:
-            self.diagnostics.error("E0901", node.span, "'import' is not supported yet", "copy the declarations into this file")
+            self.diagnostics.error(
+                "E0901", node.span, "'import' is not supported yet", "copy the declarations into this file"
+            )
 
     def _clock(self, model: syntax.Model) -> Clock:
         steps = [s for s in model.body if isinstance(s, syntax.Step)]
         if not steps:
-            raise Mistake("E0207", model.span, f"model '{model.name}' has no step", "write 'step 1 ms' or 'step 1 steps' as its first line")
+            raise Mistake(
+                "E0207",
+                model.span,
+                f"model '{model.name}' has no step",
+                "write 'step 1 ms' or 'step 1 steps' as its first line",
+            )
         for extra in steps[1:]:
             self.diagnostics.error("E0205", extra.span, "a model has one step")
         value = steps[0].value
@@ -130,13 +137,13 @@ class _Builder:
         seconds = Clock(Fraction(1), in_steps=False).quantity(value)
         if seconds.dim != Clock(Fraction(1), in_steps=False).time or not seconds.const > 0:  # type: ignore[operator]
             raise Mistake("E0403", value.span, "a step is a positive time, as in 'step 0.1 ms'")
-        return Clock(Fraction(seconds.const), in_steps=False)  # type: ignore[arg-type]
+        return Clock(Fraction(seconds.scalar), in_steps=False)
 
     # ------------------------------------------------------------ parameters
 
     def _bind_model(self, model: syntax.Model) -> None:
         for formal in model.params:
-            self.network.attempt(lambda f=formal: self._bind_formal(f), formal.name)  # type: ignore[misc]
+            self.network.attempt(self._bind_formal, formal, poisons=formal.name)
 
     def _bind_formal(self, formal: syntax.Formal) -> None:
         given = self._given(formal.name, formal.type)
@@ -145,7 +152,9 @@ class _Builder:
         elif formal.default is not None:
             value, span = self.network.expressions.eval(formal.default), formal.default.span
         else:
-            raise Mistake("E0204", formal.span, f"parameter '{formal.name}' has no value", f"give one with -P {formal.name}=...")
+            raise Mistake(
+                "E0204", formal.span, f"parameter '{formal.name}' has no value", f"give one with -P {formal.name}=..."
+            )
         if formal.type is not None and formal.type.shape is not None:
             value = self._shaped(value, formal.type, span)
         value = check_type(value, formal, self.network.clock, span)
@@ -164,8 +173,6 @@ class _Builder:
             return Value("text", text=str(Path(path).absolute())), span
         node = parse_expression(text, label, self.diagnostics)
         if node is None:
-            from spikec.frontend.values import Poisoned
-
             raise Poisoned
         value = self.network.expressions.eval(node)
         if value.kind == "text":
@@ -184,9 +191,16 @@ class _Builder:
         elif param.value is not None:
             value, span = self.network.expressions.eval(param.value), param.value.span
         else:
-            raise Mistake("E0204", param.span, f"parameter '{param.name}' has no value", f"give one with -P {param.name}=...")
+            raise Mistake(
+                "E0204", param.span, f"parameter '{param.name}' has no value", f"give one with -P {param.name}=..."
+            )
         if value.is_number and not value.is_const:
-            raise Mistake("E0301", span, f"'{param.name}' is a parameter and its value a stream", f"write '{param.name} = ...' without 'param'")
+            raise Mistake(
+                "E0301",
+                span,
+                f"'{param.name}' is a parameter and its value a stream",
+                f"write '{param.name} = ...' without 'param'",
+            )
         if param.type is not None:
             value = self._shaped(value, param.type, span)
             formal = syntax.Formal(param.span, param.name, param.type, param.value)
@@ -205,7 +219,9 @@ class _Builder:
             kind = value.kind
             return number(np.full(shape, as_array(value)), value.dim, kind)
         if value.shape != shape:
-            raise Mistake("E0303", span, f"an array of shape {show_shape(value.shape)}, declared as {show_shape(shape)}")
+            raise Mistake(
+                "E0303", span, f"an array of shape {show_shape(value.shape)}, declared as {show_shape(shape)}"
+            )
         dim = self.network.clock.dimension(type.name)
         kind = {"int": "int", "bool": "bool"}.get(type.name, "real")
         if kind == "int" and value.kind == "real":
@@ -230,7 +246,7 @@ class _Builder:
             if any(formal.default is None for formal in node.params):
                 continue
             population = Population(name, node.span, resolved=Resolved(node, ()), shape=(1,))
-            network.attempt(lambda p=population: network.prepare(p))  # type: ignore[misc]
+            network.attempt(network.prepare, population)
             if population.program is not None:
                 network.forget(population.program)
 
@@ -251,7 +267,7 @@ class _Builder:
         for node in statements:
             match node:
                 case syntax.Neuron() | syntax.NeuronAlias():
-                    self.network.attempt(lambda n=node: self._declare_neuron(n), node.name)  # type: ignore[misc]
+                    self.network.attempt(self._declare_neuron, node, poisons=node.name)
                 case syntax.Synapse() | syntax.Rule() | syntax.Block():
                     self._refuse(node, type(node).__name__.lower(), node.name)
                 case syntax.Phase():
@@ -274,16 +290,21 @@ class _Builder:
     def _declare_inputs(self, statements: list[Any]) -> None:
         for node in statements:
             if isinstance(node, syntax.Param):
-                self.network.attempt(lambda n=node: self._declare_param(n), node.name)  # type: ignore[misc]
+                self.network.attempt(self._declare_param, node, poisons=node.name)
             elif isinstance(node, syntax.Input):
-                self.network.attempt(lambda n=node: self._declare_input(n), node.name)  # type: ignore[misc]
+                self.network.attempt(self._declare_input, node, poisons=node.name)
 
     def _declare_input(self, node: syntax.Input) -> None:
         network = self.network
         if node.type.name == "events":
             raise not_supported(node.type.span, "events", "use 'spikes' and arrays of 0 and 1")
         if node.type.name not in (*INPUT_KINDS, *TYPES) or node.type.name in ("path", "bool"):
-            raise Mistake("E0202", node.type.span, f"unknown kind of input '{node.type.name}'", did_you_mean(node.type.name, [*INPUT_KINDS, *TYPES]))
+            raise Mistake(
+                "E0202",
+                node.type.span,
+                f"unknown kind of input '{node.type.name}'",
+                did_you_mean(node.type.name, [*INPUT_KINDS, *TYPES]),
+            )
         shape = network.expressions.shape(node.type.shape or (), "the shape of an input")
         kind = node.type.name if node.type.name in INPUT_KINDS else "real"
         dim = network.clock.dimension(node.type.name)
@@ -301,15 +322,11 @@ class _Builder:
             bounds = [network.expressions.constant(a, "a bound") for a in modifier.args]
             for bound, written in zip(bounds, modifier.args, strict=True):
                 network.emitter.same_dim(value, bound, written.span, "a bound has the input's dimension")
-            attributes[snn.RANGE] = ir.ArrayAttr.get([ir.FloatAttr.get(ir.F64Type.get(), float(as_array(b))) for b in bounds])
+            attributes[snn.RANGE] = ir.ArrayAttr.get(
+                [ir.FloatAttr.get(ir.F64Type.get(), float(as_array(b))) for b in bounds]
+            )
         self.inputs.append(attributes)
         network.add(Stream(node.name, node.span, "done", value=value))
-
-    @property
-    def inputs(self) -> list[dict[str, Any]]:
-        if not hasattr(self, "_inputs"):
-            self._inputs: list[dict[str, Any]] = []
-        return self._inputs
 
     def _declare_names(self, statements: list[Any]) -> None:
         """Populations and streams by name, before anything is resolved: textual order does not matter for use."""
@@ -317,27 +334,38 @@ class _Builder:
         for node in statements:
             match node:
                 case syntax.Population():
-                    self.network.attempt(lambda n=node: self._name_population(n, n.value, n.init, n.place, waiting), node.name)  # type: ignore[misc]
+                    self.network.attempt(self._name_population, node, waiting, poisons=node.name)
                 case syntax.Assign(target=syntax.Name() as target, op="="):
-                    self.network.attempt(lambda n=node, t=target: self._name_stream(n, t, waiting), target.id)  # type: ignore[misc]
+                    self.network.attempt(self._name_stream, node, target, waiting, poisons=target.id)
                 case syntax.Assign(target=syntax.Attribute()):
                     pass
                 case syntax.Assign():
                     self._refuse(node, f"{node.op} in the network")
                 case syntax.Train():
                     self._ignored(node.span, "train")
-                case syntax.Derivative() | syntax.SpikeWhen() | syntax.Variable() | syntax.Ports() | syntax.Out() | syntax.Hold():
-                    name = {"SpikeWhen": "spike", "Variable": "var", "Ports": "in"}.get(type(node).__name__, type(node).__name__.lower())
+                case (
+                    syntax.Derivative()
+                    | syntax.SpikeWhen()
+                    | syntax.Variable()
+                    | syntax.Ports()
+                    | syntax.Out()
+                    | syntax.Hold()
+                ):
+                    name = {"SpikeWhen": "spike", "Variable": "var", "Ports": "in"}.get(
+                        type(node).__name__, type(node).__name__.lower()
+                    )
                     self.diagnostics.error("E0501", node.span, f"'{name}' stands inside a neuron")
                 case syntax.Solver() | syntax.On() | syntax.Every() | syntax.Clip() | syntax.Return():
-                    self.diagnostics.error("E0501", node.span, f"'{type(node).__name__.lower()}' has no place in a model")
+                    self.diagnostics.error(
+                        "E0501", node.span, f"'{type(node).__name__.lower()}' has no place in a model"
+                    )
         for population, declared in waiting:
-            self.network.attempt(lambda p=population, d=declared: self._fill(p, *d), population.name)  # type: ignore[misc]
+            self.network.attempt(self._fill, population, *declared, poisons=population.name)
 
-    def _name_population(self, node: Any, value: syntax.Expr, init: Any, place: Any, waiting: list[Any]) -> None:
-        population = Population(node.name, node.span, init=init)
+    def _name_population(self, node: syntax.Population, waiting: list[Any]) -> None:
+        population = Population(node.name, node.span, init=node.init)
         self.network.add(population)
-        waiting.append((population, (value, place)))
+        waiting.append((population, (node.value, node.place)))
 
     def _name_stream(self, node: syntax.Assign, target: syntax.Name, waiting: list[Any]) -> None:
         if populations.is_population_call(self.network, node.value):
@@ -360,9 +388,9 @@ class _Builder:
         for node in statements:
             if isinstance(node, syntax.Projection):
                 number_, ordinal = ordinal, ordinal + 1
-                self.network.attempt(lambda n=node, k=number_: self._declare_projection(n, k))  # type: ignore[misc]
+                self.network.attempt(self._declare_projection, node, number_)
             elif isinstance(node, syntax.Assign) and isinstance(node.target, syntax.Attribute):
-                self.network.attempt(lambda n=node: self._declare_port_value(n))  # type: ignore[misc]
+                self.network.attempt(self._declare_port_value, node)
 
     def _declare_projection(self, node: syntax.Projection, ordinal: int) -> None:
         if node.name is not None:
@@ -376,11 +404,15 @@ class _Builder:
         entity = self.network.lookup(target.base.id, target.base.span) if isinstance(target.base, syntax.Name) else None
         if not isinstance(entity, Population) or node.op not in ("=", "+="):
             raise Mistake("E0501", node.span, "only a port of a population is given a value here, as in 'h.I = W @ x'")
-        ports = projections._port_names(entity)
+        ports = populations.port_names(entity)
         if target.name not in ports:
-            raise Mistake("E0203", target.span, f"'{entity.name}' has no port '{target.name}'", did_you_mean(target.name, ports))
+            raise Mistake(
+                "E0203", target.span, f"'{entity.name}' has no port '{target.name}'", did_you_mean(target.name, ports)
+            )
         if node.op == "=" and entity.arrivals.get(target.name):
-            raise Mistake("E0205", node.span, f"something else reaches port '{target.name}' already", "write '+=' to add to it")
+            raise Mistake(
+                "E0205", node.span, f"something else reaches port '{target.name}' already", "write '+=' to add to it"
+            )
         populations.arrive(self.network, entity, target.name, node.value, node.span)
 
     # ------------------------------------------------------------ emission
@@ -388,14 +420,14 @@ class _Builder:
     def _resolve(self, statements: list[Any]) -> None:
         for entity in list(self.network.entities.values()):
             if isinstance(entity, Population | Stream):
-                self.network.attempt(lambda e=entity: self.network.resolve(e, e.span), entity.name)  # type: ignore[misc]
+                self.network.attempt(self.network.resolve, entity, entity.span, poisons=entity.name)
 
     def _outputs(self, statements: list[Any]) -> dict[str, list[tuple[str, Any, str]]]:
         outputs: dict[str, list[tuple[str, Any, str]]] = {"step": [], "finish": []}
         seen: set[str] = set()
         for node in statements:
             if isinstance(node, syntax.Output):
-                self.network.attempt(lambda n=node: self._output(n, outputs, seen))  # type: ignore[misc]
+                self.network.attempt(self._output, node, outputs, seen)
         return outputs
 
     def _output(self, node: syntax.Output, outputs: dict[str, list[tuple[str, Any, str]]], seen: set[str]) -> None:
@@ -404,7 +436,7 @@ class _Builder:
             raise Mistake("E0205", node.span, f"output '{node.name}' is declared twice")
         seen.add(node.name)
         entry = "finish" if network.of_run(node.value) else "step"
-        with network._in(entry), network.statement(f"output.{node.name}"), file_location(node.span):
+        with network.at(entry), network.statement(f"output.{node.name}"), file_location(node.span):
             value = network.expressions.eval(node.value)
             if not value.is_number:
                 raise Mistake("E0302", node.span, f"an output is a number, not {a_kind(value.kind)}")
@@ -417,7 +449,7 @@ class _Builder:
             if not isinstance(node, syntax.Probe):
                 continue
             for target in node.targets:
-                self.network.attempt(lambda n=node, t=target: self._probe(n, t, seen))  # type: ignore[misc]
+                self.network.attempt(self._probe, node, target, seen)
 
     def _probe(self, node: syntax.Probe, target: syntax.Expr, seen: set[str]) -> None:
         network = self.network
@@ -428,11 +460,17 @@ class _Builder:
             every = round(exact)
             if every < 1:
                 raise Mistake("E0604", node.every.span, "a probe's period is at least one step")
+            if every >= 2**31:
+                raise Mistake(
+                    "E0604", node.every.span, f"a period of {float(exact):g} steps: at most 2^31 - 1 are possible"
+                )
             if every != exact:
-                network.diagnostics.warning("W0602", node.every.span, f"a period of {float(exact):g} steps is rounded to {every}")
+                network.diagnostics.warning(
+                    "W0602", node.every.span, f"a period of {float(exact):g} steps is rounded to {every}"
+                )
         index = target if isinstance(target, syntax.Index) else None
         base = index.base if index is not None else target
-        symbol, key, kind, shape, span = self._probed(base)
+        symbol, key, kind, shape = self._probed(base)
         low, high, recorded = self._stretch(index, shape)
         if key in seen:
             raise Mistake("E0205", target.span, f"'{key}' is probed twice", "a slice is not part of the key")
@@ -442,13 +480,19 @@ class _Builder:
         def build() -> None:
             with location:
                 snn.Probe.build(
-                    sym_name=f"probe.{key}", of=symbol, kind=kind, every=every if kind == "value" else 1, low=low, high=high, shape=list(recorded)
+                    sym_name=f"probe.{key}",
+                    of=symbol,
+                    kind=kind,
+                    every=every if kind == "value" else 1,
+                    low=low,
+                    high=high,
+                    shape=list(recorded),
                 )
 
         network.module.declare(f"probe {key}", build)
 
-    def _probed(self, base: syntax.Expr) -> tuple[str, str, str, tuple[int, ...], Span]:
-        """The state behind `a.V`, `a.spike`, `a.out`, or a stream's name: (state, key, kind, shape, place)."""
+    def _probed(self, base: syntax.Expr) -> tuple[str, str, str, tuple[int, ...]]:
+        """The state behind `a.V`, `a.spike`, `a.out`, or a stream's name: (state, key, kind, shape)."""
         network = self.network
         name = base.base if isinstance(base, syntax.Attribute) else base
         if isinstance(name, syntax.Index):
@@ -467,24 +511,31 @@ class _Builder:
             if attribute != "spike":
                 with network.dry_run():
                     network.start_of_step(entity, attribute, base.span)
-            return f"{entity.name}.{attribute}", f"{entity.name}.{attribute}", "event" if attribute == "spike" else "value", entity.shape, base.span
+            return (
+                f"{entity.name}.{attribute}",
+                f"{entity.name}.{attribute}",
+                "event" if attribute == "spike" else "value",
+                entity.shape,
+            )
         if type(entity) is Entity:
             raise not_supported(base.span, "probe of a projection")
         if not isinstance(entity, Stream):
-            raise Mistake("E0604", base.span, f"'{name.id}' does not change from step to step: there is nothing to record")
+            raise Mistake(
+                "E0604", base.span, f"'{name.id}' does not change from step to step: there is nothing to record"
+            )
         if attribute not in (None, "spike"):
             raise Mistake("E0203", base.span, f"'{name.id}' has no '{attribute}'")
         return self._probed_stream(entity, name, attribute == "spike")
 
-    def _probed_stream(self, entity: Stream, name: syntax.Name, spikes: bool) -> tuple[str, str, str, tuple[int, ...], Span]:
+    def _probed_stream(self, entity: Stream, name: syntax.Name, spikes: bool) -> tuple[str, str, str, tuple[int, ...]]:
         network = self.network
         value = network.value(entity.name, name.span)
         if spikes and not value.event:
             raise Mistake("E0203", name.span, f"'{name.id}' is no stream of spikes")
         symbol = f"{entity.name}.past"
-        network.history(entity, 1, name.span) if not network.dry else None
+        network.history(entity, 1, name.span)
         key = f"{name.id}.spike" if spikes else name.id
-        return symbol, key, "event" if spikes else "value", value.shape, name.span
+        return symbol, key, "event" if spikes else "value", value.shape
 
     def _stretch(self, index: syntax.Index | None, shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
         """The flat range of a probe and its shape; only the first axis can be sliced."""
@@ -505,7 +556,9 @@ class _Builder:
 
     # ------------------------------------------------------------ the module
 
-    def _close(self, module: Module, model: syntax.Model, clock: Clock, outputs: dict[str, list[tuple[str, Any, str]]]) -> None:
+    def _close(
+        self, module: Module, model: syntax.Model, clock: Clock, outputs: dict[str, list[tuple[str, Any, str]]]
+    ) -> None:
         f64 = ir.F64Type.get()
         for entry in ("init", "step", "finish"):
             results = outputs.get(entry, [])
@@ -516,7 +569,10 @@ class _Builder:
             type = ir.FunctionType.get([a.type for a in block.arguments], [ssa.type for _, ssa, _ in results])
             function.operation.attributes["function_type"] = ir.TypeAttr.get(type)
             if results:
-                marks = [{snn.NAME: ir.StringAttr.get(n)} | ({snn.UNIT: ir.StringAttr.get(u)} if u else {}) for n, _, u in results]
+                marks = [
+                    {snn.NAME: ir.StringAttr.get(n)} | ({snn.UNIT: ir.StringAttr.get(u)} if u else {})
+                    for n, _, u in results
+                ]
                 function.operation.attributes["res_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(m) for m in marks])
         if self.inputs:
             module.step.operation.attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(i) for i in self.inputs])
@@ -530,6 +586,4 @@ class _Builder:
 
 
 def _named(value: Value, name: str) -> Value:
-    from dataclasses import replace
-
     return replace(value, name=name) if value.is_array or value.kind == "table" else value

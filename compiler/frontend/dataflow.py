@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
@@ -55,8 +54,10 @@ class DataflowExpressions(Expressions):
         if name in self.network.neurons or isinstance(node.function, syntax.Index):
             return self._population(node)
         if name in ("uniform", "normal"):
-            raise not_supported(node.function.span, name, "drawn values are built for initial states of populations so far")
-        self.unknown(name or "this", node.function.span, [*self.network.neurons, *REDUCTIONS, *_CALLS])
+            raise not_supported(
+                node.function.span, name, "drawn values are built for initial states of populations so far"
+            )
+        return self.unknown(name or "this", node.function.span, [*self.network.neurons, *REDUCTIONS, *_CALLS])
 
     # ------------------------------------------------------------ matrices
 
@@ -74,7 +75,9 @@ class DataflowExpressions(Expressions):
             raise not_supported(node.span, f"'@' of shapes {show_shape(a.shape)} and {show_shape(b.shape)}")
         if weights.shape[1] != vector.shape[0] and self.emitter.checked:
             message = f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'"
-            raise Mistake("E0303", node.span, message, f"the matrix needs {vector.shape[0]} columns" if a.is_array else None)
+            raise Mistake(
+                "E0303", node.span, message, f"the matrix needs {vector.shape[0]} columns" if a.is_array else None
+            )
         return self._propagated(weights, matrix, vector, node)
 
     def _propagated(self, weights: Any, matrix: Value, vector: Value, node: syntax.Binary) -> Value:
@@ -189,7 +192,9 @@ class DataflowExpressions(Expressions):
         if not network.dry:
             network.module.state(symbol, type, ir.FloatAttr.get(element, 0.0), node.span, network.unit(x.dim))
         with file_location(node.span):
-            last = Value("real", ssa=snn.Read.build(results=[type], of=symbol, delay=1).result, shape=x.shape, dim=x.dim)
+            last = Value(
+                "real", ssa=snn.Read.build(results=[type], of=symbol, delay=1).result, shape=x.shape, dim=x.dim
+            )
             new = self.emitter.binary("+", self.emitter.binary("*", decay, last, node.span), x, node.span)
             if not network.dry:
                 snn.Write.build(new.ssa, to=symbol)
@@ -217,7 +222,9 @@ class DataflowExpressions(Expressions):
     def spike_probability(self, rate: Value, span: Span) -> Value:
         wanted = NUMBER / self.clock.time
         if self.emitter.checked and rate.dim != wanted:
-            raise Mistake("E0401", span, f"poisson needs a rate, not a {describe(rate.dim)}", "multiply it, as in 'x * 100 Hz'")
+            raise Mistake(
+                "E0401", span, f"poisson needs a rate, not a {describe(rate.dim)}", "multiply it, as in 'x * 100 Hz'"
+            )
         mean = self.emitter.binary("*", rate, number(self.clock.dt, self.clock.time), span)
         return self.emitter.negate(self.emitter.function("expm1", self.emitter.negate(mean, span), span), span)
 
@@ -286,7 +293,9 @@ class DataflowExpressions(Expressions):
         size = int(np.prod(x.shape)) if x.shape else 1
         shape = (size,) if shape is None else shape
         if int(np.prod(shape)) != size and self.emitter.checked:
-            raise Mistake("E0303", node.span, f"shape {show_shape(x.shape)} has not as many elements as {show_shape(shape)}")
+            raise Mistake(
+                "E0303", node.span, f"shape {show_shape(x.shape)} has not as many elements as {show_shape(shape)}"
+            )
         if x.is_const:
             return number(as_array(x).reshape(shape), x.dim, x.kind)
         with file_location(node.span):
@@ -305,7 +314,9 @@ class DataflowExpressions(Expressions):
             self.emitter.need_number(part, written.span, "'concat'")
             self.emitter.same_dim(parts[0], part, written.span, "'concat' needs one dimension")
             if len(part.shape) != 1 and self.emitter.checked:
-                raise Mistake("E0303", written.span, f"'concat' joins vectors, not a value of shape {show_shape(part.shape)}")
+                raise Mistake(
+                    "E0303", written.span, f"'concat' joins vectors, not a value of shape {show_shape(part.shape)}"
+                )
         kinds = {part.kind for part in parts}
         kind = "real" if "real" in kinds else "int" if "int" in kinds else "bool"
         if all(part.is_const for part in parts):
@@ -320,7 +331,9 @@ class DataflowExpressions(Expressions):
             size = sum(s[0] for s in shapes)
             type = ir.RankedTensorType.get([size], ssas[0].type.element_type)
             if not self.emitter.checked:
-                return Value(kind, ssa=self.emitter.constant(0, type.element_type, (size,)), shape=(size,), dim=parts[0].dim)
+                return Value(
+                    kind, ssa=self.emitter.constant(0, type.element_type, (size,)), shape=(size,), dim=parts[0].dim
+                )
             ssa = ssas[0] if len(ssas) == 1 else tensor.concat(type, 0, ssas)
         event = all(part.event for part in parts)
         return Value(kind, ssa=ssa, shape=(size,), dim=parts[0].dim, event=event)
@@ -344,7 +357,15 @@ class DataflowExpressions(Expressions):
 
     def _fold_reduction(self, name: str, x: Value, span: Span) -> Value:
         array = as_array(x)
-        functions = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "any": np.any, "all": np.all, "argmax": np.argmax}
+        functions = {
+            "sum": np.sum,
+            "mean": np.mean,
+            "max": np.max,
+            "min": np.min,
+            "any": np.any,
+            "all": np.all,
+            "argmax": np.argmax,
+        }
         result = functions[name](array)  # type: ignore[operator]
         dim = NUMBER if name in ("any", "all", "argmax") else x.dim
         return number(result.item() if result.dtype.kind != "f" else float(result), dim)
@@ -383,7 +404,11 @@ class DataflowExpressions(Expressions):
         """The lowest index of the largest element; `position` counts the elements that were seen."""
         i32 = ir.IntegerType.get_signless(32)
         index = ir.RankedTensorType.get([], i32)
-        best, at, position = structured.splat(_bound("max", element), scalar), structured.splat(0, index), structured.splat(0, index)
+        best, at, position = (
+            structured.splat(_bound("max", element), scalar),
+            structured.splat(0, index),
+            structured.splat(0, index),
+        )
         real = not isinstance(element, ir.IntegerType)
 
         def body(value: Any, best: Any, at: Any, position: Any) -> list[Any]:
@@ -400,7 +425,8 @@ class DataflowExpressions(Expressions):
 def _bound(name: str, element: Any) -> float:
     """What any element is at least as large (max) or as small (min) as."""
     if isinstance(element, ir.IntegerType):
-        return -(2 ** (element.width - 1)) if name == "max" else 2 ** (element.width - 1) - 1
+        largest: int = 2 ** (element.width - 1) - 1
+        return -largest - 1 if name == "max" else largest
     return float("-inf") if name == "max" else float("inf")
 
 
@@ -441,7 +467,7 @@ class InitExpressions(Expressions):
             mean, deviation = self.arguments(node, "normal", 2, 2)
             scaled = self.emitter.binary("*", deviation, self._standard_normal(node.span), node.span)
             return self.emitter.binary("+", mean, scaled, node.span)
-        self.unknown(name or "this", node.function.span, ["uniform", "normal", *FUNCTIONS])
+        return self.unknown(name or "this", node.function.span, ["uniform", "normal", *FUNCTIONS])
 
     def _uniform(self, span: Span) -> Value:
         path = self.network.owner + (f"#{self._draws}" if self._draws else "")

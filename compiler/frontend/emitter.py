@@ -13,18 +13,24 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects import structured
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
 from spikec.dialects.mlir import math as mlir_math
 from spikec.frontend.units import NUMBER, Dimension, describe
-from spikec.frontend.values import a_kind, Mistake, Value, as_array, fits, number, to_float
+from spikec.frontend.values import Mistake, Value, a_kind, as_array, fits, number, to_float
 from spikec.runtime.interface import flush_subnormals
 
 INT64 = (-(2**63), 2**63 - 1)
-COMPARISONS = {"<": ("olt", "slt"), "<=": ("ole", "sle"), ">": ("ogt", "sgt"), ">=": ("oge", "sge"), "==": ("oeq", "eq"), "!=": ("une", "ne")}
+COMPARISONS = {
+    "<": ("olt", "slt"),
+    "<=": ("ole", "sle"),
+    ">": ("ogt", "sgt"),
+    ">=": ("oge", "sge"),
+    "==": ("oeq", "eq"),
+    "!=": ("une", "ne"),
+}
 CMPF = {"oeq": 1, "ogt": 2, "oge": 3, "olt": 4, "ole": 5, "une": 13}
 CMPI = {"eq": 0, "ne": 1, "slt": 2, "sle": 3, "sgt": 4, "sge": 5, "ult": 6, "ule": 7, "ugt": 8, "uge": 9}
 
@@ -83,10 +89,10 @@ class Emitter:
     def _scalar_constant(self, value: Value, shape: tuple[int, ...], kind: str, span: Span) -> Any:
         assert value.const is not None and not isinstance(value.const, np.ndarray)
         if kind == "real":
-            return self.constant(self.real_constant(to_float(value.const)), self.element("real"), shape)
-        if kind == "int" and not INT64[0] <= int(value.const) <= INT64[1]:
+            return self.constant(self.real_constant(to_float(value.scalar)), self.element("real"), shape)
+        if kind == "int" and not INT64[0] <= int(value.scalar) <= INT64[1]:
             raise Mistake("E0305", span, f"the integer {value.const} does not fit into 64 bits")
-        return self.constant(int(value.const), self.element(kind), shape)
+        return self.constant(int(value.scalar), self.element(kind), shape)
 
     def _convert(self, ssa: Any, kind: str, wanted: str) -> Any:
         """Between element types: bools count as 0 or 1, narrow signed integers widen."""
@@ -138,7 +144,9 @@ class Emitter:
 
     def need_dimensionless(self, value: Value, span: Span, what: str) -> None:
         if self.checked and value.dim != NUMBER:
-            raise Mistake("E0402", span, f"{what} needs a dimensionless value, not one of dimension {describe(value.dim)}")
+            raise Mistake(
+                "E0402", span, f"{what} needs a dimensionless value, not one of dimension {describe(value.dim)}"
+            )
 
     @staticmethod
     def need_number(value: Value, span: Span, what: str) -> None:
@@ -207,14 +215,28 @@ class Emitter:
         else:
             x, y = x.astype(np.int64), y.astype(np.int64)
         with np.errstate(all="ignore"):
-            functions = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "//": np.floor_divide, "%": np.mod}
+            functions = {
+                "+": np.add,
+                "-": np.subtract,
+                "*": np.multiply,
+                "/": np.divide,
+                "//": np.floor_divide,
+                "%": np.mod,
+            }
             return np.asarray(functions[op](x, y))
 
     def _compare(self, op: str, a: Value, b: Value, span: Span) -> Value:
         self.same_dim(a, b, span, f"'{op}' needs one dimension")
         shape = self.common_shape(a, b, span)
         if a.is_const and b.is_const:
-            functions = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal}
+            functions = {
+                "<": np.less,
+                "<=": np.less_equal,
+                ">": np.greater,
+                ">=": np.greater_equal,
+                "==": np.equal,
+                "!=": np.not_equal,
+            }
             if a.is_array or b.is_array:
                 return number(np.asarray(functions[op](as_array(a), as_array(b))))
             assert a.const is not None and b.const is not None
@@ -222,17 +244,22 @@ class Emitter:
         kind = "real" if "real" in (a.kind, b.kind) else "int"
         x, y = self.ssa(a, shape, kind, span), self.ssa(b, shape, kind, span)
         real, integer = COMPARISONS[op]
-        ssa = arith.cmpf(_predicate(CMPF[real]), x, y) if kind == "real" else arith.cmpi(_predicate(CMPI[integer]), x, y)
+        ssa = (
+            arith.cmpf(_predicate(CMPF[real]), x, y) if kind == "real" else arith.cmpi(_predicate(CMPI[integer]), x, y)
+        )
         return Value("bool", ssa=ssa, shape=shape)
 
     def _logic(self, op: str, a: Value, b: Value, span: Span) -> Value:
         for value in (a, b):
             if value.kind != "bool":
-                raise Mistake("E0302", span, f"'{op}' needs conditions, not {a_kind(value.kind)}", "compare it, as in 'x > 0'")
+                raise Mistake(
+                    "E0302", span, f"'{op}' needs conditions, not {a_kind(value.kind)}", "compare it, as in 'x > 0'"
+                )
         shape = self.common_shape(a, b, span)
         if a.is_const and b.is_const:
-            folded = np.logical_and(a.const, b.const) if op == "and" else np.logical_or(a.const, b.const)
-            return number(folded if isinstance(folded, np.ndarray) else bool(folded))
+            x, y = as_array(a), as_array(b)
+            folded = np.asarray(x & y if op == "and" else x | y)
+            return number(folded if folded.shape else bool(folded))
         x, y = self.ssa(a, shape, "bool", span), self.ssa(b, shape, "bool", span)
         return Value("bool", ssa=arith.andi(x, y) if op == "and" else arith.ori(x, y), shape=shape)
 
@@ -241,7 +268,7 @@ class Emitter:
             raise Mistake("E0302", span, f"'{op}' needs integers")
         shape = self.common_shape(a, b, span)
         if a.is_const and b.is_const and not a.is_array and not b.is_array:
-            x, y = int(a.const), int(b.const)  # type: ignore[arg-type]
+            x, y = int(a.scalar), int(b.scalar)
             if not 0 <= y < 64:
                 raise Mistake("E0305", span, f"a shift by {y} bits: 0 to 63 are possible")
             result = x << y if op == "<<" else x >> y
@@ -290,7 +317,11 @@ class Emitter:
             size = max(Fraction(x).numerator.bit_length(), Fraction(x).denominator.bit_length())
             if size * abs(int(y)) <= 4096:
                 result = Fraction(x) ** int(y)
-                return number(int(result), dim, "int") if a.kind != "real" and y >= 0 and self._fits(result, span) else number(result, dim)
+                return (
+                    number(int(result), dim, "int")
+                    if a.kind != "real" and y >= 0 and self._fits(result, span)
+                    else number(result, dim)
+                )
         try:
             power = math.pow(to_float(x), to_float(y))
         except (OverflowError, ValueError, ZeroDivisionError):
@@ -316,7 +347,7 @@ class Emitter:
         if a.kind != "bool":
             raise Mistake("E0302", span, f"'not' needs a condition, not {a_kind(a.kind)}")
         if a.is_const:
-            return number(np.logical_not(a.const) if a.is_array else not a.const)
+            return number(~as_array(a) if a.is_array else not a.const)
         with file_location(span):
             return Value("bool", ssa=arith.xori(a.ssa, self.constant(1, self.element("bool"), a.shape)), shape=a.shape)
 
@@ -367,7 +398,7 @@ class Emitter:
         if name != "abs":
             return a
         if a.is_const:
-            return number(np.abs(as_array(a).astype(np.int64)) if a.is_array else abs(int(a.const)), a.dim, "int")  # type: ignore[arg-type]
+            return number(np.abs(as_array(a).astype(np.int64)) if a.is_array else abs(int(a.scalar)), a.dim, "int")
         return Value("int", ssa=mlir_math.absi(self.ssa(a, a.shape, "int", span)), shape=a.shape, dim=a.dim)
 
     @staticmethod
@@ -379,7 +410,7 @@ class Emitter:
             result = _NUMPY[name](as_array(a).astype(np.float64))
         if not a.is_array:
             if not np.isfinite(result):
-                raise Mistake("E0304", span, f"'{name}' of {to_float(a.const):g} has no finite value")  # type: ignore[arg-type]
+                raise Mistake("E0304", span, f"'{name}' of {to_float(a.scalar):g} has no finite value")
             return number(float(result), dim)
         return number(np.asarray(result), dim)
 
@@ -394,7 +425,7 @@ class Emitter:
             if a.is_array or b.is_array:
                 function = np.minimum if name == "min" else np.maximum
                 return number(function(as_array(a), as_array(b)), dim, kind)
-            return number((min if name == "min" else max)(a.const, b.const), dim, kind)  # type: ignore[type-var]
+            return number((min if name == "min" else max)(a.scalar, b.scalar), dim, kind)
         with file_location(span):
             x, y = self.ssa(a, shape, kind, span), self.ssa(b, shape, kind, span)
             functions = {

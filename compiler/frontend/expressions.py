@@ -13,20 +13,23 @@ from fractions import Fraction
 from typing import NoReturn
 
 import numpy as np
-
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.frontend import syntax
 from spikec.frontend.arrays import Arrays
-from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
-from spikec.frontend.units import NUMBER, DIMENSIONS, Dimension, describe, parse_unit
+from spikec.frontend.emitter import FUNCTIONS, INT64, Emitter, show_shape
+from spikec.frontend.units import DIMENSIONS, NUMBER, Dimension, describe, parse_unit
 from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not_supported, number
 
 # Functions of the language that are not built yet: refused by name, never misread.
 LATER = frozenset(
-    """s_analog softmax layer_norm batch_norm conv1d conv2d sum_pool2d avg_pool2d max_pool2d latency delta delay_sum
-    kaiming glorot orthogonal choice distance poisson_count lfsr time_surface window normalize unit_rows dense outer
-    transpose norm logspace linspace gauss real contour converge dendritic from fixed_in fixed_out fixed_total conv
-    grid named""".split()
+    (
+        *("s_analog", "latency", "delta", "poisson_count", "lfsr", "delay_sum", "gauss", "time_surface", "window"),
+        *("softmax", "layer_norm", "batch_norm", "normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
+        *("conv1d", "conv2d", "sum_pool2d", "avg_pool2d", "max_pool2d"),
+        *("kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
+        *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv", "dendritic"),
+        *("real", "contour", "converge"),
+    )
 )
 TYPES = ("real", "int", "bool", "path", *DIMENSIONS)
 
@@ -59,7 +62,7 @@ class Clock:
         if not fits(duration, self.time) or not duration.is_const or duration.is_array:
             help = "this model counts time in steps: write '5 steps'" if self.in_steps else None
             raise Mistake("E0403", span, f"{what} must be a constant time, not a {describe(duration.dim)}", help)
-        return Fraction(duration.const) / self.dt  # type: ignore[arg-type]
+        return Fraction(duration.scalar) / self.dt
 
 
 class Expressions:
@@ -96,6 +99,10 @@ class Expressions:
         """The value of an expression; raises `Mistake` for a user's error in it."""
         match node:
             case syntax.Number():
+                if node.is_int and node.value > INT64[1]:
+                    raise Mistake(
+                        "E0305", node.span, "this integer does not fit into 64 bits", "write it as a real, as in '1e20'"
+                    )
                 return number(int(node.value) if node.is_int else node.value)
             case syntax.Quantity():
                 return self.clock.quantity(node)
@@ -132,11 +139,13 @@ class Expressions:
         return value
 
     def whole(self, node: syntax.Expr, what: str, least: int = 0) -> int:
-        """A constant whole number of at least `least`."""
+        """A constant whole number of at least `least` that fits into 64 bits."""
         value = self.eval(node)
         result = integral(value) if value.is_const and not value.is_array and value.dim == NUMBER else None
         if result is None or result < least:
             raise Mistake("E0301", node.span, f"{what} must be a constant whole number of at least {least}")
+        if result > INT64[1]:
+            raise Mistake("E0305", node.span, f"{what} does not fit into 64 bits")
         return result
 
     def shape(self, items: Iterable[syntax.Expr | syntax.Slice], what: str) -> tuple[int, ...]:
@@ -150,7 +159,9 @@ class Expressions:
         for extent in shape:
             size *= extent
         if size > 2**31 - 1:
-            raise Mistake("E0301", next(iter(items)).span, f"{what} has {size} elements: at most {2**31 - 1} are possible")
+            raise Mistake(
+                "E0301", next(iter(items)).span, f"{what} has {size} elements: at most {2**31 - 1} are possible"
+            )
         return tuple(shape)
 
     def _name(self, node: syntax.Name) -> Value:
@@ -177,7 +188,11 @@ class Expressions:
         value = self.eval(spine[-1].left)
         for part in reversed(spine):
             right = self.eval(part.right)
-            value = self.matmul(value, right, part) if part.op == "@" else self.emitter.binary(part.op, value, right, part.span)
+            value = (
+                self.matmul(value, right, part)
+                if part.op == "@"
+                else self.emitter.binary(part.op, value, right, part.span)
+            )
         return value
 
     def matmul(self, a: Value, b: Value, node: syntax.Binary) -> Value:
@@ -185,7 +200,9 @@ class Expressions:
         if not (a.is_const and b.is_const and a.is_array and b.is_array):
             raise Mistake("E0302", node.span, "'@' needs a matrix and a vector")
         if a.shape[-1] != b.shape[0]:
-            raise Mistake("E0303", node.span, f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'")
+            raise Mistake(
+                "E0303", node.span, f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'"
+            )
         return number(np.asarray(as_array(a) @ as_array(b)), a.dim * b.dim)
 
     def _if(self, node: syntax.IfExpr) -> Value:
@@ -252,7 +269,9 @@ class Expressions:
     def count_arguments(node: syntax.Call, name: str, least: int, most: int) -> None:
         if not least <= len(node.args) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
-            raise Mistake("E0306", node.span, f"'{name}' takes {wanted} argument{'s' * (wanted != '1')}, not {len(node.args)}")
+            raise Mistake(
+                "E0306", node.span, f"'{name}' takes {wanted} argument{'s' * (wanted != '1')}, not {len(node.args)}"
+            )
 
     def _relu(self, node: syntax.Call) -> Value:
         (x,) = self.arguments(node, "relu", 1, 1)
@@ -273,7 +292,9 @@ class Expressions:
         self.count_arguments(node, "load", 1, 2)
         path, *key = self.arguments(node, "load", 1, 2)
         if any(v.kind != "text" for v in (path, *key)):
-            raise Mistake("E0302", node.span, "'load' takes a path and the name of an array in it, as in 'load(weights, \"w1\")'")
+            raise Mistake(
+                "E0302", node.span, "'load' takes a path and the name of an array in it, as in 'load(weights, \"w1\")'"
+            )
         return self.arrays.load(path.text, key[0].text if key else None, node.span)
 
     def _zeros(self, node: syntax.Call) -> Value:

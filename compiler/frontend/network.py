@@ -14,20 +14,18 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects import snn
 from spikec.dialects.constants import Array, Constants
 from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
-from spikec.dialects.mlir import arith, file_location, func, ir, tensor
+from spikec.dialects.mlir import arith, file_location, func, ir
 from spikec.frontend import syntax
 from spikec.frontend.arrays import Arrays
-from spikec.frontend.emitter import Emitter, show_shape
+from spikec.frontend.emitter import INT64, Emitter, show_shape
 from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.neuron import NeuronProgram, ProgramBuilder, Resolved, StateVariable, bind_parameters, ports_of
 from spikec.frontend.units import NUMBER, Dimension, describe, si_unit
-from spikec.frontend.values import a_kind, Mistake, Poisoned, Value, as_array, fits, to_float
+from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array, fits, to_float
 from spikec.runtime.interface import flush_subnormals
-
 
 DECLARED_TWICE = "E0205"
 
@@ -174,7 +172,7 @@ class Network:
         self.seed = 0
         self.ordinals: dict[str, int] = {}
         self.busy: list[str] = []
-        self.writes: list[tuple[str, syntax.Expr, Span]] = []
+        self._guessing: list[str] = []
         self.pending: list[Callable[[], None]] = []
         self.emitter = Emitter(module.real, self._array_tensor, scalar=False)
         self.expressions = DataflowExpressions(self.emitter, clock, arrays, self)
@@ -217,13 +215,13 @@ class Network:
         self.ordinals[key] = self.ordinals.get(key, -1) + 1
         return f"{key}#{self.ordinals[key]}"
 
-    def attempt(self, action: Callable[[], object], poisons: str | None = None) -> bool:
+    def attempt(self, action: Callable[..., object], *arguments: Any, poisons: str | None = None) -> bool:
         """Runs one statement, and says whether it was right.
 
         A mistake is reported, and the name that the statement declares is not complained about again.
         """
         try:
-            action()
+            action(*arguments)
             return True
         except Mistake as mistake:
             self.diagnostics.error(mistake.code, mistake.span, mistake.message, mistake.help)
@@ -283,7 +281,7 @@ class Network:
         self.busy.append(entity.name)
         try:
             if isinstance(entity, Population):
-                with self._in("step"):
+                with self.at("step"):
                     self._emit_population(entity)
             elif isinstance(entity, Stream):
                 self._emit_stream(entity)
@@ -299,7 +297,8 @@ class Network:
             self.busy.pop()
 
     @contextmanager
-    def _in(self, entry: str) -> Iterator[None]:
+    def at(self, entry: str) -> Iterator[None]:
+        """Emits into an entry point: "init", "step" or "finish"."""
         before = self.entry
         self.entry = entry
         try:
@@ -311,7 +310,7 @@ class Network:
     def _emit_stream(self, stream: Stream) -> None:
         assert stream.expression is not None
         stream.of_run = self.of_run(stream.expression)
-        with self._in("finish" if stream.of_run else "step"), self.statement(stream.name, stream.seed):
+        with self.at("finish" if stream.of_run else "step"), self.statement(stream.name, stream.seed):
             stream.value = self.expressions.eval(stream.expression)
         if not stream.value.is_number:
             raise Mistake("E0302", stream.span, f"'{stream.name}' is {a_kind(stream.value.kind)}, not a number")
@@ -354,12 +353,6 @@ class Network:
                 return self.expressions.eval(entity.expression)
         finally:
             self._guessing.pop()
-
-    @property
-    def _guessing(self) -> list[str]:
-        if not hasattr(self, "_guessed"):
-            self._guessed: list[str] = []
-        return self._guessed
 
     @contextmanager
     def dry_run(self) -> Iterator[None]:
@@ -472,7 +465,7 @@ class Network:
     def _share_program(self, program: NeuronProgram, body: Any) -> None:
         """Populations with one and the same program refer to one function."""
         op = next(o for o in body.operations if _symbol(o) == program.symbol)
-        text = str(op.operation).replace(f"@\"{program.symbol}\"", "@_").replace(f"@{program.symbol}", "@_")
+        text = str(op.operation).replace(f'@"{program.symbol}"', "@_").replace(f"@{program.symbol}", "@_")
         known = self._program_texts.setdefault(text, program.symbol)
         if known != program.symbol:
             op.operation.erase()
@@ -509,16 +502,20 @@ class Network:
         elif program.out is not None:
             kind, dim, element = "real", program.out_dim, program.out
         else:
-            raise Mistake("E0302", population.span, f"'{population.name}' emits nothing: it has neither 'spike when' nor 'out'")
+            raise Mistake(
+                "E0302", population.span, f"'{population.name}' emits nothing: it has neither 'spike when' nor 'out'"
+            )
         if ssa is None:
             ssa = self.emitter.constant(0, element, population.shape)
-        return Value(kind, ssa=ssa, shape=population.shape, dim=dim, event=program.event is not None, name=population.name)
+        return Value(
+            kind, ssa=ssa, shape=population.shape, dim=dim, event=program.event is not None, name=population.name
+        )
 
     def _emit_population(self, population: Population) -> None:
         self.prepare(population)
         program = population.program
         assert program is not None
-        right = self.attempt(lambda: self.declare_population(population))
+        right = self.attempt(self.declare_population, population)
         ports = [self._emit_port(population, port) for port in program.ports]
         if not right or any(port is None for port in ports):
             raise Poisoned
@@ -548,7 +545,7 @@ class Network:
                 current = snn.Read.build(results=[type], of=f"{population.name}.{port}", delay=1).result
             for arrival in population.arrivals.get(port, []):
                 with self.statement(population.name), file_location(arrival.span):
-                    right &= self.attempt(lambda a=arrival: add(a))  # type: ignore[misc]
+                    right &= self.attempt(add, arrival)
             if current is None:
                 current = self.emitter.constant(0, self.emitter.element("real"), population.shape)
         return current if right else None
@@ -608,11 +605,16 @@ class Network:
             state = program.state(target)
             if state is None or target.startswith("hold."):
                 known = [s.name for s in program.states if not s.name.startswith("hold.")]
-                raise Mistake("E0201", statement.target.span, f"'{target}' is no state of '{population.name}'", did_you_mean(target, known))
+                raise Mistake(
+                    "E0201",
+                    statement.target.span,
+                    f"'{target}' is no state of '{population.name}'",
+                    did_you_mean(target, known),
+                )
             given[target] = statement
         right = True
         for state in program.states:
-            right &= self.attempt(lambda s=state: self._declare_state(population, s, given.get(s.name)))  # type: ignore[misc]
+            right &= self.attempt(self._declare_state, population, state, given.get(state.name))
         if not right:
             raise Poisoned
 
@@ -634,7 +636,7 @@ class Network:
             return _zero(state.element)
         seed = self.seed_of(modifiers)
         expressions = self.init_expressions
-        with self._in("init"), self.statement(f"{population.name}.{state.name}", seed):
+        with self.at("init"), self.statement(f"{population.name}.{state.name}", seed):
             expressions.begin(population.shape, scope)
             value = expressions.eval(node)
             return self._initial_value(population, state, value, node.span)
@@ -643,17 +645,28 @@ class Network:
         if not value.is_number:
             raise Mistake("E0302", span, f"'{state.name}' starts as a number, not {a_kind(value.kind)}")
         if not fits(value, state.dim):
-            raise Mistake("E0401", span, f"'{state.name}' has dimension {describe(state.dim)}, its initial value {describe(value.dim)}")
+            raise Mistake(
+                "E0401",
+                span,
+                f"'{state.name}' has dimension {describe(state.dim)}, its initial value {describe(value.dim)}",
+            )
         if value.shape not in ((), population.shape):
-            raise Mistake("E0303", span, f"an initial value of shape {show_shape(value.shape)} for a population of shape {show_shape(population.shape)}")
+            raise Mistake(
+                "E0303",
+                span,
+                f"an initial value of shape {show_shape(value.shape)} "
+                f"for a population of shape {show_shape(population.shape)}",
+            )
         if value.kind == "real" and state.kind != "real":
-            whole = value.is_const and not value.is_array and Fraction(value.const).denominator == 1  # type: ignore[arg-type]
+            whole = value.is_const and not value.is_array and Fraction(value.scalar).denominator == 1
             if not whole:
                 raise Mistake("E0302", span, f"'{state.name}' is {a_kind(state.kind)}, its initial value is real")
         if value.is_const and not value.is_array:
             if state.kind == "real":
-                return ir.FloatAttr.get(state.element, self.emitter.real_constant(to_float(value.const)))  # type: ignore[arg-type]
-            return ir.IntegerAttr.get(state.element, int(value.const))  # type: ignore[arg-type]
+                return ir.FloatAttr.get(state.element, self.emitter.real_constant(to_float(value.scalar)))
+            if not INT64[0] <= int(value.scalar) <= INT64[1]:
+                raise Mistake("E0305", span, f"'{state.name}' starts at a number that does not fit into 64 bits")
+            return ir.IntegerAttr.get(state.element, int(value.scalar))
         if value.is_const:
             array = as_array(value)
             array = array.astype(np.float64) if state.kind == "real" else array
@@ -705,7 +718,7 @@ class Network:
         return Value(kind.kind, ssa=ssa, shape=kind.shape, dim=kind.dim, event=kind.event)
 
     def _write_past(self, node: syntax.Expr, symbol: str, type: Any, span: Span, owner: str) -> None:
-        with self._in("step"), self.statement(owner), file_location(span):
+        with self.at("step"), self.statement(owner), file_location(span):
             value = self.expressions.eval(node)
             ssa = self.emitter.ssa(value, tuple(type.shape), value.kind, span)
             if ssa.type != type:
@@ -726,7 +739,12 @@ class Network:
                 raise Mistake("E0203", span, f"'{population.name}' has no state '{name}'", did_you_mean(name, known))
             element, dim, kind = state.element, state.dim, state.kind
         if self.entry == "finish":
-            raise Mistake("E0603", span, f"'{population.name}.{name}' changes from step to step", f"reduce it first, as in 'over_time(mean, {population.name}.{name})'")
+            raise Mistake(
+                "E0603",
+                span,
+                f"'{population.name}.{name}' changes from step to step",
+                f"reduce it first, as in 'over_time(mean, {population.name}.{name})'",
+            )
         type = ir.RankedTensorType.get(list(population.shape), element)
         ssa = snn.Read.build(results=[type], of=f"{population.name}.{name}", delay=1).result
         return Value(kind, ssa=ssa, shape=population.shape, dim=dim)
@@ -736,9 +754,11 @@ class Network:
     def over_time(self, op: str, node: syntax.Expr, span: Span) -> Value:
         """`over_time(op, x)`: an accumulator that each step updates and `@finish` reads."""
         if self.entry != "finish":
-            raise Mistake("E0603", span, "over_time(...) is a value of the whole run, and this is computed in every step")
+            raise Mistake(
+                "E0603", span, "over_time(...) is a value of the whole run, and this is computed in every step"
+            )
         symbol = self.unnamed("over_time")
-        with self._in("step"):
+        with self.at("step"):
             value = self.expressions.eval(node)
             if not value.is_number or value.is_const:
                 raise Mistake("E0302", node.span, "over_time needs a stream")
@@ -750,7 +770,9 @@ class Network:
             if op == "mean":
                 steps = snn.Clock.build(results=[ir.RankedTensorType.get([], self.emitter.element("int"))]).result
                 count = Value("int", ssa=steps)
-                total = Value("real", ssa=self.emitter.ssa(result, value.shape, "real", span), shape=value.shape, dim=dim)
+                total = Value(
+                    "real", ssa=self.emitter.ssa(result, value.shape, "real", span), shape=value.shape, dim=dim
+                )
                 return self.emitter.binary("/", total, count, span)
             return result
 
@@ -769,10 +791,20 @@ class Network:
             least = -(2 ** (element.width - 1)) if narrow and element.width > 1 else 0 if narrow else float("-inf")
             type = self._accumulator(symbol, element, value.shape, least, span, value.dim)
             last = self._last(symbol, type)
-            new = arith.ori(last, value.ssa) if narrow and element.width == 1 else arith.maxsi(last, value.ssa) if narrow else arith.maximumf(last, value.ssa)
+            new = (
+                arith.ori(last, value.ssa)
+                if narrow and element.width == 1
+                else arith.maxsi(last, value.ssa)
+                if narrow
+                else arith.maximumf(last, value.ssa)
+            )
             snn.Write.build(new, to=symbol)
             return type, value.kind, value.dim
-        element = ir.IntegerType.get_signless(32) if narrow and self.emitter.element_of(value.ssa).width < 32 else self.emitter.element("int" if narrow else "real")
+        element = (
+            ir.IntegerType.get_signless(32)
+            if narrow and self.emitter.element_of(value.ssa).width < 32
+            else self.emitter.element("int" if narrow else "real")
+        )
         type = self._accumulator(symbol, element, value.shape, 0, span, value.dim)
         last = self._last(symbol, type)
         added = _widen(value.ssa, type) if narrow else value.ssa
@@ -786,9 +818,15 @@ class Network:
         snn.Write.build(arith.addi(self._last(symbol, type), arith.extui(type, flag)), to=symbol)
         return type, "int", NUMBER
 
-    def _accumulator(self, symbol: str, element: Any, shape: tuple[int, ...], init: float, span: Span, dim: Dimension) -> Any:
+    def _accumulator(
+        self, symbol: str, element: Any, shape: tuple[int, ...], init: float, span: Span, dim: Dimension
+    ) -> Any:
         type = ir.RankedTensorType.get(list(shape), element)
-        attribute = ir.IntegerAttr.get(element, int(init)) if isinstance(element, ir.IntegerType) else ir.FloatAttr.get(element, init)
+        attribute = (
+            ir.IntegerAttr.get(element, int(init))
+            if isinstance(element, ir.IntegerType)
+            else ir.FloatAttr.get(element, init)
+        )
         self.module.state(symbol, type, attribute, span, self.unit(dim))
         return type
 
@@ -830,5 +868,3 @@ def _zero(element: Any) -> Any:
 def _symbol(operation: Any) -> str:
     attributes = operation.operation.attributes
     return str(ir.StringAttr(attributes["sym_name"]).value) if "sym_name" in attributes else ""
-
-

@@ -20,7 +20,7 @@ from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import TYPES, Clock, Expressions
 from spikec.frontend.units import NUMBER, Dimension, describe
-from spikec.frontend.values import a_kind, Mistake, Poisoned, Value, fits, not_supported, number
+from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, fits, not_supported, number
 
 RANDOM = ("uniform", "normal")
 
@@ -131,12 +131,12 @@ def check_type(value: Value, formal: syntax.Formal, clock: Clock, span: Span) ->
             "E0401", span, f"parameter '{formal.name}' has dimension {describe(dim)}, its value {describe(value.dim)}"
         )
     if name == "int" and value.is_const and not value.is_array and value.kind == "real":
-        whole = Fraction(value.const)  # type: ignore[arg-type]
+        whole = Fraction(value.scalar)
         if whole.denominator != 1:
             raise Mistake("E0302", span, f"parameter '{formal.name}' is an int, and {float(whole):g} is not whole")
         return number(int(whole))
     if name == "real" and value.is_const and not value.is_array and value.kind == "int":
-        return number(Fraction(value.const), value.dim)  # type: ignore[arg-type]
+        return number(Fraction(value.scalar), value.dim)
     return value
 
 
@@ -160,7 +160,7 @@ class ProgramExpressions(Expressions):
             return builder.values[node.id]
         if node.id == "index":
             return builder.index()
-        self.unknown(node.id, node.span, builder.values)
+        return self.unknown(node.id, node.span, builder.values)
 
     def index(self, node: syntax.Index) -> Value:
         if isinstance(node.base, syntax.Name) and node.base.id in self.builder.state_names:
@@ -173,7 +173,9 @@ class ProgramExpressions(Expressions):
         if name in RANDOM or name in ("poisson", "bernoulli"):
             raise not_supported(node.span, f"{name}() inside a neuron", "draw outside, and give it to a port")
         if name in ("prev", "delay", "over_time"):
-            raise Mistake("E0301", node.span, f"'{name}' stands in the network, not inside a neuron", "keep a state instead")
+            raise Mistake(
+                "E0301", node.span, f"'{name}' stands in the network, not inside a neuron", "keep a state instead"
+            )
         return super().call(node, name)
 
 
@@ -245,7 +247,7 @@ class ProgramBuilder:
             self.block = function.add_entry_block()
         program = NeuronProgram(symbol, [], {}, [], [], scope=self.bound)
         with ir.InsertionPoint(self.block), file_location(self.declaration.span):
-            self._attempt(lambda: self._declare(program), self.declaration.span)
+            self._attempt(self._declare, program)
             if not self.failed:
                 self._body(program)
             if self.failed:
@@ -257,19 +259,18 @@ class ProgramBuilder:
         self._sign(function, results)
         return program
 
-    def _attempt(self, action: Callable[[], None], span: Span, defines: str | None = None) -> None:
+    def _attempt(self, action: Callable[..., None], *arguments: Any, defines: str | None = None) -> None:
         """Runs one statement; its mistake is reported and what it defines is not looked at again."""
         try:
-            action()
+            action(*arguments)
+            return
         except Mistake as mistake:
             self.diagnostics.error(mistake.code, mistake.span, mistake.message, mistake.help)
-            self.failed = True
-            if defines:
-                self.poisoned.add(defines)
         except Poisoned:
-            self.failed = True
-            if defines:
-                self.poisoned.add(defines)
+            pass
+        self.failed = True
+        if defines is not None:
+            self.poisoned.add(defines)
 
     def _sign(self, function: Any, results: list[tuple[Any, dict[str, Any]]]) -> None:
         inputs = [argument.type for argument in self.block.arguments]
@@ -367,7 +368,9 @@ class ProgramBuilder:
 
     def _declare_hold(self, program: NeuronProgram, name: syntax.Name, hold: syntax.Hold) -> None:
         if name.id not in self.state_names:
-            raise Mistake("E0201", name.span, f"'{name.id}' is no state of this neuron", did_you_mean(name.id, self.state_names))
+            raise Mistake(
+                "E0201", name.span, f"'{name.id}' is no state of this neuron", did_you_mean(name.id, self.state_names)
+            )
         counter = f"hold.{name.id}"
         width = 8 if self._hold_steps(hold) < 128 else 16 if self._hold_steps(hold) < 2**15 else 32
         known = program.state(counter)
@@ -396,7 +399,7 @@ class ProgramBuilder:
 
     def _body(self, program: NeuronProgram) -> None:
         derivatives = [s for s in self.declaration.body if isinstance(s, syntax.Derivative)]
-        self._attempt(lambda: self._make_system(derivatives), self.declaration.span)
+        self._attempt(self._make_system, derivatives)
         integrated = False
         for statement in self.declaration.body:
             match statement:
@@ -404,19 +407,19 @@ class ProgramBuilder:
                     pass
                 case syntax.Derivative():
                     if not integrated:
-                        self._attempt(self._integrate, statement.span)
+                        self._attempt(self._integrate)
                     integrated = True
                 case syntax.Assign():
                     defines = statement.target.id if isinstance(statement.target, syntax.Name) else None
-                    self._attempt(lambda s=statement: self._assign(s, None), statement.span, defines)  # type: ignore[misc]
+                    self._attempt(self._assign, statement, None, defines=defines)
                 case syntax.SpikeWhen():
-                    self._attempt(lambda s=statement: self._spike(s), statement.span)  # type: ignore[misc]
+                    self._attempt(self._spike, statement)
                 case syntax.Out():
-                    self._attempt(lambda s=statement: self._out(s), statement.span)  # type: ignore[misc]
+                    self._attempt(self._out, statement)
                 case syntax.Hold():
-                    self._attempt(lambda s=statement: _misplaced(s, "hold", "inside 'spike when ... { ... }'"), statement.span)  # type: ignore[misc]
+                    self._attempt(_misplaced, statement, "hold", "inside 'spike when ... { ... }'")
                 case _:
-                    self._attempt(lambda s=statement: _foreign(s), statement.span)  # type: ignore[misc]
+                    self._attempt(_foreign, statement)
 
     def _assign(self, statement: syntax.Assign, condition: Value | None) -> None:
         """`x = e` names a local; `V := e` and `V += e` update a state, under `condition` inside a handler."""
@@ -434,7 +437,9 @@ class ProgramBuilder:
             if target.id in self.values:
                 kind = "parameter" if target.id in self.bound else "port or local"
                 help = "declare it with 'var'" if target.id not in self.bound else None
-                raise Mistake("E0501", target.span, f"'{target.id}' is a {kind}, not a state, and cannot be changed", help)
+                raise Mistake(
+                    "E0501", target.span, f"'{target.id}' is a {kind}, not a state, and cannot be changed", help
+                )
             self.expressions.unknown(target.id, target.span, self.state_names)
         value = self.expressions.eval(statement.value)
         if statement.op != ":=":
@@ -443,7 +448,9 @@ class ProgramBuilder:
 
     def _local(self, target: syntax.Name, expression: syntax.Expr) -> None:
         if target.id in self.state_names:
-            raise Mistake("E0501", target.span, f"'{target.id}' is a state: '=' names a new value", f"write '{target.id} := ...'")
+            raise Mistake(
+                "E0501", target.span, f"'{target.id}' is a state: '=' names a new value", f"write '{target.id} := ...'"
+            )
         self._fresh(target.id, target.span)
         self.values[target.id] = self.expressions.eval(expression)
         self.local_definitions[target.id] = expression
@@ -467,7 +474,7 @@ class ProgramBuilder:
             raise Mistake("E0401", span, message)
         if value.kind == "real" and old.kind != "real":
             help = "declare it as 'real', or round the value" if old.kind == "int" else None
-            whole = value.is_const and not value.is_array and Fraction(value.const).denominator == 1  # type: ignore[arg-type]
+            whole = value.is_const and not value.is_array and Fraction(value.scalar).denominator == 1
             if not whole or old.kind == "bool":
                 raise Mistake("E0302", span, f"'{name}' is {a_kind(old.kind)}, the new value is real", help)
         if value.kind == "int" and old.kind == "bool":
@@ -480,7 +487,12 @@ class ProgramBuilder:
     def _spike(self, statement: syntax.SpikeWhen) -> None:
         condition = self.expressions.eval(statement.condition)
         if condition.kind != "bool":
-            raise Mistake("E0502", statement.condition.span, f"a spike needs a condition, not {a_kind(condition.kind)}", "compare it: 'spike when V >= theta'")
+            raise Mistake(
+                "E0502",
+                statement.condition.span,
+                f"a spike needs a condition, not {a_kind(condition.kind)}",
+                "compare it: 'spike when V >= theta'",
+            )
         self.blocked = ode.names_in(statement.condition) & set(self.held)
         for name in sorted(self.blocked):
             free = self.emitter.logical_not(self.held[name], statement.span)
@@ -493,11 +505,11 @@ class ProgramBuilder:
             match inner:
                 case syntax.Assign():
                     defines = inner.target.id if isinstance(inner.target, syntax.Name) else None
-                    self._attempt(lambda s=inner: self._assign(s, condition), inner.span, defines)  # type: ignore[misc]
+                    self._attempt(self._assign, inner, condition, defines=defines)
                 case syntax.Hold():
-                    self._attempt(lambda s=inner: self._start_hold(s, condition), inner.span)  # type: ignore[misc]
+                    self._attempt(self._start_hold, inner, condition)
                 case _:
-                    self._attempt(lambda s=inner: _foreign(s), inner.span)  # type: ignore[misc]
+                    self._attempt(_foreign, inner)
 
     def _start_hold(self, hold: syntax.Hold, condition: Value) -> None:
         steps = self._hold_steps(hold)
@@ -537,7 +549,11 @@ class ProgramBuilder:
             if target.id in equations:
                 raise Mistake("E0205", target.span, f"'{target.id}' has two equations")
             if self.values[target.id].kind != "real":
-                raise Mistake("E0302", target.span, f"'{target.id}' is {a_kind(self.values[target.id].kind)}: an equation needs a real state")
+                raise Mistake(
+                    "E0302",
+                    target.span,
+                    f"'{target.id}' is {a_kind(self.values[target.id].kind)}: an equation needs a real state",
+                )
             equations[target.id], spans[target.id] = derivative.value, derivative.span
         dt = number(self.clock.dt, self.clock.time)
         self.system = ode.System(
@@ -632,7 +648,7 @@ class ProgramBuilder:
         program.event_dim = dims.pop()
         if not all(whole):
             return self._real_event(program, span)
-        weights = [int(emitted.const) for _, emitted in self.events]  # type: ignore[arg-type]
+        weights = [int(emitted.scalar) for _, emitted in self.events]
         low, high = sum(w for w in weights if w < 0), sum(w for w in weights if w > 0)
         if weights == [1]:
             return self.emitter.ssa(self.events[0][0], (), "bool", span)
@@ -654,7 +670,9 @@ class ProgramBuilder:
         total = None
         for condition, emitted in self.events:
             zero = number(Fraction(0), emitted.dim)
-            real = number(Fraction(emitted.const), emitted.dim) if emitted.is_const and not emitted.is_array else emitted  # type: ignore[arg-type]
+            real = (
+                number(Fraction(emitted.scalar), emitted.dim) if emitted.is_const and not emitted.is_array else emitted
+            )
             term = self.emitter.select(condition, real, zero, span)
             total = term if total is None else self.emitter.binary("+", total, term, span)
         assert total is not None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import Span
 from spikec.frontend import syntax
@@ -104,7 +103,9 @@ class System:
             if key not in (CONSTANT, INPUT) or product.is_const == (key == CONSTANT):
                 scaled[key] = product
             else:
-                scaled[INPUT] = self.emitter.binary("+", scaled[INPUT], product, node.span) if INPUT in scaled else product
+                scaled[INPUT] = (
+                    self.emitter.binary("+", scaled[INPUT], product, node.span) if INPUT in scaled else product
+                )
         return scaled
 
 
@@ -145,7 +146,9 @@ def integrate_exactly(system: System, states: Mapping[str, Value], frozen: froze
     if any(not v.is_const for form in forms.values() for k, v in form.items() if k not in (CONSTANT, INPUT)):
         return _integrate_variable(system, forms, states)
     propagator, forcing = _propagators(system, forms)
-    return {name: _combine(system, name, forms, states, propagator, forcing) for name in system.names if name not in frozen}
+    return {
+        name: _combine(system, name, forms, states, propagator, forcing) for name in system.names if name not in frozen
+    }
 
 
 def _check_dimension(system: System, name: str, state: Value, found: Dimension) -> None:
@@ -194,9 +197,7 @@ def _propagators(
 ) -> tuple[dict[tuple[str, str], Value], dict[tuple[str, str], Value]]:
     """expm(A dt) and its integral as constants, zero entries left out; arrays where a coefficient is one."""
     names = system.names
-    coefficients = {
-        (a, b): as_array(forms[a][b]).astype(np.float64) for a in names for b in names if b in forms[a]
-    }
+    coefficients = {(a, b): as_array(forms[a][b]).astype(np.float64) for a in names for b in names if b in forms[a]}
     size = max((c.size for c in coefficients.values()), default=1)
     matrices = np.zeros((size, len(names), len(names)))
     for (a, b), values in coefficients.items():
@@ -205,7 +206,7 @@ def _propagators(
         raise Mistake("E0304", system.spans[names[0]], "a coefficient of the equations is not finite")
     shape = next((c.shape for c in coefficients.values() if c.size == size and c.shape != ()), ())
     unique, inverse = np.unique(matrices, axis=0, return_inverse=True)
-    dt = to_float(system.dt.const)  # type: ignore[arg-type]
+    dt = to_float(system.dt.scalar)
     exact = system.dt.const if shape == () else None
     results = [_expm(matrix, dt if exact is None else exact) for matrix in unique]
     tables = []
@@ -282,7 +283,9 @@ def _exponential(system: System, name: str, a: Value | None, b: Value | None, x:
 # ---------------------------------------------------------------- named solvers
 
 
-def integrate_with(solver: str, system: System, states: Mapping[str, Value], frozen: frozenset[str]) -> dict[str, Value]:
+def integrate_with(
+    solver: str, system: System, states: Mapping[str, Value], frozen: frozenset[str]
+) -> dict[str, Value]:
     """The states after one step of the named solver; those in `frozen` keep their value."""
     free = [name for name in system.names if name not in frozen]
     match solver:
@@ -314,7 +317,7 @@ def _heun(system: System, states: Mapping[str, Value], free: list[str]) -> dict[
     emitter, dt = system.emitter, system.dt
     first = _slopes(system, states, free)
     second = _slopes(system, {**states, **{n: _moved(system, states[n], first[n], dt, n) for n in free}}, free)
-    half = number(Fraction(dt.const) / 2, dt.dim)  # type: ignore[arg-type]
+    half = number(Fraction(dt.scalar) / 2, dt.dim)
     sums = {n: emitter.binary("+", first[n], second[n], system.spans[n]) for n in free}
     return {n: _moved(system, states[n], sums[n], half, n) for n in free}
 
@@ -322,8 +325,8 @@ def _heun(system: System, states: Mapping[str, Value], free: list[str]) -> dict[
 def _rk4(system: System, states: Mapping[str, Value], free: list[str]) -> dict[str, Value]:
     """x + dt/6 (k1 + 2 k2 + 2 k3 + k4)."""
     emitter, dt = system.emitter, system.dt
-    half = number(Fraction(dt.const) / 2, dt.dim)  # type: ignore[arg-type]
-    sixth = number(Fraction(dt.const) / 6, dt.dim)  # type: ignore[arg-type]
+    half = number(Fraction(dt.scalar) / 2, dt.dim)
+    sixth = number(Fraction(dt.scalar) / 6, dt.dim)
     k1 = _slopes(system, states, free)
     k2 = _slopes(system, {**states, **{n: _moved(system, states[n], k1[n], half, n) for n in free}}, free)
     k3 = _slopes(system, {**states, **{n: _moved(system, states[n], k2[n], half, n) for n in free}}, free)

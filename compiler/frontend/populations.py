@@ -12,12 +12,14 @@ from spikec.frontend.emitter import show_shape
 from spikec.frontend.network import Arrival, Network, Population
 from spikec.frontend.neuron import NeuronProgram, ports_of
 from spikec.frontend.units import NUMBER, describe
-from spikec.frontend.values import a_kind, Mistake, Value, fits, not_supported
+from spikec.frontend.values import Mistake, Value, a_kind, fits, not_supported
 
 SOURCES = ("Poisson", "Bernoulli")
 
 
-def type_and_shape(network: Network, node: syntax.Expr) -> tuple[syntax.Name, tuple[int, ...] | None, syntax.Call | None]:
+def type_and_shape(
+    network: Network, node: syntax.Expr
+) -> tuple[syntax.Name, tuple[int, ...] | None, syntax.Call | None]:
     """`LIF[8](args)` taken apart: the type's name, the shape where it is written, the call where there is one."""
     call = node if isinstance(node, syntax.Call) else None
     head = call.function if call is not None else node
@@ -36,6 +38,11 @@ def is_population_call(network: Network, node: syntax.Expr) -> bool:
         return False
     head = node.function.base if isinstance(node.function, syntax.Index) else node.function
     return isinstance(head, syntax.Name) and (head.id in network.neurons or head.id in SOURCES)
+
+
+def port_names(population: Population) -> list[str]:
+    """The ports that a population's neuron declares."""
+    return [p.name for p in ports_of(population.resolved.declaration)] if population.resolved is not None else []
 
 
 def fill(network: Network, population: Population, node: syntax.Expr, place: syntax.Expr | None) -> None:
@@ -103,7 +110,8 @@ def _bind(network: Network, population: Population, call: syntax.Call, shape: tu
     ports = [port.name for port in ports_of(declaration)]
     params = [formal.name for formal in declaration.params]
     if len(call.args) > len(ports):
-        message = f"'{declaration.name}' has {len(ports)} port{'s' * (len(ports) != 1)} ({', '.join(ports)}), not {len(call.args)}"
+        several = "s" * (len(ports) != 1)
+        message = f"'{declaration.name}' has {len(ports)} port{several} ({', '.join(ports)}), not {len(call.args)}"
         raise Mistake("E0306", call.args[len(ports)].span, message)
     streams = dict(zip(ports, call.args, strict=False))
     for keyword in call.keywords:
@@ -153,7 +161,10 @@ def arrive(network: Network, population: Population, port: str, node: syntax.Exp
             raise Mistake("E0302", span, f"port '{port}' takes numbers, not {a_kind(value.kind)}")
         check_dimension(population, port, value, span)
         if value.shape not in ((), population.shape):
-            message = f"a value of shape {show_shape(value.shape)} for population '{population.name}' of shape {show_shape(population.shape)}"
+            shapes = (
+                f"{show_shape(value.shape)} for population '{population.name}' of shape {show_shape(population.shape)}"
+            )
+            message = f"a value of shape {shapes}"
             raise Mistake("E0303", span, message)
         ssa = network.emitter.ssa(value, population.shape, "real", span)
         return ssa if current is None else arith.addf(current, ssa)
@@ -166,5 +177,7 @@ def check_dimension(population: Population, port: str, value: Value, span: Span)
     assert population.program is not None
     wanted = population.program.port_dims[port]
     if not fits(value, wanted):
-        message = f"port '{port}' of '{population.name}' has dimension {describe(wanted)}, what arrives {describe(value.dim)}"
+        message = (
+            f"port '{port}' of '{population.name}' has dimension {describe(wanted)}, what arrives {describe(value.dim)}"
+        )
         raise Mistake("E0401", span, message)

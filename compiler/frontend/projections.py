@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import file_location, func, ir
@@ -17,8 +16,9 @@ from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.network import Arrival, Constant, Network, Population
 from spikec.frontend.ode import names_in
+from spikec.frontend.populations import port_names
 from spikec.frontend.units import NUMBER, describe
-from spikec.frontend.values import a_kind, Mistake, Value, as_array, fits, not_supported, number, to_float
+from spikec.frontend.values import Mistake, Value, a_kind, as_array, fits, not_supported, number, to_float
 
 CONNECTORS_LATER = ("fixed_in", "fixed_out", "fixed_total", "from", "conv")
 
@@ -104,20 +104,20 @@ def _arrive(
         with network.statement(path):
             return _emit(network, options, path, source, population, chosen, span, current)
 
-    ports = _port_names(population)
+    ports = port_names(population)
     if port is None and len(ports) != 1:
-        raise Mistake("E0602", projection.target.span, f"'{population.name}' has {len(ports)} ports: name one of {', '.join(ports)}")
+        raise Mistake(
+            "E0602",
+            projection.target.span,
+            f"'{population.name}' has {len(ports)} ports: name one of {', '.join(ports)}",
+        )
     chosen = port if port is not None else ports[0]
     if chosen not in ports:
         message = f"'{population.name}' has no port '{chosen}'"
-        raise Mistake("E0203", projection.target.span, message, did_you_mean(chosen, ports) or f"it has {', '.join(ports)}")
+        raise Mistake(
+            "E0203", projection.target.span, message, did_you_mean(chosen, ports) or f"it has {', '.join(ports)}"
+        )
     population.arrivals.setdefault(chosen, []).append(Arrival(span, emit))
-
-
-def _port_names(population: Population) -> list[str]:
-    from spikec.frontend.neuron import ports_of
-
-    return [p.name for p in ports_of(population.resolved.declaration)] if population.resolved is not None else []
 
 
 def _emit(
@@ -171,14 +171,18 @@ def _events(network: Network, source: syntax.Expr, steps: int) -> Value:
             raise Mistake("E0602", source.span, "a projection starts at a population, a stream or a slice of one")
         entity = network.lookup(base.id, base.span)
         if isinstance(entity, Constant):
-            raise Mistake("E0602", source.span, f"'{base.id}' is a constant: a projection starts at a population or stream")
+            raise Mistake(
+                "E0602", source.span, f"'{base.id}' is a constant: a projection starts at a population or stream"
+            )
         value = network.history(entity, steps, source.span)
         if slices is not None:
             value = network.expressions.sliced(value, slices)
     if not value.is_number or value.is_const:
         raise Mistake("E0602", source.span, "a projection starts at a population or stream")
     if not value.event and value.kind != "real":
-        value = Value("real", ssa=network.emitter.ssa(value, value.shape, "real", source.span), shape=value.shape, dim=value.dim)
+        value = Value(
+            "real", ssa=network.emitter.ssa(value, value.shape, "real", source.span), shape=value.shape, dim=value.dim
+        )
     return value
 
 
@@ -197,15 +201,18 @@ def _weight(network: Network, options: Options, population: Population, port: st
         value = network.expressions.constant(options.weight.value, "a weight")
     wanted = population.program.port_dims[port]
     if not fits(value, wanted / events.dim):
-        message = f"port '{port}' of '{population.name}' has dimension {describe(wanted)}, weight times event {describe(value.dim * events.dim)}"
+        message = f"port '{port}' of '{population.name}' has dimension {describe(wanted)}"
+        message += f", weight times event {describe(value.dim * events.dim)}"
         raise Mistake("E0401", span, message)
     if not value.is_array:
-        return ir.FloatAttr.get(network.emitter.element("real"), network.emitter.real_constant(to_float(value.const)))  # type: ignore[arg-type]
+        return ir.FloatAttr.get(network.emitter.element("real"), network.emitter.real_constant(to_float(value.scalar)))
     one_to_one = options.connect is not None and _connector(options.connect)[0] == "one_to_one"
     expected = population.shape if one_to_one else (*events.shape, *population.shape)
     if value.shape != expected:
         sides = "(one weight for each pair)" if one_to_one else "([pre, post])"
-        raise Mistake("E0303", span, f"weights of shape {show_shape(value.shape)}, where {show_shape(expected)} is needed {sides}")
+        raise Mistake(
+            "E0303", span, f"weights of shape {show_shape(value.shape)}, where {show_shape(expected)} is needed {sides}"
+        )
     pre = int(np.prod(events.shape)) if events.shape else 1
     array = as_array(value).astype(np.float64)
     stored = array.reshape(-1) if one_to_one else array.reshape(pre, -1)
@@ -231,9 +238,15 @@ def _recipe(
         raise not_supported(option.value.span, kind)
     if kind not in ("all", "one_to_one", "prob"):
         known = ["all", "one_to_one", "prob", *CONNECTORS_LATER]
-        raise Mistake("E0201", option.value.span, "unknown connector" + (f" '{kind}'" if kind else ""), did_you_mean(kind, known))
+        raise Mistake(
+            "E0201", option.value.span, "unknown connector" + (f" '{kind}'" if kind else ""), did_you_mean(kind, known)
+        )
     if (call is not None) != (kind == "prob"):
-        raise Mistake("E0306", option.value.span, "'prob' is written prob(p)" if kind == "prob" else f"'{kind}' takes no arguments")
+        raise Mistake(
+            "E0306",
+            option.value.span,
+            "'prob' is written prob(p)" if kind == "prob" else f"'{kind}' takes no arguments",
+        )
     conditions = [m for m in option.modifiers if m.kind == "if"]
     if len(conditions) > 1:
         raise Mistake("E0205", conditions[1].span, "'if' is given twice; join the conditions with 'and'")
@@ -256,7 +269,9 @@ def _recipe(
     return recipe
 
 
-def _probability(network: Network, call: syntax.Call, path: str, modifiers: tuple[syntax.Modifier, ...]) -> dict[str, Any]:
+def _probability(
+    network: Network, call: syntax.Call, path: str, modifiers: tuple[syntax.Modifier, ...]
+) -> dict[str, Any]:
     Expressions.count_arguments(call, "prob", 1, 1)
     if names_in(call.args[0]) & {"pre", "post", "distance"}:
         raise not_supported(call.args[0].span, "probability that depends on pre and post")
@@ -265,7 +280,7 @@ def _probability(network: Network, call: syntax.Call, path: str, modifiers: tupl
         raise Mistake("E0602", call.args[0].span, "a probability is a number from 0 to 1")
     i64 = ir.IntegerType.get_signless(64)
     return {
-        "p": ir.FloatAttr.get(ir.F64Type.get(), to_float(p.const)),  # type: ignore[arg-type]
+        "p": ir.FloatAttr.get(ir.F64Type.get(), to_float(p.scalar)),
         "seed": ir.IntegerAttr.get(i64, network.seed_of(modifiers, ("seed", "if"))),
         "path": ir.StringAttr.get(path),
     }
@@ -274,7 +289,9 @@ def _probability(network: Network, call: syntax.Call, path: str, modifiers: tupl
 class _PairExpressions(Expressions):
     """The condition of a connector: `pre` and `post` are the indices of the two neurons."""
 
-    def __init__(self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network, pair: dict[str, Value]) -> None:
+    def __init__(
+        self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network, pair: dict[str, Value]
+    ) -> None:
         super().__init__(emitter, clock, arrays)
         self.network = network
         self.pair = pair
@@ -313,5 +330,3 @@ def _filter(network: Network, path: str, node: syntax.Expr, events: Value, popul
         function.operation.erase()
         raise
     return symbol
-
-

@@ -124,21 +124,7 @@ class Group(Node):
     items: tuple[Expr, ...]
 
 
-Expr = (
-    Number
-    | Quantity
-    | String
-    | Name
-    | ListExpr
-    | Unary
-    | Binary
-    | IfExpr
-    | Call
-    | Index
-    | Attribute
-    | Pipe
-    | Group
-)
+Expr = Number | Quantity | String | Name | ListExpr | Unary | Binary | IfExpr | Call | Index | Attribute | Pipe | Group
 
 # ---------------------------------------------------------------- declarations
 

@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import Span
 from spikec.frontend.units import NUMBER, Dimension
@@ -69,6 +68,12 @@ class Value:
     def is_number(self) -> bool:
         return self.kind in ("real", "int", "bool")
 
+    @property
+    def scalar(self) -> Scalar:
+        """The constant of a scalar; an error of ours for anything else."""
+        assert self.const is not None and not isinstance(self.const, np.ndarray)
+        return self.const
+
     def with_dim(self, dim: Dimension) -> Value:
         return replace(self, dim=dim)
 
@@ -111,7 +116,7 @@ def as_array(value: Value) -> Array:
         return value.const
     assert value.const is not None
     if value.kind == "real":
-        return np.asarray(to_float(value.const), dtype=np.float64)
+        return np.asarray(to_float(value.scalar), dtype=np.float64)
     return np.asarray(value.const, dtype=np.int64 if value.kind == "int" else np.bool_)
 
 
@@ -123,9 +128,9 @@ def a_kind(kind: str) -> str:
 def integral(value: Value) -> int | None:
     """The value as a Python int where it is a whole constant number, else None."""
     if isinstance(value.const, bool | int):
-        return int(value.const)
+        return int(value.scalar)
     if isinstance(value.const, Fraction) and value.const.denominator == 1:
-        return int(value.const)
+        return int(value.scalar)
     if isinstance(value.const, float) and value.const.is_integer() and abs(value.const) < 2**53:
-        return int(value.const)
+        return int(value.scalar)
     return None

@@ -46,7 +46,7 @@ model Drawn {
   pop a : IF[20]()
   pop b : IF[20]()
   proj x -> a.I { connect one_to_one; weight 1 }
-  proj a -> b.I { connect prob(0.5) seed 1; weight 0.5 }
+  proj a -> b.I { connect prob(0.5) seed 1; weight 0.05 }
   probe b.spike
 }
 """

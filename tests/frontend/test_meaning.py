@@ -35,7 +35,9 @@ def test_statements_act_in_textual_order(simulate: Any) -> None:
 
 def test_leaky_integration_equals_numpy(simulate: Any) -> None:
     x = np.random.default_rng(1).random((40, 3), dtype=np.float32)
-    run = simulate(f"model M {{ step 1 ms {LIF} input x : real[3]\n pop a : LIF[3](x)\n probe a.V, a.spike }}", 40, {"x": x})
+    run = simulate(
+        f"model M {{ step 1 ms {LIF} input x : real[3]\n pop a : LIF[3](x)\n probe a.V, a.spike }}", 40, {"x": x}
+    )
     v, decay, spikes = np.zeros(3, np.float32), np.float32(math.exp(-0.1)), []
     for t in range(40):
         v = decay * v + x[t]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import traceback
 from pathlib import Path
 from random import Random
 
@@ -67,6 +68,7 @@ def test_mutated_programs_end_in_diagnostics(tmp_path: Path, report: list[str]) 
     texts = sources(tmp_path)
     path = tmp_path / "mutant.snn"
     accepted, refused = 0, 0
+    bugs: dict[str, str] = {}
     for number in range(PROGRAMS):
         text = mutate(texts[number % len(texts)], random)
         path.write_text(text)
@@ -78,6 +80,15 @@ def test_mutated_programs_end_in_diagnostics(tmp_path: Path, report: list[str]) 
             assert error.diagnostics, text
             assert all(d.render(text) for d in error.diagnostics), text
         except Exception as error:
-            raise AssertionError(f"{type(error).__name__}: {error}, from\n{text}") from error
+            bugs.setdefault(where(error), text)
     report.append(f"mutated programs\n{accepted} accepted, {refused} refused with diagnostics")
-    assert accepted > 0 and refused > PROGRAMS // 2
+    assert not bugs, "\n\n".join(f"{place}, from\n{text}" for place, text in bugs.items())
+    assert accepted > PROGRAMS // 20 and refused > PROGRAMS // 2
+
+
+def where(error: BaseException) -> str:
+    """An exception and the line that first raised it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {str(error)[:120]} at {frame.filename}:{frame.lineno}"

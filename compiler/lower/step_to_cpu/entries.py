@@ -14,7 +14,7 @@ from spikec.lower.step_to_cpu.plan import STEPS, Plan
 from spikec.runtime.cpu import CONSTANTS
 from spikec.runtime.layout import Layout
 
-FLUSH_BITS = {"mxcsr": 0x8040, "fpcr": 1 << 24, "fpscr": 1 << 24}
+FLUSH_BITS = {"mxcsr": 0x8040, "fpcr": 1 << 24}
 DEFAULT_KEYS = "spikec_default_keys"
 
 

@@ -18,7 +18,7 @@ from spikec.lower.step_to_cpu.code import (
     shaped,
     when,
 )
-from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.places import Frame, Place, shifted
 from spikec.lower.step_to_cpu.plan import Held, storage
 
 
@@ -108,7 +108,7 @@ def _record_values(frame: Frame, probe: Held) -> None:
         assert frame.begin is not None
         before = arith.divui(plus(frame.begin, buffer.every - 1), every)
         done = arith.subi(arith.divui(frame.t, every), before)
-        memory = frame.shifted(
+        memory = shifted(
             frame.hosts[probe.host], arith.muli(done, index(probe.size)), probe.size, storage(probe.element)
         )
         move(frame, frame.place(buffer.of), buffer.low, Place(memory, None, probe.element), index(0), probe.size)

@@ -125,11 +125,7 @@ class Frame:
         else:
             stride = index(held.size)
         kept = storage(held.element)
-        return self.shifted(memory, arith.muli(done, stride), held.size, kept)
-
-    def shifted(self, memory: Value, offset: Value, size: int, kept: Type) -> Value:
-        """`size` elements of a host array from a computed offset on."""
-        return shifted(memory, offset, size, kept)
+        return shifted(memory, arith.muli(done, stride), held.size, kept)
 
     def list_of(self, held: Held, delay: int) -> tuple[Place, Place, Value]:
         """Indices and counts of the active elements, and the index of the count."""
