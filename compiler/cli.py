@@ -42,12 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _guarded(sys.argv[1:] if argv is None else argv, terminal)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:
-        # Whoever read the output has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
     except OSError as error:
-        terminal.error(f"cannot write the output: {error.strerror or error}")
+        # What is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return PIPE_CLOSED  # whoever read the output has gone
+        terminal.error(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
         return 1
 
 
@@ -69,7 +69,7 @@ def _guarded(argv: Sequence[str], terminal: Terminal) -> int:
     except MemoryError:
         terminal.show([Diagnostic("E0706", "error", "there is not enough memory for this")])
         return 1
-    except BrokenPipeError:
+    except OSError:
         raise
     except Exception as error:
         return _bug(error, terminal)

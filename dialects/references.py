@@ -77,5 +77,5 @@ def _hidden(view: Op) -> Iterator[tuple[str, str, str]]:
 
 
 def _maybe(what: str, attribute: Any, kind: str) -> Iterator[tuple[str, str, str]]:
-    if isinstance(attribute, ir.SymbolRefAttr):
+    if isinstance(attribute, ir.FlatSymbolRefAttr | ir.SymbolRefAttr):
         yield what, symbol_of(attribute) or str(attribute), kind

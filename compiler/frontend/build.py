@@ -14,11 +14,13 @@ from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import context, file_location, func, ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
-from spikec.frontend import populations, projections, syntax
+from spikec.frontend import instances, memory, populations, projections, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import show_shape
+from spikec.frontend.entities import Constant, Entity, Population, Stream
 from spikec.frontend.expressions import TYPES, Clock
-from spikec.frontend.network import Constant, Entity, Module, Network, Population, Stream
+from spikec.frontend.module import Module
+from spikec.frontend.network import Network
 from spikec.frontend.neuron import Resolved, check_type
 from spikec.frontend.parse import parse_expression
 from spikec.frontend.units import NUMBER
@@ -246,9 +248,9 @@ class _Builder:
             if any(formal.default is None for formal in node.params):
                 continue
             population = Population(name, node.span, resolved=Resolved(node, ()), shape=(1,))
-            network.attempt(network.prepare, population)
+            network.attempt(instances.prepare, network, population)
             if population.program is not None:
-                network.forget(population.program)
+                instances.forget(network, population.program)
 
     def _check_params(self) -> None:
         known = set(self.used_params)
@@ -502,7 +504,7 @@ class _Builder:
         entity = network.lookup(name.id, name.span)
         attribute = base.name if isinstance(base, syntax.Attribute) else None
         if isinstance(entity, Population):
-            network.prepare(entity)
+            instances.prepare(network, entity)
             assert entity.program is not None
             emits = "spike" if entity.program.event is not None else "out"
             attribute = attribute or emits
@@ -510,7 +512,7 @@ class _Builder:
                 raise Mistake("E0203", base.span, f"'{entity.name}' never spikes: it has no 'spike when'")
             if attribute != "spike":
                 with network.dry_run():
-                    network.start_of_step(entity, attribute, base.span)
+                    memory.start_of_step(network, entity, attribute, base.span)
             return (
                 f"{entity.name}.{attribute}",
                 f"{entity.name}.{attribute}",
@@ -533,7 +535,7 @@ class _Builder:
         if spikes and not value.event:
             raise Mistake("E0203", name.span, f"'{name.id}' is no stream of spikes")
         symbol = f"{entity.name}.past"
-        network.history(entity, 1, name.span)
+        memory.history(network, entity, 1, name.span)
         key = f"{name.id}.spike" if spikes else name.id
         return symbol, key, "event" if spikes else "value", value.shape
 

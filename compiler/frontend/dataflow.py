@@ -10,10 +10,12 @@ import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
-from spikec.frontend import syntax
+from spikec.frontend import memory, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
+from spikec.frontend.entities import Constant, Population
 from spikec.frontend.expressions import Clock, Expressions
+from spikec.frontend.populations import population_of_call
 from spikec.frontend.units import NUMBER, describe
 from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
 
@@ -36,14 +38,12 @@ class DataflowExpressions(Expressions):
         return self.network.value(node.id, node.span)
 
     def attribute(self, node: syntax.Attribute) -> Value:
-        from spikec.frontend.network import Population
-
         if isinstance(node.base, syntax.Name):
             entity = self.network.entities.get(node.base.id)
             if isinstance(entity, Population):
                 if node.name == "spike":
                     return self.network.value(node.base.id, node.span)
-                return self.network.start_of_step(entity, node.name, node.span)
+                return memory.start_of_step(self.network, entity, node.name, node.span)
         return super().attribute(node)
 
     def call(self, node: syntax.Call, name: str) -> Value:
@@ -112,8 +112,6 @@ class DataflowExpressions(Expressions):
     # ------------------------------------------------------------ populations in expressions
 
     def _population(self, node: syntax.Call) -> Value:
-        from spikec.frontend.populations import population_of_call
-
         network = self.network
         label = node.function.base if isinstance(node.function, syntax.Index) else node.function
         kind = label.id if isinstance(label, syntax.Name) else "population"
@@ -160,22 +158,20 @@ class DataflowExpressions(Expressions):
             raise Mistake("E0603", call.span, "this is computed once after the run: a step before has no meaning here")
         if isinstance(node, syntax.Name) and node.id in network.entities:
             entity = network.lookup(node.id, node.span)
-            from spikec.frontend.network import Constant
-
             if isinstance(entity, Constant):
                 raise Mistake("E0302", node.span, f"'{node.id}' is a constant and has no past")
-            return network.history(entity, steps, call.span)
+            return memory.history(network, entity, steps, call.span)
         symbol = network.unnamed("prev")
         with network.dry_run():
             kind = self.eval(node)
-        return network.past(node, kind, symbol, steps, call.span)
+        return memory.past(network, node, kind, symbol, steps, call.span)
 
     def _over_time(self, node: syntax.Call) -> Value:
         self.count_arguments(node, "over_time", 2, 2)
         op = node.args[0]
         if not isinstance(op, syntax.Name) or op.id not in OVER_TIME:
             raise Mistake("E0306", op.span, f"over_time reduces with one of {', '.join(OVER_TIME)}")
-        return self.network.over_time(op.id, node.args[1], node.span)
+        return memory.over_time(self.network, op.id, node.args[1], node.span)
 
     def _leak(self, node: syntax.Call) -> Value:
         """b := exp(-dt/tau) b + x."""
@@ -445,8 +441,6 @@ class InitExpressions(Expressions):
         self.population_shape, self.scope, self._draws = shape, scope, 0
 
     def name(self, node: syntax.Name) -> Value:
-        from spikec.frontend.network import Constant
-
         if node.id in self.scope:
             value = self.scope[node.id]
             if value.is_const or not value.is_number:

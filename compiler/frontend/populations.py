@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, ir
-from spikec.frontend import syntax
+from spikec.frontend import instances, syntax
 from spikec.frontend.emitter import show_shape
-from spikec.frontend.network import Arrival, Network, Population
+from spikec.frontend.entities import Arrival, Population
 from spikec.frontend.neuron import NeuronProgram, ports_of
 from spikec.frontend.units import NUMBER, describe
 from spikec.frontend.values import Mistake, Value, a_kind, fits, not_supported
+
+if TYPE_CHECKING:
+    from spikec.frontend.network import Network
 
 SOURCES = ("Poisson", "Bernoulli")
 
@@ -71,7 +74,7 @@ def _make_source(network: Network, population: Population, kind: str, call: synt
     population.program = NeuronProgram(f"{kind}.source", ["p", "u"], {"p": NUMBER, "u": NUMBER}, [], [])
     population.program.event = network.emitter.element("bool")
     if not network.dry:
-        network.declare_source(population.program.symbol)
+        instances.declare_source(network, population.program.symbol)
 
     def probability(current: Any) -> Any:
         value = network.expressions.eval(node)

@@ -10,11 +10,12 @@ import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import file_location, func, ir
-from spikec.frontend import syntax
+from spikec.frontend import memory, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
+from spikec.frontend.entities import Arrival, Constant, Population
 from spikec.frontend.expressions import Clock, Expressions
-from spikec.frontend.network import Arrival, Constant, Network, Population
+from spikec.frontend.network import Network
 from spikec.frontend.ode import names_in
 from spikec.frontend.populations import port_names
 from spikec.frontend.units import NUMBER, describe
@@ -174,7 +175,7 @@ def _events(network: Network, source: syntax.Expr, steps: int) -> Value:
             raise Mistake(
                 "E0602", source.span, f"'{base.id}' is a constant: a projection starts at a population or stream"
             )
-        value = network.history(entity, steps, source.span)
+        value = memory.history(network, entity, steps, source.span)
         if slices is not None:
             value = network.expressions.sliced(value, slices)
     if not value.is_number or value.is_const:

@@ -38,8 +38,10 @@ def classify(images: npt.NDArray[np.float32], folder: Path) -> dict[str, npt.NDA
     command = [sys.executable, "-m", "spikec", "run", str(HERE / "digits.snn")]
     command += ["--input", f"x={folder / 'images.npy'}", "--batch", str(len(images)), "--steps", str(STEPS)]
     command += ["-o", str(folder / "run.npz"), "--force"]
-    print("$ spikec", *command[3:])
-    subprocess.run(command, check=True)
+    print("$ spikec", *command[3:], flush=True)
+    status = subprocess.run(command).returncode
+    if status:
+        sys.exit(status)
     with np.load(folder / "run.npz") as file:
         return {name: file[name] for name in file.files}
 

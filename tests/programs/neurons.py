@@ -201,6 +201,6 @@ def reset(w: Writer, body: Body, coupled_states: bool) -> str:
     if "n" in body.states and w.chance(50):
         parts.append("n += 1")
     if w.chance(35):
-        both = "u" in body.states and not coupled_states and w.chance(50)
+        both = "u" in body.states and not coupled_states and w.chance(80)
         parts.append(f"hold {'V, u' if both else 'V'} for {w.clock.time(w.pick((1, 2, 3, 5, 2.5, 140)))}")
     return "; ".join(parts)

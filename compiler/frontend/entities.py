@@ -1,0 +1,59 @@
+"""What a name of a model stands for: a constant, a stream, a population."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikec.dialects.diagnostics import Span
+from spikec.frontend import syntax
+from spikec.frontend.neuron import NeuronProgram, Resolved
+from spikec.frontend.values import Value
+
+DECLARED_TWICE = "E0205"
+
+
+@dataclass
+class Arrival:
+    """Something that reaches a port: an expression, or a projection's events."""
+
+    span: Span
+    emit: Callable[[Any], Any]
+
+
+@dataclass
+class Entity:
+    """A named object of the model.  `state` is "new", "busy", "done" or "wrong"."""
+
+    name: str
+    span: Span
+    state: str = "new"
+
+
+@dataclass
+class Constant(Entity):
+    value: Value | None = None
+
+
+@dataclass
+class Stream(Entity):
+    """`name = expression`, or an input; `value` is its SSA value in this step (or of the run)."""
+
+    expression: syntax.Expr | None = None
+    value: Value | None = None
+    seed: int = 0
+    of_run: bool = False
+
+
+@dataclass
+class Population(Entity):
+    """A population before and after its program was built."""
+
+    resolved: Resolved | None = None
+    shape: tuple[int, ...] = ()
+    init: tuple[syntax.Statement, ...] = ()
+    program: NeuronProgram | None = None
+    bound: dict[str, tuple[Value, Span]] = field(default_factory=dict)
+    arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
+    value: Value | None = None

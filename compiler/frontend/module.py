@@ -1,0 +1,104 @@
+"""The MLIR module under construction, and how constants and states are declared in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from spikec.dialects import snn
+from spikec.dialects.constants import Array, Constants
+from spikec.dialects.diagnostics import Span
+from spikec.dialects.mlir import file_location, func, ir
+from spikec.runtime.interface import flush_subnormals
+
+
+class Module:
+    """The MLIR module under construction: functions grow in place, declarations are added at the end."""
+
+    def __init__(self, real: int, file: str) -> None:
+        self.real = real
+        self.constants = Constants()
+        self.module = ir.Module.create(ir.Location.file(file, 1, 1))
+        with ir.InsertionPoint(self.module.body):
+            self.init = func.FuncOp("init", ([], []))
+            self.step = func.FuncOp("step", ([], []))
+            self.finish = func.FuncOp("finish", ([], []))
+            # A function of the same module: its ops use values of the others, so they must die together.
+            self.scratch = func.FuncOp("scratch", ([], []), visibility="private")
+        self.scratch.add_entry_block()
+        self.blocks = {name: getattr(self, name).add_entry_block() for name in ("init", "step", "finish")}
+        self.declarations: dict[str, Callable[[], Any]] = {}
+        self.depths: dict[str, int] = {}
+
+    def declare(self, name: str, build: Callable[[], Any]) -> None:
+        """Registers a module-level op; they are built last, in the order of registration."""
+        self.declarations.setdefault(name, build)
+
+    def real_array(self, values: Array) -> Array:
+        """An array as the program holds it: reals rounded to the program's type, subnormals flushed."""
+        if values.dtype.kind != "f":
+            return values
+        with np.errstate(over="ignore"):
+            return flush_subnormals(values.astype(np.float32 if self.real == 32 else np.float64))
+
+    def constant(self, name: str, values: Array, span: Span) -> str:
+        """Stores an array and declares it; returns its symbol, which differs from `name` only when that is taken."""
+        stored = self.real_array(values)
+        symbol, count = name, 0
+        while True:
+            try:
+                digest = self.constants.add(symbol, stored)
+                break
+            except ValueError:
+                count += 1
+                symbol = f"{name}#{count}"
+        element = element_of(stored)
+        type = ir.RankedTensorType.get(list(stored.shape), element)
+        location = file_location(span)
+
+        def build() -> None:
+            with location:
+                snn.Constant.build(sym_name=symbol, type=type, digest=digest)
+
+        self.declare(f"constant {symbol}", build)
+        return symbol
+
+    def state(self, name: str, type: Any, init: Any, span: Span, unit: str = "", depth: int = 1) -> None:
+        """Declares a state, or deepens one: the history that is kept is the largest that is asked for."""
+        self.depths[name] = max(depth, self.depths.get(name, 1))
+        location = file_location(span)
+
+        def build() -> None:
+            with location:
+                snn.State.build(sym_name=name, type=type, init=init, depth=self.depths[name], unit=unit or None)
+
+        self.declare(f"state {name}", build)
+
+    def close(self, attributes: Mapping[str, Any]) -> None:
+        """Builds the declarations before the entry points."""
+        self.scratch.operation.erase()
+        with ir.InsertionPoint(self.init.operation):
+            for build in self.declarations.values():
+                build()
+        for key, value in attributes.items():
+            self.module.operation.attributes[key] = value
+
+
+def element_of(array: Array) -> Any:
+    if array.dtype.kind == "f":
+        return ir.F32Type.get() if array.dtype == np.float32 else ir.F64Type.get()
+    return ir.IntegerType.get_signless(1 if array.dtype.kind == "b" else 64)
+
+
+def zero(element: Any) -> Any:
+    """The attribute of a zero of this type."""
+    if isinstance(element, ir.IntegerType):
+        return ir.IntegerAttr.get(element, 0)
+    return ir.FloatAttr.get(element, 0.0)
+
+
+def symbol_of(operation: Any) -> str:
+    """The symbol that an operation defines, or an empty text."""
+    attributes = operation.operation.attributes
+    return str(ir.StringAttr(attributes["sym_name"]).value) if "sym_name" in attributes else ""
