@@ -5,12 +5,9 @@ Only the standard library is imported before a command is known, so that `spikec
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
-import tempfile
-import traceback
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -77,18 +74,10 @@ def _guarded(argv: Sequence[str], terminal: Terminal) -> int:
 
 def _bug(error: Exception, terminal: Terminal) -> int:
     """Says where our mistake happened and saves what it takes to find it."""
+    from spikec import bug_report
+
     where = getattr(error, "where", "") or "the command line"
-    trace = "".join(traceback.format_exception(error)).splitlines()
-    text = "\n".join([f"// spikec failed in: {where}", *(f"// {line}" for line in trace), getattr(error, "ir", "")])
-    name = f"spikec-bug-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:12]}.mlir"
-    saved = None
-    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
-        try:
-            (folder / name).write_text(text + "\n", encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        saved = folder / name
-        break
+    saved = bug_report.save(error, where)
     first = (str(error).splitlines() or [type(error).__name__])[0]
     kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
     help = f"what it worked on is in {saved}; please report it" if saved else None

@@ -19,8 +19,10 @@ from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import (
     SCALAR_OPS,
     TENSOR_OPS,
+    argument_marks,
     argument_roles,
     is_private,
+    result_marks,
     result_roles,
     symbol_name,
     walk,
@@ -48,7 +50,7 @@ def problems(program: Program) -> list[tuple[str, str]]:
     except ir.MLIRError as error:
         return [(str(d.location), d.message) for d in error.error_diagnostics] or [("unknown", str(error))]
     with program.module.context, ir.Location.unknown():
-        found = [*_module(program), *_structure(program)]
+        found = list(_names(program)) or [*_module(program), *_structure(program)]
         if not found:
             found = list((verify_snn if program.level == "snn" else verify_step).rules(program))
         return [(str(op.location), f"'{op.name}': {text}") for op, text in found]
@@ -60,6 +62,16 @@ def verify(program: Program, where: str = "") -> None:
     if found:
         lines = "\n".join(f"  {location}: {text}" for location, text in found)
         raise InternalError(f"invalid IR after {where or 'construction'}:\n{lines}", where, program.text())
+
+
+def _names(program: Program) -> Iterator[Problem]:
+    """Every op at the top of a module has a name, which is text."""
+    for operation in program.module.body.operations:
+        op = operation.operation
+        if "sym_name" not in op.attributes:
+            yield op, "has no 'sym_name'"
+        elif not isinstance(op.attributes["sym_name"], ir.StringAttr):
+            yield op, f"attribute 'sym_name' must be a string, not {op.attributes['sym_name']}"
 
 
 def _module(program: Program) -> Iterator[Problem]:
@@ -98,6 +110,7 @@ def _function(op: Any, symbols: dict[str, Any], level: str) -> Iterator[Problem]
     if len(list(op.regions[0].blocks)) != 1:
         yield op, f"@{name} must have a body of one block"
         return
+    yield from _marks(op)
     program = is_private(op) and not (level == "step" and name.startswith("stage."))
     upstream = SCALAR_OPS if program else TENSOR_OPS if level == "snn" else STAGE_OPS
     where = "a program" if program else f"an entry point at level {level}"
@@ -109,6 +122,28 @@ def _function(op: Any, symbols: dict[str, Any], level: str) -> Iterator[Problem]
             yield inner, f"is not an op of {where}"
         else:
             yield from _alone(view, symbols)
+
+
+MARKS: dict[str, Any] = {
+    **dict.fromkeys((snn.PORT, snn.STATE, snn.PARAM, snn.NAME, snn.UNIT, snn.KIND), ir.StringAttr),
+    **dict.fromkeys((snn.INDEX, snn.EVENT, snn.OUT), ir.UnitAttr),
+    snn.RANGE: ir.ArrayAttr,
+}
+"""The kind of each mark of an argument or result."""
+
+
+def _marks(function: Any) -> Iterator[Problem]:
+    for marks in [*argument_marks(function), *result_marks(function)]:
+        for name, attribute in marks.items():
+            kind = MARKS.get(name)
+            if kind is None:
+                yield function, f"unknown mark '{name}'"
+            elif not isinstance(attribute, kind):
+                yield function, f"mark '{name}' must not be {attribute}"
+            elif kind is ir.ArrayAttr and not (
+                len(attribute) == 2 and all(isinstance(bound, ir.FloatAttr) for bound in attribute)
+            ):
+                yield function, f"mark '{name}' is two reals, not {attribute}"
 
 
 def _alone(view: Op, symbols: dict[str, Any]) -> Iterator[Problem]:

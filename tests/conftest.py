@@ -13,3 +13,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be written anew."""
     return bool(request.config.getoption("--update-golden"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what tests recorded under the property `report`: a title and a text below it."""
+    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, [])]
+    for title, _, text in (str(v).partition("\n") for r in reports for k, v in r.user_properties if k == "report"):
+        terminalreporter.write_sep("-", title)
+        terminalreporter.write_line(text)

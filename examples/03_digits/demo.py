@@ -94,9 +94,11 @@ def draw_confusion(axes: Any, digits: npt.NDArray[np.int64], labels: npt.NDArray
 
 
 def closest_call(votes: npt.NDArray[Any]) -> int:
-    """The first image whose two leading classes have the nearest numbers of spikes."""
+    """The first image whose two leading classes are nearest to each other, among those with lively answers."""
     counts = np.sort(votes.sum(axis=1), axis=1)
-    return int((counts[:, -1] - counts[:, -2]).argmin())
+    first, second = counts[:, -1], counts[:, -2]
+    lively = first >= min(first.max(), STEPS // 5)
+    return int(np.where(lively, first - second, STEPS).argmin())
 
 
 def draw_spikes(axes: Any, rows: npt.NDArray[Any], image: int) -> None:
@@ -109,13 +111,17 @@ def draw_spikes(axes: Any, rows: npt.NDArray[Any], image: int) -> None:
 
 def draw_votes(axes: Any, votes: npt.NDArray[Any], pixels: npt.NDArray[np.float32], digit: int, label: int) -> None:
     counts = votes.cumsum(axis=0, dtype=np.int32)
+    final = counts[-1]
+    leading = [number for number in range(10) if number == digit or final[number] > 0.5 * final.max()]
     for number in range(10):
-        color = "C1" if number == digit else "C0"
-        leading = counts[-1, number] > 0.5 * counts[-1].max()
-        axes.plot(counts[:, number], color=color if leading or number == digit else "0.8")
-        if leading or number == digit:
-            axes.annotate(f" {number}", (len(counts), counts[-1, number]), va="center", color=color)
-    axes.set(title=f"Its class spikes: a {digit}, answered {label}", xlabel="step (1 ms)", ylabel="spikes so far")
+        color = "C1" if number == digit else "C0" if number in leading else "0.8"
+        axes.plot(counts[:, number], color=color, zorder=3 if number in leading else 2)
+    for height in {int(final[number]) for number in leading}:
+        names = ", ".join(str(number) for number in leading if final[number] == height)
+        axes.annotate(f" {names}", (len(counts), height), va="center")
+    axes.set(
+        title=f"Spikes of its classes: a {digit} (red), answered {label}", xlabel="step (1 ms)", ylabel="spikes so far"
+    )
     corner = axes.inset_axes((0.04, 0.64, 0.26, 0.32))
     corner.imshow(pixels.reshape(8, 8), cmap="gray_r")
     corner.set(xticks=[], yticks=[])

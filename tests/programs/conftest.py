@@ -1,23 +1,13 @@
-"""Prints, at the end of the session, how often each construct occurred in the random programs that ran."""
+"""Tests of random programs say what they covered; `tests/conftest.py` prints it at the end of the session."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-
-TABLES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLES] = []
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest) -> list[str]:
-    """Lines that are printed at the end of the session."""
-    return request.config.stash[TABLES]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for text in config.stash[TABLES]:
-        terminalreporter.write_sep("-", text.split("\n", 1)[0])
-        terminalreporter.write_line(text.split("\n", 1)[-1])
+def report(record_property: Callable[[str, object], None]) -> Callable[[str, str], None]:
+    """`report(title, text)` has `text` printed at the end of the session."""
+    return lambda title, text: record_property("report", f"{title}\n{text}")

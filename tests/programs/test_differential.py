@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ FULL = os.environ.get("SPIKEC_FULL") == "1"
 PROGRAMS = 200 if FULL else 20
 
 
-def test_random_programs_are_equal_everywhere(report: list[str]) -> None:
+def test_random_programs_are_equal_everywhere(report: Callable[[str, str], None]) -> None:
     found: list[set[str]] = []
     spikes: list[int] = []
 
@@ -45,9 +46,7 @@ def test_random_programs_are_equal_everywhere(report: list[str]) -> None:
 
     compare()
     counts = constructs.frequencies(found)
-    report.append(
-        f"constructs in {len(found)} programs that ran on all engines\n{constructs.table(counts, len(found))}"
-    )
+    report(f"constructs in {len(found)} programs that ran on all engines", constructs.table(counts, len(found)))
     assert np.mean(np.asarray(spikes) > 0) > 0.5, "most programs must spike, or nothing is tested"
     if FULL:
         assert not {name for name in constructs.REQUIRED if counts[name] < 0.01 * len(found)}

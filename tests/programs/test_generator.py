@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -14,10 +15,10 @@ PROGRAMS = 300
 LEAST = 0.01
 
 
-def test_every_construct_occurs_in_one_program_of_a_hundred(report: list[str]) -> None:
+def test_every_construct_occurs_in_one_program_of_a_hundred(report: Callable[[str, str], None]) -> None:
     found = [constructs.of_text(write_case(Random(seed)).text, Path("model.snn")) for seed in range(PROGRAMS)]
     counts = constructs.frequencies(found)
-    report.append(f"constructs in {PROGRAMS} random programs\n{constructs.table(counts, PROGRAMS)}")
+    report(f"constructs in {PROGRAMS} random programs", constructs.table(counts, PROGRAMS))
     rare = {name: counts[name] for name in constructs.REQUIRED if counts[name] < LEAST * PROGRAMS}
     assert not rare
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -63,7 +64,7 @@ def sources(folder: Path) -> list[str]:
     return texts + [path.read_text() for path in sorted(EXAMPLES.glob("*/*.snn"))]
 
 
-def test_mutated_programs_end_in_diagnostics(tmp_path: Path, report: list[str]) -> None:
+def test_mutated_programs_end_in_diagnostics(tmp_path: Path, report: Callable[[str, str], None]) -> None:
     random = Random(0)
     texts = sources(tmp_path)
     path = tmp_path / "mutant.snn"
@@ -81,7 +82,7 @@ def test_mutated_programs_end_in_diagnostics(tmp_path: Path, report: list[str]) 
             assert all(d.render(text) for d in error.diagnostics), text
         except Exception as error:
             bugs.setdefault(where(error), text)
-    report.append(f"mutated programs\n{accepted} accepted, {refused} refused with diagnostics")
+    report("mutated programs", f"{accepted} accepted, {refused} refused with diagnostics")
     assert not bugs, "\n\n".join(f"{place}, from\n{text}" for place, text in bugs.items())
     assert accepted > PROGRAMS // 20 and refused > PROGRAMS // 2
 
