@@ -15,17 +15,22 @@ def load(
     path: str | Path,
     params: Mapping[str, object] | None = None,
     *,
+    semantics: str | None = None,
+    dt: float | str | None = None,
     real: int = 32,
     diagnostics: Diagnostics | None = None,
 ) -> Program:
-    """The network of a `.snn` file, at level `snn`.
+    """The network of a `.snn` or `.nir` file, at level `snn`.
 
     `params` are values of the model's parameters: numbers, or texts of expressions such as "1.6 mV"; a Path is
-    a path.  `real` is the width of a real, 32 or 64 bits.  Warnings go to `diagnostics`.  Raises CompileError.
+    a path.  `semantics` ("snntorch,reset=zero") and `dt`, in the unit of the file's time constants, are for
+    `.nir` files.  `real` is the width of a real, 32 or 64 bits.  Warnings go to `diagnostics`.  Raises CompileError.
     """
     texts = {name: _expression(name, value) for name, value in (params or {}).items()}
     sink = diagnostics if diagnostics is not None else Diagnostics()
-    compilation = driver.Compilation(Path(path), driver.Options(texts, real=real), sink)
+    compilation = driver.Compilation(
+        Path(path), driver.Options(texts, real=real, semantics=semantics, dt=None if dt is None else str(dt)), sink
+    )
     return driver.build(compilation).program
 
 

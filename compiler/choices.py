@@ -40,11 +40,11 @@ class Watch:
 def refuse_other_models(model: Path) -> None:
     """Raises CompileError for a file that is not a `.snn` text by its name."""
     suffix = model.suffix.lower()
-    if suffix == ".nir" and model.exists():
-        raise not_yet(".nir", str(model))
-    if suffix not in (".snn", ".nir", ""):
+    if suffix not in (".snn", ""):
         message = f"'{model.suffix}' is not a kind of model"
-        raise CompileError([Diagnostic("E0704", "error", message, file=str(model), help="a model is a .snn text")])
+        raise CompileError(
+            [Diagnostic("E0704", "error", message, file=str(model), help="a model is a .snn text or a .nir file")]
+        )
 
 
 def not_yet(what: str, file: str | None = None) -> CompileError:

@@ -96,6 +96,8 @@ def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
     if model.suffix.lower() != ".nir" and (arguments.semantics or arguments.dt):
         raise UsageError(f"{'--semantics' if arguments.semantics else '--dt'} is for .nir files alone")
     params = _params(arguments.params)
+    if params and model.suffix.lower() == ".nir":
+        raise UsageError("-P is for .snn models: a .nir file has no parameters")
     for name, value in params.items():
         terminal.remember(f"-P {name}", value)
     options = driver.Options(
@@ -105,6 +107,8 @@ def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
         seed=getattr(arguments, "seed", None) or 0,
         real=arguments.real,
         fast_math=arguments.fast_math,
+        semantics=arguments.semantics,
+        dt=arguments.dt,
     )
     watch = _watch(arguments)
     return driver.Compilation(model, options, watch=watch)
@@ -150,8 +154,12 @@ def _check(arguments: Namespace, terminal: Terminal) -> int:
         found, status = error.diagnostics, error.exit_status
     terminal.show(found)
     if arguments.json:
-        _print_json({"diagnostics": [_diagnostic(d) for d in found], "open": []})
+        _print_json({"diagnostics": [_diagnostic(d) for d in found], "open": compilation.open})
     elif status == 0:
+        for question in compilation.open:
+            nodes = ", ".join(question["nodes"])
+            terminal.say(f"{arguments.model}: leaves open: {question['name']} ({nodes})")
+            terminal.say(f"  taken: {question['default']}; decided by {question['option']}")
         terminal.say(f"{arguments.model}: no errors")
     return status
 
@@ -259,7 +267,8 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
     sources = inputs.read(arguments.inputs, net.interface)
     ready = inputs.prepare(sources, net.interface, arguments.steps, arguments.batch)
     with terminal.progress(net.interface.model, ready.steps * (arguments.batch or 1)) as progress:
-        run = net.run(sources, arguments.steps, arguments.batch, arguments.seed, progress)
+        threads = arguments.threads or 1
+        run = net.run(sources, arguments.steps, arguments.batch, arguments.seed, progress, threads)
     if output:
         files.write(output, results.npz(results.archive(run)), arguments.force)
     if picture:

@@ -38,10 +38,14 @@ class Options:
     seed: int = 0
     real: int = 32
     fast_math: bool = False
+    semantics: str | None = None
+    dt: str | None = None
 
     def text(self) -> str:
         """All options but the seed as one text."""
-        return json.dumps([dict(self.params), self.target, self.pipeline, self.real, self.fast_math], sort_keys=True)
+        nir = [self.semantics, self.dt]
+        parts = [dict(self.params), self.target, self.pipeline, self.real, self.fast_math, nir]
+        return json.dumps(parts, sort_keys=True)
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Compilation:
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     watch: Watch = field(default_factory=Watch)
     seconds: dict[str, float] = field(default_factory=dict)
+    open: list[dict[str, Any]] = field(default_factory=list)  # what a .nir file leaves open
 
     @contextmanager
     def stage(self, name: str, program: Program | None = None) -> Iterator[None]:
@@ -83,6 +88,8 @@ class Made:
 
 def build(compilation: Compilation) -> Built:
     """The network as written, at level `snn`.  Raises CompileError with all mistakes of the file."""
+    if compilation.model.suffix.lower() == ".nir":
+        return _build_nir(compilation)
     from spikec.frontend.build import build as build_program
     from spikec.frontend.parse import parse, read_source
 
@@ -98,6 +105,18 @@ def build(compilation: Compilation) -> Built:
         built = build_program(tree, options.params, c.diagnostics, c.model.parent, options.real)
         c.diagnostics.raise_if_errors()
         assert built is not None
+    return built
+
+
+def _build_nir(compilation: Compilation) -> Built:
+    """The network of a NIR file under the semantics that the user chose."""
+    from spikec.frontend.nir import load
+    from spikec.frontend.nir.profiles import Semantics
+
+    c, options = compilation, compilation.options
+    semantics = Semantics.parse(options.semantics, options.dt)
+    with c.stage("build"):
+        built, c.open = load.build(c.model, semantics, c.diagnostics, options.real)
     return built
 
 

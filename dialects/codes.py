@@ -329,6 +329,12 @@ CODES: dict[str, Code] = {
         "probe 3",
         "probe a.V every 1 ms",
     ),
+    "E0605": _code(
+        "too many synapses",
+        "A projection has less than 2^31 synapses. Split it, or lower the probability of a connection.",
+        "proj a -> b.I { connect prob(0.9) }      # 100000 to 100000 neurons",
+        "proj a -> b.I { connect prob(0.001) }",
+    ),
     # ------------------------------------------------------------ files
     "E0702": _code(
         "no such array",
@@ -423,6 +429,13 @@ CODES: dict[str, Code] = {
         "Beside x.mlir lies x.safetensors with its arrays; this file is not of that format, or damaged.",
         "spikec opt net.mlir --constants weights.npz --pipeline canonicalize",
         "spikec opt net.mlir --constants net.safetensors --pipeline canonicalize",
+    ),
+    "E0802": _code(
+        "an array is not at hand",
+        "IR names its arrays, which lie in a file of their own: x.safetensors beside x.mlir, or the one that\n"
+        "--constants names. What is asked for needs the numbers of an array that is in neither.",
+        "spikec opt net.mlir --pipeline 'sparsify{density=0.1}'",
+        "spikec opt net.mlir --constants weights.safetensors --pipeline 'sparsify{density=0.1}'",
     ),
     "E0803": _code(
         "malformed IR",

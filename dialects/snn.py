@@ -68,8 +68,10 @@ class Synapses(Op):
     """The recipe of a projection from `pre` sources to `post` targets (flat sizes).
 
     `connect` is a dictionary: `kind` "all", "one_to_one" or "prob" (with `p`, `seed`, `path`), and
-    optionally `filter`, a private function `(pre: i64, post: i64) -> i1` that keeps a pair.  `weight`
-    is a number or a constant: `[pre, post]` flattened per side, or `[n]` for one_to_one.
+    optionally `filter`, a private function `(pre: i64, post: i64) -> i1` that keeps a pair; or `kind`
+    "conv" with the geometry of a convolution (`dialects.convolution`) and no filter.  `weight` is a
+    number or a constant: `[pre, post]` flattened per side, `[n]` for one_to_one, and
+    `[output channels, input channels of a group, kernel...]` for conv.
     """
 
     mnemonic = "synapses"

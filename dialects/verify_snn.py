@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from spikec.dialects import snn
+from spikec.dialects import convolution, snn
 from spikec.dialects.functions import (
     argument_marks,
     argument_roles,
@@ -28,7 +29,7 @@ Problem = tuple[Any, str]
 def rules(program: Program) -> Iterator[Problem]:
     """Every broken rule as (operation, text)."""
     symbols = program.symbols()
-    found = list(_declarations(program, symbols))
+    found = _declarations(program, symbols)
     yield from found
     for name, op in symbols.items():
         if op.name == "func.func" and not is_private(op):
@@ -39,17 +40,21 @@ def rules(program: Program) -> Iterator[Problem]:
         yield from _one_writer(symbols)
 
 
-def _declarations(program: Program, symbols: dict[str, Any]) -> Iterator[Problem]:
-    for op in symbols.values():
-        for text in _declared(snn.DIALECT.view(op), symbols, program):
-            yield op, text
+def _declarations(program: Program, symbols: dict[str, Any]) -> list[Problem]:
+    """Types first, since all other rules compare with them."""
+    found: list[Problem] = []
+    for kinds in ((snn.Constant,), (snn.State,), (snn.Param, snn.Synapses), (snn.Population, snn.Probe)):
+        if not found:
+            views = [view for kind in kinds for view in program.ops(kind)]
+            found = [(view.operation, text) for view in views for text in _declared(view, symbols, program)]
+    return found
 
 
 def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[str]:
     match view:
         case snn.Constant():
-            if not isinstance(view.type, ir.RankedTensorType):
-                yield f"a constant has a tensor type, not {view.type}"
+            if not _is_static(view.type):
+                yield f"a constant has a tensor type of fixed shape, not {view.type}"
             if view.sym_name in program.constants and program.constants.digest(view.sym_name) != view.digest:
                 yield "the digest is not that of the constants store"
         case snn.State():
@@ -65,8 +70,8 @@ def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[
 
 
 def _state(state: snn.State, symbols: dict[str, Any]) -> Iterator[str]:
-    if not isinstance(state.type, ir.RankedTensorType):
-        yield f"a state has a tensor type, not {state.type}"
+    if not _is_static(state.type):
+        yield f"a state has a tensor type of fixed shape, not {state.type}"
         return
     if state.depth < 1:
         yield "depth must be at least 1"
@@ -88,6 +93,10 @@ def _value(what: str, attribute: Any, element: Any, count: int, symbols: dict[st
         yield f"{what} @{name} is {type}, where {count} elements of {element} are needed"
 
 
+def _is_static(type: Any) -> bool:
+    return isinstance(type, ir.RankedTensorType) and bool(type.has_static_shape)
+
+
 def _is_number(attribute: Any) -> bool:
     return isinstance(attribute, ir.FloatAttr | ir.IntegerAttr | ir.BoolAttr)
 
@@ -95,12 +104,13 @@ def _is_number(attribute: Any) -> bool:
 def _synapses(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     recipe = view.connect
     kind = ir.StringAttr(recipe["kind"]).value if isinstance(recipe.get("kind"), ir.StringAttr) else None
+    if kind == "conv":
+        yield from _convolution(view, symbols)
+        return
     if kind not in ("all", "one_to_one", "prob"):
         yield f"unknown connector {recipe.get('kind')}"
         return
-    known = {"kind", "filter", *({"p", "seed", "path"} if kind == "prob" else ())}
-    for name in sorted(set(recipe) - known):
-        yield f"'connect' has an unknown entry '{name}'"
+    yield from _unknown(recipe, {"kind", "filter", *({"p", "seed", "path"} if kind == "prob" else ())})
     if kind == "prob":
         for name, wanted in (("p", ir.FloatAttr), ("seed", ir.IntegerAttr), ("path", ir.StringAttr)):
             if not isinstance(recipe.get(name), wanted):
@@ -113,6 +123,28 @@ def _synapses(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     count = view.pre if kind == "one_to_one" else view.pre * view.post
     yield from _value("weight", view.weight, weight_element(view, symbols), count, symbols)
     yield from _filter(recipe, symbols)
+
+
+def _unknown(recipe: dict[str, Any], known: Collection[str]) -> Iterator[str]:
+    for name in sorted(name for name in recipe if name not in known):
+        yield f"'connect' has an unknown entry '{name}'"
+
+
+def _convolution(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
+    found = [*_unknown(view.connect, convolution.ENTRIES), *convolution.problems(view.connect)]
+    yield from found
+    if found:
+        return
+    shape = convolution.Convolution.of(view.connect)
+    for name, size, extents in (("pre", view.pre, shape.input), ("post", view.post, shape.output)):
+        if size != math.prod(extents):
+            yield f"'{name}' is {size}, where {list(extents)} has {math.prod(extents)} elements"
+    constant = symbol_of(view.weight)
+    if constant is None:
+        yield from _value("weight", view.weight, weight_element(view, symbols), 1, symbols)
+    elif tuple(snn.Constant(symbols[constant]).type.shape) != shape.weights:
+        type = snn.Constant(symbols[constant]).type
+        yield f"weight @{constant} is {type}, where the convolution needs the shape {list(shape.weights)}"
 
 
 def _filter(recipe: dict[str, Any], symbols: dict[str, Any]) -> Iterator[str]:
@@ -210,8 +242,8 @@ def _entry(name: str, op: Any) -> Iterator[Problem]:
         for repeated in sorted(n for n, times in names.items() if times > 1):
             yield op, f"two {what}s of @{name} are named '{repeated}'"
     for value in [*type.inputs, *type.results]:
-        if not isinstance(value, ir.RankedTensorType):
-            yield op, f"@{name} has a {value} where tensors are needed"
+        if not _is_static(value):
+            yield op, f"@{name} has a {value} where tensors of fixed shape are needed"
 
 
 def _uses(function: Any, symbols: dict[str, Any]) -> Iterator[Problem]:

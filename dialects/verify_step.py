@@ -19,10 +19,9 @@ FORMS = frozenset({"list", "mask"})
 def rules(program: Program) -> Iterator[Problem]:
     """Every broken rule as (operation, text)."""
     symbols = program.symbols()
-    found = []
-    for op in symbols.values():
-        for text in _declared(step.DIALECT.view(op), symbols, program):
-            found.append((op, text))
+    found = [(op.operation, text) for op in program.ops(step.Buffer) for text in _buffer(op, symbols, program)]
+    if not found:
+        found = [(op.operation, text) for op in program.ops(step.Table) for text in _table(op, symbols)]
     yield from found
     for name, op in symbols.items():
         if op.name == "func.func" and (name.startswith("stage.") or not is_private(op)):
@@ -31,20 +30,12 @@ def rules(program: Program) -> Iterator[Problem]:
                 yield from _uses(op, symbols)
 
 
-def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[str]:
-    match view:
-        case step.Buffer():
-            yield from _buffer(view, symbols, program)
-        case step.Table():
-            yield from _table(view, symbols)
-
-
 # ---------------------------------------------------------------- declarations
 
 
 def _buffer(view: step.Buffer, symbols: dict[str, Any], program: Program) -> Iterator[str]:
-    if not isinstance(view.type, ir.MemRefType):
-        yield f"a buffer has a memref type, not {view.type}"
+    if not isinstance(view.type, ir.MemRefType) or not view.type.has_static_shape:
+        yield f"a buffer has a memref type of fixed shape, not {view.type}"
         return
     if view.kind not in step.BUFFER_KINDS:
         yield f"unknown kind '{view.kind}'"
@@ -74,7 +65,7 @@ def _init(view: step.Buffer, symbols: dict[str, Any]) -> Iterator[str]:
             yield f"init {view.init} is not a {view.type.element_type}"
         return
     buffer = step.Buffer(symbols[name])
-    if buffer.kind != "constant" or size(buffer.type) != size(view.type):
+    if buffer.kind != "constant" or not isinstance(buffer.type, ir.MemRefType) or size(buffer.type) != size(view.type):
         yield f"init @{name} is not a constant of {size(view.type)} elements"
 
 
@@ -92,7 +83,9 @@ def _probe(view: step.Buffer, symbols: dict[str, Any]) -> Iterator[str]:
     if view.every < 1:
         yield "'every' must be at least 1"
     of = step.Buffer(symbols[view.of])
-    if isinstance(of.type, ir.MemRefType) and not 0 <= view.low < view.high <= size(of.type):
+    if not isinstance(of.type, ir.MemRefType):
+        return
+    if not 0 <= view.low < view.high <= size(of.type):
         yield f"the stretch {view.low}:{view.high} is not within the elements of @{view.of}"
     elif size(view.type) != view.high - view.low or view.type.element_type != of.type.element_type:
         yield f"type {view.type} for elements {view.low}:{view.high} of {of.type}"
@@ -120,7 +113,11 @@ def _table(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
 def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
     types = {}
     for name, reference in view.arrays.items():
-        buffer = step.Buffer(symbols[str(symbol_of(reference))])
+        array = symbol_of(reference)
+        if array is None:
+            yield f"array '{name}' is not the name of a buffer: {reference}"
+            return
+        buffer = step.Buffer(symbols[array])
         if buffer.kind != "constant":
             yield f"array '{name}' is @{buffer.sym_name}, which is no constant"
         types[name] = buffer.type

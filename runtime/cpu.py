@@ -53,7 +53,7 @@ class CpuEngine:
         pointer, word = ctypes.c_void_p, ctypes.c_int64
         self.interface = interface
         self.layout = layout
-        self._owner = (code.owner, constants)
+        self._code, self._block = code, constants  # kept alive with the engine
         self._constants = constants if isinstance(constants, int) else int(constants.ctypes.data)
         self._init = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, ctypes.c_uint32)(code.init)
         self._run = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer, word, word)(code.run)
@@ -73,6 +73,10 @@ class CpuEngine:
             message = f"not a library that runs on this machine: {error}"
             raise CompileError([Diagnostic("E0705", "error", message, file=str(path))]) from None
         return CpuEngine(Code(init, run, finish, library), constants, layout, interface)
+
+    def another(self) -> CpuEngine:
+        """An engine of the same network with a state of its own, for another thread."""
+        return CpuEngine(self._code, self._block, self.layout, self.interface)
 
     def reset(self, seed: int = 0, sample: int = 0) -> None:
         """Back to the state before the first step; `seed` and `sample` choose the random numbers."""

@@ -185,6 +185,9 @@ class Engine(Protocol):
 
     interface: Interface
 
+    def another(self) -> Engine | None:
+        """An engine of the same network with a state of its own, for another thread; None where one thread is all."""
+
     def reset(self, seed: int = 0, sample: int = 0) -> None:
         """Back to the state before the first step; `seed` and `sample` choose the random numbers."""
 

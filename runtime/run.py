@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,18 +72,20 @@ class Executable:
         batch: int | None = None,
         seed: int | None = None,
         progress: Callable[[int], None] | None = None,
+        threads: int = 1,
     ) -> Run:
         """Runs `steps` steps from the start (by default as many as the streamed inputs have).
 
         Inputs are arrays by name, `(T, *shape)` to stream and `(*shape)` to hold, with a leading axis of `batch`
         samples where `batch` is given; values are in SI base units.  `progress` is called with numbers of steps done.
+        The samples of a batch are shared out among at most `threads` threads; the results are the same.
         Raises CompileError for inputs that do not fit and UsageError where the number of steps is not known.
         """
         ready = prepare(_sources(inputs), self.interface, steps, batch)
         seed = self._checked(seed)
         self._check_memory(ready)
         begin = time.perf_counter()
-        samples = [(self._sample(ready, index, seed, progress), self.engine.finish()) for index in range(batch or 1)]
+        samples = self._samples(ready, seed, progress, min(threads, batch or 1))
         self._started = True
         seconds = {"compile": self.compile_seconds, "run": time.perf_counter() - begin}
         return _collect(self.interface, samples, ready.steps, batch, seconds)
@@ -129,17 +132,40 @@ class Executable:
             message = f"what {steps} steps record takes {memory.shown(need)}, more than half of this machine's memory"
             raise CompileError([Diagnostic("E0706", "error", message, help="record less, or run fewer steps")])
 
-    def _sample(self, inputs: Inputs, index: int, seed: int, progress: Callable[[int], None] | None) -> Trace:
-        self.engine.reset(seed, index)
-        arrays = inputs.sample(index)
-        if progress is None:
-            return self.engine.advance(arrays, inputs.streamed, inputs.steps)
-        pieces = []
-        for begin, end in _pieces(inputs.steps):
-            part = {n: a[begin:end] if n in inputs.streamed else a for n, a in arrays.items()}
-            pieces.append(self.engine.advance(part, inputs.streamed, end - begin))
-            progress(end - begin)
-        return _joined(pieces)
+    def _samples(
+        self, inputs: Inputs, seed: int, progress: Callable[[int], None] | None, threads: int
+    ) -> list[tuple[Trace, dict[str, Array]]]:
+        """What each sample gave, in order; worker k of n takes the samples k, k + n, ..."""
+        count = inputs.batch or 1
+        others = [other for other in (self.engine.another() for _ in range(threads - 1)) if other is not None]
+        engines = [self.engine, *others]
+        threads = len(engines)
+
+        def work(worker: int) -> list[tuple[Trace, dict[str, Array]]]:
+            engine = engines[worker]
+            return [
+                (_sample(engine, inputs, index, seed, progress), engine.finish())
+                for index in range(worker, count, threads)
+            ]
+
+        if threads == 1:
+            return work(0)
+        with ThreadPoolExecutor(threads) as pool:
+            shares = list(pool.map(work, range(threads)))
+        return [shares[index % threads][index // threads] for index in range(count)]
+
+
+def _sample(engine: Engine, inputs: Inputs, index: int, seed: int, progress: Callable[[int], None] | None) -> Trace:
+    engine.reset(seed, index)
+    arrays = inputs.sample(index)
+    if progress is None:
+        return engine.advance(arrays, inputs.streamed, inputs.steps)
+    pieces = []
+    for begin, end in _pieces(inputs.steps):
+        part = {n: a[begin:end] if n in inputs.streamed else a for n, a in arrays.items()}
+        pieces.append(engine.advance(part, inputs.streamed, end - begin))
+        progress(end - begin)
+    return _joined(pieces)
 
 
 def _size(shape: tuple[int, ...], dtype: str) -> int:

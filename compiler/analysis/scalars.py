@@ -62,8 +62,8 @@ def _value(op: Any, operands: list[Array], dtype: Any) -> Any:
         case "arith.cmpf":
             predicate = _REAL_PREDICATES.get(ir.IntegerAttr(op.attributes["predicate"]).value)
             return None if predicate is None else predicate(*operands)
-        case "arith.extsi" if operands[0].dtype == np.bool_:
-            return -(operands[0].astype(dtype))
+        case "arith.extsi" | "arith.sitofp" if operands[0].dtype == np.bool_:
+            return (-operands[0].astype(np.int8)).astype(dtype)
         case "arith.extui" if operands[0].dtype != np.bool_:
             return operands[0].view(f"u{operands[0].dtype.name}").astype(dtype)
         case "arith.uitofp" if operands[0].dtype != np.bool_:

@@ -10,7 +10,7 @@ import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
-from spikec.frontend import memory, syntax
+from spikec.frontend import convolution, memory, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.entities import Constant, Population
@@ -51,13 +51,16 @@ class DataflowExpressions(Expressions):
             return self._reduce(node, name)
         if name in _CALLS:
             return getattr(self, f"_{name}")(node)  # type: ignore[no-any-return]
+        if name in convolution.FUNCTIONS:
+            return convolution.sum_over_windows(self, node, name)
         if name in self.network.neurons or isinstance(node.function, syntax.Index):
             return self._population(node)
         if name in ("uniform", "normal"):
             raise not_supported(
                 node.function.span, name, "drawn values are built for initial states of populations so far"
             )
-        return self.unknown(name or "this", node.function.span, [*self.network.neurons, *REDUCTIONS, *_CALLS])
+        known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *convolution.FUNCTIONS]
+        return self.unknown(name or "this", node.function.span, known)
 
     # ------------------------------------------------------------ matrices
 
@@ -257,23 +260,8 @@ class DataflowExpressions(Expressions):
             type = ir.RankedTensorType.get(sizes, element)
             ssa = tensor.extract_slice(type, base.ssa, [], [], [], offsets, sizes, [1] * len(sizes))
             shape = tuple(sizes[n] for n in kept)
-            ssa = self._reshaped(ssa, shape)
+            ssa = reshaped(ssa, shape)
         return Value(base.kind, ssa=ssa, shape=shape, dim=base.dim, event=base.event)
-
-    def _reshaped(self, ssa: Any, shape: tuple[int, ...]) -> Any:
-        """Another shape of as many elements, through the flat one."""
-        old = tuple(ssa.type.shape)
-        element = ssa.type.element_type
-        if old == shape:
-            return ssa
-        if len(old) > 1 or (old and not shape):
-            groups = [list(range(len(old)))] if shape else []
-            flat = [int(np.prod(old))] if shape else []
-            ssa = tensor.collapse_shape(ir.RankedTensorType.get(flat, element), ssa, groups)
-        if len(shape) > 1 or (shape and not old):
-            groups = [list(range(len(shape)))] if old else []
-            ssa = tensor.expand_shape(ir.RankedTensorType.get(list(shape), element), ssa, groups, [], list(shape))
-        return ssa
 
     def _reshape(self, node: syntax.Call) -> Value:
         self.count_arguments(node, "reshape", 2, 9)
@@ -298,7 +286,7 @@ class DataflowExpressions(Expressions):
             if not self.emitter.checked and int(np.prod(shape)) != size:
                 ssa = self.emitter.constant(0, self.emitter.element_of(x.ssa), shape)
             else:
-                ssa = self._reshaped(x.ssa, shape)
+                ssa = reshaped(x.ssa, shape)
         return Value(x.kind, ssa=ssa, shape=shape, dim=x.dim, event=x.event)
 
     def _concat(self, node: syntax.Call) -> Value:
@@ -424,6 +412,22 @@ def _bound(name: str, element: Any) -> float:
         largest: int = 2 ** (element.width - 1) - 1
         return -largest - 1 if name == "max" else largest
     return float("-inf") if name == "max" else float("inf")
+
+
+def reshaped(ssa: Any, shape: tuple[int, ...]) -> Any:
+    """A tensor in another shape of as many elements, through the flat one."""
+    old = tuple(ssa.type.shape)
+    element = ssa.type.element_type
+    if old == shape:
+        return ssa
+    if len(old) > 1 or (old and not shape):
+        groups = [list(range(len(old)))] if shape else []
+        flat = [int(np.prod(old))] if shape else []
+        ssa = tensor.collapse_shape(ir.RankedTensorType.get(flat, element), ssa, groups)
+    if len(shape) > 1 or (shape and not old):
+        groups = [list(range(len(shape)))] if old else []
+        ssa = tensor.expand_shape(ir.RankedTensorType.get(list(shape), element), ssa, groups, [], list(shape))
+    return ssa
 
 
 class InitExpressions(Expressions):

@@ -25,8 +25,7 @@ LATER = frozenset(
     (
         *("s_analog", "latency", "delta", "poisson_count", "lfsr", "delay_sum", "gauss", "time_surface", "window"),
         *("softmax", "layer_norm", "batch_norm", "normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
-        *("conv1d", "conv2d", "sum_pool2d", "avg_pool2d", "max_pool2d"),
-        *("kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
+        *("max_pool2d", "kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
         *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv", "dendritic"),
         *("real", "contour", "converge"),
     )

@@ -27,6 +27,9 @@ class SnnEngine:
         self._network = Network(program)
         self.reset()
 
+    def another(self) -> None:
+        """The interpreter runs on one thread."""
+
     def reset(self, seed: int = 0, sample: int = 0) -> None:
         """Back to the state before the first step; `seed` draws the connections too."""
         with np.errstate(all="ignore"):
@@ -72,6 +75,9 @@ class StepEngine:
         self._scheduled = scheduled and self._machine.has("run")
         self._steps = 0
         self.reset()
+
+    def another(self) -> None:
+        """The interpreter runs on one thread."""
 
     def reset(self, seed: int = 0, sample: int = 0) -> None:
         """Back to the state before the first step; the connections are those of the tables."""

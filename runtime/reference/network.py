@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects import random, snn
 from spikec.dialects.constants import Array
+from spikec.dialects.convolution import Convolution
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import argument_roles, result_roles
@@ -93,6 +94,9 @@ class Network:
         """Draws or enumerates the synapses of a projection."""
         recipe, pre, post = op.connect, op.pre, op.post
         kind = ir.StringAttr(recipe["kind"]).value
+        if kind == "conv":
+            window = Convolution.of(recipe)
+            return synapses.convolved(window, self._weight(op.weight, window.weights))
         keep = self._filter(recipe)
         weight = self._weight(op.weight, (pre,) if kind == "one_to_one" else (pre, post))
         match kind:

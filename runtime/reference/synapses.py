@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
+from spikec.dialects.convolution import Convolution
 from spikec.dialects.random import uniform
 from spikec.runtime.reference import elementary, reals
 from spikec.runtime.reference.arithmetic import integer_product, integer_sum
@@ -116,6 +117,33 @@ def connected(rows: Iterator[Array], keep: Keep | None, weight: Array) -> Rows:
     target = np.concatenate([np.arange(0), *kept])
     pairs = (np.repeat(np.arange(len(kept)), lengths), target)
     return Rows(np.concatenate([[0], np.cumsum(lengths)]), target, weight[pairs[: weight.ndim]])
+
+
+def convolved(shape: Convolution, weight: Array) -> Rows:
+    """The synapses of a convolution, source by source; `weight` has the shape `shape.weights` or is one number."""
+    outputs, members = shape.output[0] // shape.groups, shape.input[0] // shape.groups
+    flat = weight.reshape(*shape.weights[:2], -1) if weight.ndim else weight
+    reached = [_reached(shape, np.array(y)) for y in np.ndindex(shape.input[1:])]
+    lengths, targets, weights = [0], [np.arange(0)], [np.zeros(0, weight.dtype)]
+    for channel in range(shape.input[0]):
+        group, member = divmod(channel, members)
+        channels = group * outputs + np.arange(outputs)[:, np.newaxis]
+        for positions, kernel in reached:
+            targets.append((channels * math.prod(shape.output[1:]) + positions).reshape(-1))
+            lengths.append(len(targets[-1]))
+            if weight.ndim:
+                weights.append(flat[channels, member, kernel].reshape(-1))
+    return Rows(np.cumsum(lengths), np.concatenate(targets), np.concatenate(weights) if weight.ndim else weight)
+
+
+def _reached(shape: Convolution, y: Array) -> tuple[Array, Array]:
+    """The output positions o, ascending, with y = o stride - padding + k dilation for a k, and these k; both flat."""
+    # From the last kernel position to the first, so that what they lead to ascends.
+    k = np.arange(math.prod(shape.kernel))[::-1]
+    tried = np.stack(np.unravel_index(k, shape.kernel), axis=1)
+    o, rest = np.divmod(y + shape.padding - tried * shape.dilation, shape.stride)
+    there = ((rest == 0) & (o >= 0) & (o < shape.output[1:])).all(axis=1)
+    return np.ravel_multi_index(tuple(o[there].T), shape.output[1:]), k[there]
 
 
 def _kept(keep: Keep, source: int, targets: Array) -> Any:

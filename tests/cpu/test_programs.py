@@ -242,3 +242,18 @@ def test_a_decaying_state_ends_at_zero(net: Any, both: Any, decay: str) -> None:
     assert not run.cpu.states()["V"].any()
     # Outside of the compiled code subnormals are what they were.
     assert np.float32(1e-38) * np.float32(0.5) > 0
+
+
+def test_samples_of_a_batch_on_several_threads_give_the_same(tmp_path: Path) -> None:
+    import spikec
+
+    model = tmp_path / "net.snn"
+    model.write_text(
+        "model M { step 1 ms\n neuron N { in I; var V = 0; V := V + I; spike when V > 1 { V := 0 } }\n"
+        " input x : real[20]\n s = bernoulli(x) seed 1\n a = N[20](0.4 * s)\n probe a.spike\n output y = over_time(count, a) }\n"
+    )
+    net = spikec.compile(spikec.load(model))
+    x = np.random.default_rng(0).random((7, 20), dtype=np.float32)
+    one, three = (net.run({"x": x}, steps=50, batch=7, threads=threads) for threads in (1, 3))
+    assert np.array_equal(one.outputs["y"], three.outputs["y"]) and one.counts == three.counts
+    assert np.array_equal(one.probes["a.spike"], three.probes["a.spike"]) and len(one.probes["a.spike"]) > 100

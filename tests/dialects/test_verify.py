@@ -70,6 +70,13 @@ SNN_MISTAKES = [
     ('{kind = "prob", p = 0.5 : f64, seed = 0 : i64, path = "w"', '{kind = "one_to_one"', "one_to_one needs equal"),
     ("pre = 3", "pre = 0", "must be positive"),
     ("pre = 3", "pre = 3.5", "attribute 'pre' must be a 64-bit integer"),
+    ("type = tensor<4xi1>", "type = tensor<?xi1>", "a tensor type of fixed shape"),
+    ("type = tensor<4xi1>", "type = i1", "a tensor type of fixed shape"),
+    ("type = tensor<3x4xf32>", "type = f32", "a constant has a tensor type"),
+    ('%x: tensor<3xi1> {snn.name = "x"}', "%x: tensor<3xi1> {snn.name = 1 : i32}", "mark 'snn.name' must not be"),
+    ('%x: tensor<3xi1> {snn.name = "x"}', '%x: tensor<3xi1> {snn.name = "x", snn.colour = "red"}', "unknown mark"),
+    ('%x: tensor<3xi1> {snn.name = "x"}', '%x: tensor<3xi1> {snn.name = "x", snn.range = [1]}', "is two reals"),
+    ('sym_name = "k"', "sym_name = @k", "must be a string"),
     ("depth = 2", "depth = 0", "depth must be at least 1"),
     ("depth = 2}", "depth = 2, length = 3}", "unknown attribute 'length'"),
     ("init = 0.0 : f32, depth = 1", "init = 0 : i32, depth = 1", "init is a i32 and not a f32"),
@@ -81,7 +88,11 @@ SNN_MISTAKES = [
     ("states = [@n.V]", "states = [@n.spike]", "where 4 elements of f32 are needed"),
     ("event = @n.spike", "out = @n.spike", "has no 'out'"),
     ('%k: f32 {snn.param = "k"}', "%k: f32", "an argument of @N has no role"),
-    ('f32 {snn.state = "V"}, i1 {snn.event}', 'f32 {snn.state = "U"}, i1 {snn.event}', "are not its states in the order"),
+    (
+        'f32 {snn.state = "V"}, i1 {snn.event}',
+        'f32 {snn.state = "U"}, i1 {snn.event}',
+        "are not its states in the order",
+    ),
     ("i1 {snn.event}", "i1", "must be its states, then the event"),
     ('kind = "value"', 'kind = "values"', "unknown kind 'values'"),
     ("every = 1", "every = 0", "'every' must be at least 1"),
@@ -91,10 +102,18 @@ SNN_MISTAKES = [
     ('tensor<4xi1> {snn.name = "y"}', "tensor<4xi1>", "every result of @step needs"),
     ("{to = @s}", "{to = @n.V}", "state @n.V has a second writer in @step"),
     ("{to = @s} : (tensor<4xf32>)", "{to = @n.spike} : (tensor<4xf32>)", "for a state of type tensor<4xi1>"),
-    ('"snn.clock"() : () -> tensor<i64>', '"snn.read"() {of = @s, delay = 1} : () -> tensor<i64>', "of a state of type"),
+    (
+        '"snn.clock"() : () -> tensor<i64>',
+        '"snn.read"() {of = @s, delay = 1} : () -> tensor<i64>',
+        "of a state of type",
+    ),
     ("func.func @finish() -> (tensor<i64>", "func.func @init() -> (tensor<i64>", "@init has no results"),
     ("func.func @finish()", 'func.func @finish(%a: tensor<f32> {snn.name = "a"})', "@finish has no arguments"),
-    ("return %t : tensor<i64>", '"snn.write"(%t) {to = @s} : (tensor<i64>) -> ()\n    return %t : tensor<i64>', "in @finish"),
+    (
+        "return %t : tensor<i64>",
+        '"snn.write"(%t) {to = @s} : (tensor<i64>) -> ()\n    return %t : tensor<i64>',
+        "in @finish",
+    ),
 ]
 
 
@@ -118,14 +137,24 @@ STEP_MISTAKES = [
     ('kind = "state"', 'kind = "cell"', "unknown kind 'cell'"),
     ('kind = "temp", slots = 1', 'kind = "temp", slots = 2', "2 slots for a buffer of kind temp"),
     ('forms = ["list"], kind = "input"', 'forms = ["bits"], kind = "input"', "unknown forms"),
-    ('forms = ["list"], kind = "input"', 'forms = ["mask"], kind = "input"', "walks the list of @input.x, which has none"),
-    ('kind = "counter", slots = 1 : i64, sym_name = "a.emitted", type = memref<i64>', 'kind = "counter", slots = 1 : i64, sym_name = "a.emitted", type = memref<i32>', "a counter is a memref<i64>"),
+    (
+        'forms = ["list"], kind = "input"',
+        'forms = ["mask"], kind = "input"',
+        "walks the list of @input.x, which has none",
+    ),
+    (
+        'kind = "counter", slots = 1 : i64, sym_name = "a.emitted", type = memref<i64>',
+        'kind = "counter", slots = 1 : i64, sym_name = "a.emitted", type = memref<i32>',
+        "a counter is a memref<i64>",
+    ),
     ('init = 0 : i32, kind = "state"', 'init = 0 : i64, kind = "state"', "is not a i32"),
     ('init = 0 : i32, kind = "state"', 'init = 0 : i32, kind = "output"', "has no initial value"),
     ('init = 0 : i32, kind = "state"', 'init = @a.V, kind = "state"', "is not a constant of 48 elements"),
     ('record = "value"', 'record = "values"', "unknown record"),
     ("high = 40 : i64, kind", "high = 50 : i64, kind", "not within the elements"),
-    ('every = 3 : i64, ', "", "a probe needs"),
+    ("every = 3 : i64, ", "", "a probe needs"),
+    ('sym_name = "a.V", type = memref<48xf32>', 'sym_name = "a.V", type = f32', "a buffer has a memref type"),
+    ("arrays = {w = @W}", 'arrays = {w = "W"}', "is not the name of a buffer"),
     ('format = "dense"', 'format = "tiled"', "unknown format"),
     ('format = "dense"', 'format = "csr"', "where ['col', 'row', 'w'] are needed"),
     ("arrays = {w = @W}", "arrays = {w = @a.V}", "which is no constant"),
@@ -143,22 +172,46 @@ STEP_MISTAKES = [
     ("into = @a.port.I, value = 0.000000e+00 : f32", "into = @a.port.I, value = 0 : i32", "fills memref<48xf32> with"),
     ('mode = "event"', 'mode = "sparse"', "unknown mode"),
     ("tally = @synaptic_events", "tally = @a.V", "is no counter"),
-    ("args = [@a.port.I, @a.V, 0.903999984 : f32], delays = [0, 0, 0]", "args = [@a.port.I, @a.V], delays = [0, 0]", "2 args and 2 delays for a program of 3"),
-    ("args = [@a.port.I, @a.V, 0.903999984 : f32]", "args = [@a.port.I, @a.V, 1 : i32]", "argument 1 : i32 is not a f32"),
+    (
+        "args = [@a.port.I, @a.V, 0.903999984 : f32], delays = [0, 0, 0]",
+        "args = [@a.port.I, @a.V], delays = [0, 0]",
+        "2 args and 2 delays for a program of 3",
+    ),
+    (
+        "args = [@a.port.I, @a.V, 0.903999984 : f32]",
+        "args = [@a.port.I, @a.V, 1 : i32]",
+        "argument 1 : i32 is not a f32",
+    ),
     ("args = [@a.port.I, @a.V, 0.903999984 : f32]", "args = [@a.port.I, @a.V, unit]", "the index is an i64"),
-    ("args = [@a.port.I, @a.V, 0.903999984 : f32]", "args = [@input.x, @a.V, 1.0 : f32]", "where 48 elements of f32 are needed"),
+    (
+        "args = [@a.port.I, @a.V, 0.903999984 : f32]",
+        "args = [@input.x, @a.V, 1.0 : f32]",
+        "where 48 elements of f32 are needed",
+    ),
     ("results = [@a.V, @a.spike]", "results = [@a.V]", "1 results for a program of 2"),
     ("results = [@a.V, @a.spike]", "results = [@a.V, 3]", "neither a buffer nor 'unit'"),
     ("results = [@a.V, @a.spike]", "results = [@a.V, @a.port.I]", "where 48 elements of i1 are needed"),
     ("results = [@a.V, @a.spike]", "results = [@a.V, @stage.a]", "which is a 'func.func' and not a 'step.buffer'"),
     ("program = @LIF", "program = @xa", "and not a 'func.func'"),
     ("size = 48 : i64, to = 0", "size = 49 : i64, to = 0", "elements 0:49 of"),
-    ("from = @label.count, into = @output.label", "from = @a.V, into = @output.label", "copies memref<48xf32> to memref<48xi32>"),
+    (
+        "from = @label.count, into = @output.label",
+        "from = @a.V, into = @output.label",
+        "copies memref<48xf32> to memref<48xi32>",
+    ),
     ("into = @a.V, key = 0", "into = @label.count, key = 0", "draws into memref<48xi32>"),
     ("into = @probe.a.V} : (index)", "into = @a.V} : (index)", "is no probe"),
     ("call @stage.a(", "call @finish(", "which is no stage"),
-    ("func.func @run(%arg0: index, %arg1: index)", "func.func @walk(%arg0: index, %arg1: index)", "'walk' is not an entry point"),
-    ("func.func @finish(%arg0: index)", "func.func @finish(%arg0: index, %arg1: index)", "@finish must be (index) -> ()"),
+    (
+        "func.func @run(%arg0: index, %arg1: index)",
+        "func.func @walk(%arg0: index, %arg1: index)",
+        "'walk' is not an entry point",
+    ),
+    (
+        "func.func @finish(%arg0: index)",
+        "func.func @finish(%arg0: index, %arg1: index)",
+        "@finish must be (index) -> ()",
+    ),
     ("arith.addf", "arith.remf", "is not an op of a program"),
 ]
 
@@ -181,7 +234,11 @@ MAP_MISTAKES = [
     ("extents = [2, 4]", "extents = [2, 4, 5]", "for 3 loops over"),
     ('iterators = ["parallel", "parallel"]', 'iterators = ["parallel", "serial"]', "iterators"),
     ("args = [@input.x], delays = [0], extents", "args = [@input.x], delays = [], extents", "differ in number"),
-    ("args = [@input.x], delays = [0], extents", "args = [@input.r], delays = [0], extents", "where the program has i1"),
+    (
+        "args = [@input.x], delays = [0], extents",
+        "args = [@input.r], delays = [0], extents",
+        "where the program has i1",
+    ),
     ("program = @move.i1", "program = @program.value", "args and 1 results for a program"),
 ]
 
@@ -196,9 +253,14 @@ def test_mistakes_in_maps(mistake: tuple[str, str, str]) -> None:
 
 
 def test_operands_of_an_update_follow_its_ports() -> None:
-    two = SNN.replace("(%i) {population = @n} : (tensor<4xf32>)", "(%i, %i) {population = @n} : (tensor<4xf32>, tensor<4xf32>)")
+    two = SNN.replace(
+        "(%i) {population = @n} : (tensor<4xf32>)", "(%i, %i) {population = @n} : (tensor<4xf32>, tensor<4xf32>)"
+    )
     assert "2 operands for a program of 1 ports" in found(two)[0][1]
-    wrong = SNN.replace("(%i) {population = @n} : (tensor<4xf32>) -> tensor<4xi1>", "(%x) {population = @n} : (tensor<3xi1>) -> tensor<4xi1>")
+    wrong = SNN.replace(
+        "(%i) {population = @n} : (tensor<4xf32>) -> tensor<4xi1>",
+        "(%x) {population = @n} : (tensor<3xi1>) -> tensor<4xi1>",
+    )
     assert "operands ['tensor<3xi1>'] where ['tensor<4xf32>'] are needed" in found(wrong)[0][1]
 
 
@@ -235,7 +297,11 @@ def test_mutilated_programs_are_reported_and_nothing_else(seed: int) -> None:
                 del lines[place]
             else:
                 words = re.findall(r"@[\w.]+|\b\d+\b", text)
-                lines[place] = re.sub(r"@[\w.]+|\b\d+\b", lambda match: rng.choice([match[0], rng.choice(words)]), lines[place])
+                lines[place] = re.sub(
+                    r"@[\w.]+|\b\d+\b",
+                    lambda match, words=words: rng.choice([match[0], rng.choice(words)]),
+                    lines[place],
+                )
             try:
                 program = Program.parse("\n".join(lines), Constants())
             except ir.MLIRError:

@@ -24,7 +24,7 @@ def made(path: Path) -> Program:
     """What the passes of a file's first line make of it."""
     text = path.read_text()
     run = text.split("\n", 1)[0].removeprefix("// RUN:").strip()
-    passes, comma, last = run.rpartition(",")
+    passes, _, last = run.rpartition(",")
     pipeline, lowers = (passes, True) if last.strip() == "lower" else (run, False)
     program = pipelines.apply(pipelines.parse(pipeline), parse(text))
     return snn_to_step.lower(program) if lowers else program

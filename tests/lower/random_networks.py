@@ -86,9 +86,7 @@ class Network:
     def propagate(self, init: str | None = None) -> str:
         type = self.rng.choice([REAL, SPIKE, SPIKE])
         events, start = self.pick(type), init or self.rng.choice([self.pick(REAL), "%zero"])
-        return self.emit(
-            REAL, f'"snn.propagate"({events}, {start}) {{synapses = @w}} : ({type}, {REAL}) -> {REAL}'
-        )
+        return self.emit(REAL, f'"snn.propagate"({events}, {start}) {{synapses = @w}} : ({type}, {REAL}) -> {REAL}')
 
     def update(self, population: str, program: str) -> None:
         if program == "Port" and self.rng.random() < 0.8:
@@ -118,10 +116,7 @@ def network(seed: int) -> str:
             n.update(*waiting.pop(0))
     for entry in waiting:
         n.update(*entry)
-    writes = [f'"snn.write"({n.pick(type)}) {{to = @{name}}} : ({type}) -> ()' for name, type in written.items()]
-    for write in writes:
-        # Anywhere after its value, which the end is always.
-        n.lines.append(write)
+    n.lines += [f'"snn.write"({n.pick(type)}) {{to = @{name}}} : ({type}) -> ()' for name, type in written.items()]
     outputs = [n.pick(type) for type in (REAL, REAL, SPIKE)]
     return _text(n, populations, outputs)
 

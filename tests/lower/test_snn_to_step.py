@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from spikec.dialects import step
+from spikec.dialects import snn, step
 from spikec.dialects.constants import Constants
 from spikec.dialects.diagnostics import CompileError
 from spikec.dialects.program import Program
@@ -75,9 +75,9 @@ def test_corpus_has_every_op() -> None:
         program = load(path)
         for one in (program, snn_to_step.lower(program)):
             dialect = "snn." if one is program else "step."
-            found |= {word.strip('"') for word in one.text().replace("(", " ").split() if word.startswith(f'"{dialect}')}
-    from spikec.dialects import snn
-
+            found |= {
+                word.strip('"') for word in one.text().replace("(", " ").split() if word.startswith(f'"{dialect}')
+            }
     wanted = {op.name() for dialect in (snn.DIALECT, step.DIALECT) for op in dialect.ops}
     assert {name for name in found if name in wanted} == wanted
 
@@ -103,8 +103,7 @@ def test_connections_follow_the_seed() -> None:
 
 
 def test_locations_are_carried_over() -> None:
-    text = network(0).replace("%half = arith.constant", "%half = arith.constant")
-    lowered = snn_to_step.lower(parse(text))
+    lowered = snn_to_step.lower(parse(network(0)))
     updates = [line for line in lowered.text(locations=True).split("\n") if '"step.update"' in line]
     assert updates and all("loc(" in line for line in updates)
 
@@ -142,8 +141,12 @@ SCALAR = """module attributes {snn.model = "M", snn.dt = 1.0 : f64, snn.dt_unit 
 """
 
 
-@pytest.mark.parametrize(("pre", "post", "format", "bits"), [(8, 9, "dense", None), (5000, 4000, "csr", 16), (257, 65537, "csr", 32)])
-def test_one_weight_for_all_pairs_is_dense_while_it_is_small(pre: int, post: int, format: str, bits: int | None) -> None:
+@pytest.mark.parametrize(
+    ("pre", "post", "format", "bits"), [(8, 9, "dense", None), (5000, 4000, "csr", 16), (257, 65537, "csr", 32)]
+)
+def test_one_weight_for_all_pairs_is_dense_while_it_is_small(
+    pre: int, post: int, format: str, bits: int | None
+) -> None:
     text = SCALAR.replace("PRE", str(pre)).replace("POST", str(post))
     lowered = snn_to_step.lower(Program.parse(text, Constants()))
     assert problems(lowered) == []

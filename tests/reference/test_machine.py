@@ -1,7 +1,6 @@
 """Level `step`: buffers, slots, tables and stages, with results worked out by hand."""
 
 # IR is easier to read with one op to a line.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

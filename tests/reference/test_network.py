@@ -1,7 +1,6 @@
 """Level `snn`: small networks whose results were worked out by hand."""
 
 # IR is easier to read with one op to a line.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -85,6 +85,8 @@ class Body:
         self._s = shared
         self._places: dict[Any, Place] = {}
         self._location: Any = None
+        populations = [snn.Population(op) for op in shared.symbols.values() if op.name == snn.Population.name()]
+        self._event_states = {population.event for population in populations}
         self._inputs()
         for op in flow.ops:
             self._location = op.location
@@ -212,12 +214,8 @@ class Body:
 
     def _read(self, read: snn.Read) -> None:
         access = self._s.storage.access(read.of, read.delay)
-        events = is_bool(read.operation.results[0].type) or read.of in self._event_states()
+        events = is_bool(read.operation.results[0].type) or read.of in self._event_states
         self._places[read.operation.results[0]] = Place(access, events=events)
-
-    def _event_states(self) -> set[str]:
-        populations = [op for op in self._s.symbols.values() if op.name == snn.Population.name()]
-        return {event for op in populations if (event := snn.Population(op).event) is not None}
 
     def _write(self, write: snn.Write) -> None:
         value = source(write.operation.operands[0])

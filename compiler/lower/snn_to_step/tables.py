@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 from spikec.dialects import snn, step
 from spikec.dialects.constants import Array
+from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.random import key
 from spikec.lower import connect, filters
+from spikec.lower.convolution import convolved
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.types import element_of, shape_of
 
@@ -94,43 +96,51 @@ class Tables:
         self, fields: dict[str, Any], synapses: snn.Synapses, kind: str, weights: str | None
     ) -> dict[str, Any]:
         name, location = synapses.sym_name, synapses.operation.location
-        rows = self._rows(synapses, kind)
+        rows, array = self._connected(synapses, kind, weights)
         arrays = {
             "row": self._buffers.array(f"{name}.row", rows.row, location),
             "col": self._buffers.array(f"{name}.col", rows.col, location),
         }
-        if weights is not None:
-            array = self._gathered(synapses, kind, weights, rows)
+        if array is not None:
             arrays["w"] = self._buffers.array(f"{name}.w", array, location)
         fields["index"] = connect.index_bits(synapses.post)
         return self._finish(fields, "csr", arrays, None if weights else synapses.weight)
 
+    def _connected(self, synapses: snn.Synapses, kind: str, weights: str | None) -> tuple[connect.Rows, Array | None]:
+        """The rows, and the weight of each synapse where they differ."""
+        array = None if weights is None else self._array(synapses, weights)
+        try:
+            if kind == "conv":
+                return convolved(Convolution.of(synapses.connect), array)
+            rows = self._rows(synapses, kind)
+        except OverflowError as error:
+            raise CompileError([Diagnostic("E0605", "error", f"{synapses.sym_name}: {error}")]) from None
+        if array is None:
+            return rows, None
+        if kind == "one_to_one":
+            return rows, array.reshape(-1)[rows.sources()]
+        return rows, array.reshape(synapses.pre, synapses.post)[rows.sources(), rows.col]
+
     def _rows(self, synapses: snn.Synapses, kind: str) -> connect.Rows:
         recipe = synapses.connect
         keep = filters.filter_of(self._symbols[recipe["filter"].value]) if "filter" in recipe else None
-        try:
-            match kind:
-                case "all":
-                    return connect.every(synapses.pre, synapses.post, keep)
-                case "one_to_one":
-                    return connect.one_to_one(synapses.pre, keep)
-                case _:
-                    path = ir.StringAttr(recipe["path"]).value
-                    drawn = key(self._seed, ir.IntegerAttr(recipe["seed"]).value, path)
-                    probability = ir.FloatAttr(recipe["p"]).value
-                    return connect.probable(synapses.pre, synapses.post, probability, drawn, keep)
-        except OverflowError as error:
-            raise CompileError([Diagnostic("E0601", "error", f"{synapses.sym_name}: {error}")]) from None
+        match kind:
+            case "all":
+                return connect.every(synapses.pre, synapses.post, keep)
+            case "one_to_one":
+                return connect.one_to_one(synapses.pre, keep)
+            case _:
+                path = ir.StringAttr(recipe["path"]).value
+                drawn = key(self._seed, ir.IntegerAttr(recipe["seed"]).value, path)
+                probability = ir.FloatAttr(recipe["p"]).value
+                return connect.probable(synapses.pre, synapses.post, probability, drawn, keep)
 
-    def _gathered(self, synapses: snn.Synapses, kind: str, weights: str, rows: connect.Rows) -> Array:
+    def _array(self, synapses: snn.Synapses, weights: str) -> Array:
         if weights not in self._program.constants:
             message = f"projection '{synapses.sym_name}' needs the array '{weights}', which is not at hand"
             hint = "give the constants with --constants FILE"
             raise CompileError([Diagnostic("E0802", "error", message, help=hint)])
-        array = self._program.constants[weights]
-        if kind == "one_to_one":
-            return array.reshape(-1)[rows.sources()]
-        return array.reshape(synapses.pre, synapses.post)[rows.sources(), rows.col]
+        return self._program.constants[weights]
 
     def _finish(self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any) -> dict[str, Any]:
         references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}
