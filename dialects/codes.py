@@ -2,7 +2,7 @@
 
 E01xx text and syntax; E02xx names; E03xx values, types and shapes; E04xx units; E05xx neurons and
 their equations; E06xx projections and causality; E07xx files, inputs and outputs; E08xx IR and
-pipelines; E09xx what is not supported yet; W.... warnings; N.... notes.
+pipelines; E09xx what is not supported yet; E10xx NIR files; W.... warnings; N.... notes.
 """
 
 from __future__ import annotations
@@ -447,6 +447,79 @@ CODES: dict[str, Code] = {
         "The text parses, and breaks a rule that ties ops together: a name that is not declared, sizes that do not\n"
         "agree, an op at the wrong level. docs/ir.md has the rules.",
     ),
+    # ------------------------------------------------------------ NIR files
+    "E1001": _code(
+        "no NIR file, or a damaged one",
+        "A NIR file is an HDF5 file with a graph under the name 'node'. This one is something else, is cut off, or\n"
+        "holds data that the HDF5 library cannot read. Export it again with nir.write().",
+    ),
+    "E1002": _code(
+        "stored in a way that is not read",
+        "All of a NIR file stands in that file, once: links to other places, arrays in other files, groups inside\n"
+        "themselves and compression by plug-ins are refused before anything is read. nir.write() uses none of them.",
+    ),
+    "E1003": _code(
+        "NIR file too large",
+        "The file declares more nodes, edges, levels or numbers than any network has, or an array that is larger\n"
+        "than what the file stores. At most 100000 nodes, 100000 edges and 1 GB of numbers are read.",
+    ),
+    "E1004": _code(
+        "unknown type of node",
+        "The types of NIR are Affine, AvgPool2d, Conv1d, Conv2d, CubaLI, CubaLIF, Delay, Flatten, I, IF, Input, LI,\n"
+        "LIF, Linear, NIRGraph, Output, Scale, SumPool2d and Threshold.",
+    ),
+    "E1005": _code(
+        "a part of a NIR file is missing",
+        "A node has no type, or lacks a field that its type needs, or a graph has no nodes. Only v_reset, w_in, bias,\n"
+        "input_shape and input_type may be absent.",
+    ),
+    "E1006": _code(
+        "a field of a NIR node is wrong",
+        "The field holds another kind of value than its type needs, has an impossible shape, or a value out of its\n"
+        "range such as a stride of 0 or a NaN among the weights.",
+    ),
+    "E1007": _code("wrong list of edges", "The edges of a graph are pairs of names, an array of text of shape (N, 2)."),
+    "E1008": _code(
+        "an edge names no node",
+        "Both ends of an edge are nodes of its own graph. What stands inside another graph is reached only by the\n"
+        "name of that graph, or as graph.port where it has several inputs or outputs.",
+        "('lif', 'output') in a graph whose neuron is called 'lif1'",
+        "('lif1', 'output')",
+    ),
+    "E1009": _code(
+        "an edge stands twice",
+        "NIR has at most one edge from one node to another; twice the value is a Scale.",
+        "[('a', 'b'), ('a', 'b')]",
+        "[('a', 'b')]",
+    ),
+    "E1010": _code(
+        "several inputs or outputs",
+        "An edge to a graph means its only input, an edge from a graph its only output. Where there are several,\n"
+        "the edge names one.",
+        "('a', 'block')",
+        "('a', 'block.left')",
+    ),
+    "E1011": _code(
+        "shapes do not fit together",
+        "What arrives at a node has not the shape that its weights, parameters or declarations ask for. Shapes have\n"
+        "neither a batch axis nor a time axis.",
+    ),
+    "E1012": _code(
+        "the shape of a node is unknown",
+        "Shapes are inferred from the shapes of the inputs and from weights and parameters. Nothing of the kind is\n"
+        "near this node: give the Input before it its shape.",
+    ),
+    "E1013": _code(
+        "a cycle without a recurrent edge",
+        "In a cycle, the edge that leads back to the node where the cycle is entered carries the value of the step\n"
+        "before. A cycle that is entered at several nodes has no such edge.",
+        "in -> a, in -> b, a -> b, b -> a",
+        "in -> a, a -> b, b -> a",
+    ),
+    "E1014": _code(
+        "a cycle that no input reaches",
+        "No way leads from an input to these nodes, so which edge of their cycle is the recurrent one is not said.",
+    ),
     "W0601": _code(
         "a delay was rounded",
         "A delay takes effect as a whole number of steps, the nearest one, ties to the even one.",
@@ -458,5 +531,32 @@ CODES: dict[str, Code] = {
         "A probe records every whole number of steps.",
         "probe a.V every 1.2 ms        # step 1 ms",
         "probe a.V every 1 ms",
+    ),
+    "W1001": _code(
+        "one parameter for all",
+        "The parameters of a node hold one number, or one along some axes, and what arrives has more elements. The\n"
+        "number is used for all of them; old exporters wrote neurons so.",
+    ),
+    "W1002": _code(
+        "a declared shape is not taken at its word",
+        "The file declares a shape that its own arrays contradict, in a way that leaves no doubt what is meant: a\n"
+        "batch axis in front, nothing at all, or a wrong shape of an input inside of a subgraph.",
+    ),
+    "W1003": _code(
+        "a cycle without memory",
+        "No neuron and no delay stands on the cycle. As in every cycle, the recurrent edge carries the value of the\n"
+        "step before, but the file gives no sign that a step is meant to pass.",
+    ),
+    "W1004": _code(
+        "an input or output that the file does not name",
+        "A node that no edge enters, or none leaves, becomes an input or output of the network.",
+    ),
+    "W1006": _code(
+        "a primitive that the profile does not define",
+        "The framework whose profile was chosen has no such neuron. The equation of nir-euler is taken for it.",
+    ),
+    "W1005": _code(
+        "a part of a NIR file without meaning",
+        "A field that the type of the node does not have is ignored, and a graph without edges is read.",
     ),
 }

@@ -136,9 +136,9 @@ def _convolution(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     if found:
         return
     shape = convolution.Convolution.of(view.connect)
-    for name, size, extents in (("pre", view.pre, shape.input), ("post", view.post, shape.output)):
-        if size != math.prod(extents):
-            yield f"'{name}' is {size}, where {list(extents)} has {math.prod(extents)} elements"
+    for name, count, extents in (("pre", view.pre, shape.input), ("post", view.post, shape.output)):
+        if count != math.prod(extents):
+            yield f"'{name}' is {count}, where {list(extents)} has {math.prod(extents)} elements"
     constant = symbol_of(view.weight)
     if constant is None:
         yield from _value("weight", view.weight, weight_element(view, symbols), 1, symbols)

@@ -7,11 +7,12 @@ clock stand right before and right after its network's run.  Spikes are recorded
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from protocol import Result, serve
 
 CLOCK = "timespec _cpu_{0}; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &_cpu_{0});"
 WRITE = """
@@ -28,13 +29,13 @@ dgi/dt = -gi / (10*ms) : volt
 """
 
 
-def prepare(folder: Path, float32: bool) -> None:
+def prepare(folder: Path, options: Sequence[str]) -> None:
     import brian2
     from brian2 import ms, second
 
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs.devices.cpp_standalone.openmp_threads = 0
-    if float32:
+    if "--float32" in options:
         import numpy
 
         brian2.prefs.core.default_float_dtype = numpy.float32
@@ -56,30 +57,16 @@ def prepare(folder: Path, float32: bool) -> None:
     device.build(directory=str(folder), compile=True, run=False)
 
 
-def run(folder: Path) -> dict[str, Any]:
+def run(folder: Path) -> Result:
     import numpy
 
     subprocess.run(["./main"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     results = folder / "results"
     (spikes,) = results.glob("_dynamic_array_spikemonitor_i*")
     senders = numpy.fromfile(spikes, numpy.int32)
-    return {
-        "cpu_seconds": float((results / "cpu_seconds.txt").read_text()),
-        "spikes": {"exc": int((senders < 3200).sum()), "inh": int((senders >= 3200).sum())},
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=("prepare", "run"))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--float32", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.action == "prepare":
-        prepare(arguments.folder.resolve(), arguments.float32)
-    else:
-        print(json.dumps(run(arguments.folder.resolve())))
+    seconds = float((results / "cpu_seconds.txt").read_text())
+    return Result(seconds, {"exc": int((senders < 3200).sum()), "inh": int((senders >= 3200).sum())})
 
 
 if __name__ == "__main__":
-    main()
+    serve(__doc__, prepare, run)

@@ -6,40 +6,28 @@ the first state are not.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import spikec
+from protocol import Result, serve
 
 STEPS = 10_000
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, options: Sequence[str]) -> None:
     spikec.compile(spikec.load(Path(__file__).with_name("model.snn"))).save(folder, force=True)
 
 
-def run(folder: Path) -> dict[str, Any]:
+def run(folder: Path) -> Result:
     network = spikec.open(folder)
     network.reset()
     begin = time.process_time()
     trace = network.engine.advance({}, frozenset(), STEPS)
     seconds = time.process_time() - begin
-    return {"cpu_seconds": seconds, "spikes": {name: trace.emitted[name] for name in ("exc", "inh")}}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=("prepare", "run"))
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args()
-    if arguments.action == "prepare":
-        prepare(arguments.folder)
-    else:
-        print(json.dumps(run(arguments.folder)))
+    return Result(seconds, {name: trace.emitted[name] for name in ("exc", "inh")})
 
 
 if __name__ == "__main__":
-    main()
+    serve(__doc__, prepare, run)

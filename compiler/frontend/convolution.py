@@ -48,7 +48,9 @@ def _convolve(expressions: DataflowExpressions, node: syntax.Call, name: str, x:
         raise not_supported(span, f"{name} with weights that change")
     if len(weights.shape) != axes + 2:
         wanted = "[output channels, input channels, kernel]" if axes == 1 else "[output channels, input channels, a, b]"
-        raise Mistake("E0303", span, f"the weights of '{name}' have the shape {wanted}, not {show_shape(weights.shape)}")
+        raise Mistake(
+            "E0303", span, f"the weights of '{name}' have the shape {wanted}, not {show_shape(weights.shape)}"
+        )
     outputs, members, *kernel = weights.shape
     groups = options["groups"][0]
 
@@ -114,9 +116,7 @@ def _options(
     return options
 
 
-def _per_axis(
-    expressions: DataflowExpressions, node: syntax.Expr, what: str, axes: int, least: int
-) -> tuple[int, ...]:
+def _per_axis(expressions: DataflowExpressions, node: syntax.Expr, what: str, axes: int, least: int) -> tuple[int, ...]:
     """One whole number for all axes, or a list of one for each."""
     items = node.items if isinstance(node, syntax.ListExpr) else (node,) * axes
     if len(items) != axes:
@@ -150,7 +150,9 @@ def _shape(
             raise Mistake("E0303", node.span, f"a window of {window} elements does not fit into {padded}")
         output.append((padded - window) // s + 1)
     if math.prod(output) > LARGEST:
-        raise Mistake("E0301", node.span, f"the result has {math.prod(output)} elements: at most {LARGEST} are possible")
+        raise Mistake(
+            "E0301", node.span, f"the result has {math.prod(output)} elements: at most {LARGEST} are possible"
+        )
     return Convolution(input, tuple(output), kernel, stride, padding, dilation, groups)
 
 

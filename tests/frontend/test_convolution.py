@@ -53,7 +53,7 @@ HEAD = """model M { step 1 ms
         ("conv2d(x, K, dilation = 3)", "E0303"),
         ("prev(conv2d(s, K))", "E0303"),
         ("conv2d(x, K) + x", "E0303"),
-        ("conv2d(v, C) + x", "E0303"),
+        ("conv2d(v, C) + x", "E0401"),
         ("conv2d(v, C) + conv2d(v, C) / 1 mV", "E0401"),
         ("conv2d(x, reshape(x, 2, 1, 6, 6))", "E0901"),
         ("max_pool2d(x, 2)", "E0901"),
@@ -65,7 +65,8 @@ def test_mistakes(expression: str, code: str, mistakes: Callable[..., list[str]]
 
 
 def test_dimensions_are_multiplied(simulate: Any) -> None:
-    run = simulate(f"{HEAD}\n output y = conv2d(v, C)\n output z = sum_pool2d(v, 6) }}", 1, {"v": [[[1e-3] * 6] * 6] * 2})
+    arrays = {"v": [[[1e-3] * 6] * 6] * 2, "x": [[[0] * 6] * 6] * 2, "s": [[0] * 6] * 2}
+    run = simulate(f"{HEAD}\n output y = conv2d(v, C)\n output z = sum_pool2d(v, 6) }}", 1, arrays)
     units = {o.name: o.unit for o in run.interface.outputs}
     assert units == {"y": "A", "z": "V"}
     assert run.outputs["y"].shape == (1, 1, 5, 5)

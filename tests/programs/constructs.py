@@ -19,6 +19,7 @@ from spikec.frontend.parse import parse
 FUNCTIONS = """
 abs min max floor ceil trunc round exp expm1 log sqrt tanh sigmoid relu sin cos clamp sum mean any all argmax
 concat reshape flatten leak once prev delay over_time poisson bernoulli uniform normal load
+conv1d conv2d sum_pool2d avg_pool2d
 """
 OPERATORS = "+ - * / // % @ ^ >> << < <= > >= == != and or not"
 OVER_TIME = "sum mean count max any"

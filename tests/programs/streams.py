@@ -63,6 +63,35 @@ def folded(w: Writer, x: Stream, name: str) -> None:
         declare(w, w.fresh("v"), text, x.shape)
 
 
+def convolved(w: Writer, x: Stream, name: str) -> None:
+    """One axis or two, with windows of at most three elements."""
+    outputs, kernel, pad, stride = w.whole(1, 3), w.whole(1, 3), w.whole(1, 2), w.whole(1, 2)
+    options = f", stride = {stride}, pad = {pad}"
+    if w.chance(40):
+        dilation = w.whole(1, 2)
+        length = (x.size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+        if length < 1:
+            return
+        weights = array(w, "K", (outputs, 1, kernel), 0.7)
+        source = f"reshape({x.name}, 1, {x.size})"
+        declare(w, name, f"conv1d({source}, {weights}{options}, dilation = {dilation})", (outputs, length))
+        return
+    rows = 2 if x.size % 2 == 0 else 1
+    extents = (rows, x.size // rows)
+    kernel = min(kernel, *(n + 2 * pad for n in extents))
+    made = tuple((n + 2 * pad - kernel) // stride + 1 for n in extents)
+    if w.chance(50):
+        text = f"{w.pick(('sum', 'avg'))}_pool2d(reshape({x.name}, 1, {extents[0]}, {extents[1]}), {kernel}{options})"
+        declare(w, name, text, (1, *made))
+    else:
+        weights = array(w, "K", (outputs, 1, kernel, kernel), 0.7)
+        text = f"reshape({x.name}, 1, {extents[0]}, {extents[1]}) |> conv2d({weights}{options})"
+        declare(w, name, text, (outputs, *made))
+    if w.chance(60):
+        last = w.streams[-1]
+        declare(w, w.fresh("v"), f"flatten({name})", (last.size,))
+
+
 def read(w: Writer, x: Stream, name: str) -> None:
     if x.neuron is None:
         arithmetic(w, x, name)
@@ -89,7 +118,7 @@ def flagged(w: Writer, x: Stream, name: str) -> None:
 
 FORMS = (
     *(product, arithmetic, arithmetic, last, recurrence, delayed, joined, sliced, folded),
-    *(read, leaky, first, scaled, flagged),
+    *(read, leaky, first, scaled, flagged, convolved, convolved),
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,18 +13,19 @@ from .engines import Array, differences, run_everywhere
 Pairs = tuple[int, ...]
 
 
-def summed(
-    x: Array, weights: Array, stride: Pairs, pad: Pairs, dilation: Pairs, groups: int, start: Any = 0
-) -> Array:
+def summed(x: Array, weights: Array, stride: Pairs, pad: Pairs, dilation: Pairs, groups: int) -> Array:
     """The convolution of [channels, a, b], term by term in the order of the sources, rounded as `x` is."""
-    channels, *extents = x.shape
+    extents = x.shape[1:]
     outputs, members, *kernel = weights.shape
-    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(extents, pad, dilation, kernel, stride)]
-    result = np.full((outputs, *size), start, x.dtype)
+    size = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, d, k, s in zip(extents, pad, dilation, kernel, stride, strict=True)
+    ]
+    result = np.zeros((outputs, *size), x.dtype)
     for place in np.ndindex(*result.shape):
         for member, *k in np.ndindex(members, *kernel):
-            y = [o * s - p + i * d for o, s, p, i, d in zip(place[1:], stride, pad, k, dilation)]
-            if all(0 <= a < n for a, n in zip(y, extents)):
+            y = [o * s - p + i * d for o, s, p, i, d in zip(place[1:], stride, pad, k, dilation, strict=True)]
+            if all(0 <= a < n for a, n in zip(y, extents, strict=True)):
                 ci = place[0] * groups // outputs * members + member
                 if x[(ci, *y)] != 0:
                     result[place] += weights[(place[0], member, *k)] * x[(ci, *y)]
@@ -39,8 +39,12 @@ def written(values: Pairs) -> str:
 def model(rng: np.random.Generator, path: Path) -> tuple[dict[str, Array], Callable[[Array], Array]]:
     """Writes a model with one convolution `y` of an input `x`; returns the input and what y is for one step."""
     axes = int(rng.integers(1, 3))
-    kernel, stride, pad, dilation = (tuple(rng.integers(low, high, axes).tolist()) for low, high in ((1, 4), (1, 4), (0, 4), (1, 3)))
-    extents = tuple(max(1, d * (k - 1) + 1 - 2 * p) + int(rng.integers(0, 5)) for k, p, d in zip(kernel, pad, dilation))
+    kernel, stride, pad, dilation = (
+        tuple(rng.integers(low, high, axes).tolist()) for low, high in ((1, 4), (1, 4), (0, 4), (1, 3))
+    )
+    extents = tuple(
+        max(1, d * (k - 1) + 1 - 2 * p) + int(rng.integers(0, 5)) for k, p, d in zip(kernel, pad, dilation, strict=True)
+    )
     pool = axes == 2 and rng.random() < 0.4
     groups = int(rng.integers(1, 4))
     channels, outputs = (groups * int(rng.integers(1, 3)) for _ in range(2))
@@ -48,7 +52,7 @@ def model(rng: np.random.Generator, path: Path) -> tuple[dict[str, Array], Calla
     if pool:
         name = str(rng.choice(["sum_pool2d", "avg_pool2d"]))
         dilation, groups = (1, 1), channels
-        extents = tuple(n + k for n, k in zip(extents, kernel))
+        extents = tuple(n + k for n, k in zip(extents, kernel, strict=True))
         one = np.float32(1 if name == "sum_pool2d" else 1 / np.prod(kernel))
         weights = np.full((channels, 1, *kernel), one, np.float32)
         stride = kernel if rng.random() < 0.5 else stride
@@ -56,7 +60,7 @@ def model(rng: np.random.Generator, path: Path) -> tuple[dict[str, Array], Calla
     else:
         weights = rng.normal(size=(outputs, channels // groups, *kernel)).astype(np.float32)
         np.savez(path.with_name("w.npz"), W=weights)
-        call = f"conv{axes}d(x, load(\"w.npz\", \"W\"), stride = {written(stride)}, pad = {written(pad)}, "
+        call = f'conv{axes}d(x, load("w.npz", "W"), stride = {written(stride)}, pad = {written(pad)}, '
         call += f"dilation = {written(dilation)}, groups = {groups})"
     shape = (channels, *extents)
     path.write_text(f"model M {{ step 1 ms\n input x : {kind}[{', '.join(map(str, shape))}]\n output y = {call}\n}}\n")
@@ -100,11 +104,6 @@ def test_layers_of_spiking_neurons(real: int, tmp_path: Path) -> None:
         c=rng.normal(0, 0.5, (5, 4 * 4 * 4)),
     )
     path = tmp_path / "model.snn"
-    path.write_text("""model Net { step 1 ms
-      neuron LIF(tau: time = 10 ms) { in I; var V = 0; V := exp(-dt / tau) * V + I; spike when V >= 1 { V -= 1 } }
-      input x : spikes[2, 8, 8]
-      w: path = "w.npz"
-    }""")
     path.write_text(
         """model Net(w: path = "w.npz") { step 1 ms
       neuron LIF(tau: time = 10 ms) { in I; var V = 0; V := exp(-dt / tau) * V + I; spike when V >= 1 { V -= 1 } }
@@ -113,10 +112,10 @@ def test_layers_of_spiking_neurons(real: int, tmp_path: Path) -> None:
       trace = 0.5 * prev(trace) + conv2d(h, load(w, "b"), pad = 1, stride = [1, 1])
       echo = conv2d(prev(echo) + h, load(w, "b"), pad = 1) * 0.1
       p = LIF[4, 4, 4](h |> avg_pool2d(2) |> reshape(4, 4, 4))
-      out = LIF[5](load(w, "c") @ flatten(p))
-      output y = argmax(over_time(count, out))
+      c = LIF[5](load(w, "c") @ flatten(p))
+      output y = argmax(over_time(count, c))
       output t = trace + echo
-      probe h.spike, p.spike, out.spike, p.V
+      probe h.spike, p.spike, c.spike, p.V
     }"""
     )
     runs = run_everywhere(path, {"x": rng.random((30, 2, 8, 8)) < 0.3}, 30, real=real)

@@ -6,7 +6,6 @@ whose programs stand in the profile's `.snn` file.  Nothing after this knows of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -58,27 +57,23 @@ class _Emission:
         self.network = Network(self.module, Clock(self.dt, in_steps=True), Arrays(path.parent), diagnostics)
         self.real = self.network.emitter.element("real")
         self.values: dict[str, Any] = {}
-        self.sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
-        for source, target in graph.edges:
-            self.sources[target].append(source)
-        for sources in self.sources.values():
-            sources.sort()
+        self.sources = graph.sources()
+        self.cyclic = order.on_cycles(graph)
 
     def run(self) -> None:
         self._declare_inputs()
-        early = profiles.delayed_outputs(self.semantics)
-        recurrent = self.graph.recurrent
-        sequence = self.graph.order
+        sequence, recurrent = self.graph.order, self.graph.recurrent
+        nodes = self.graph.nodes
+        early = frozenset(name for name, node in nodes.items() if self.semantics.delayed_outputs(node.type))
         if early:
-            # A neuron's value of the step before is known at once, so no edge behind a neuron can close a cycle.
-            sequence, recurrent = order.behind_neurons(self.graph)
+            # Their value of the step before is known at once, so no edge behind them can close a cycle.
+            sequence, recurrent = order.behind(self.graph, early)
         with self.network.at("step"):
-            if early:
-                for name in sequence:
-                    if self.graph.nodes[name].type in NEURONS:
-                        self.values[name] = self._earlier(name)
             for name in sequence:
-                self._emit_node(self.graph.nodes[name], recurrent, early)
+                if name in early:
+                    self.values[name] = self._earlier(name)
+            for name in sequence:
+                self._emit_node(nodes[name], recurrent, name in early)
             for name in sorted({source for source, _ in recurrent}):
                 self._remember(name)
         self._close()
@@ -123,7 +118,7 @@ class _Emission:
         name = node.name
         if node.type == "Input" and name in self.values:
             return
-        incoming = [self._earlier(s) if (s, name) in recurrent else self.values[s] for s in self.sources[name]]
+        incoming = [self._incoming(source, name, recurrent) for source in self.sources[name]]
         shape_in, shape_out = self.graph.shapes[name]
         if node.type in NEURONS:
             emitted = self._neuron(node, self._summed(incoming, shape_in), shape_out)
@@ -135,6 +130,13 @@ class _Emission:
         else:
             x = self._summed(incoming, shape_in)
         self.values[name] = self._stateless(node, x, shape_in, shape_out)
+
+    def _incoming(self, source: str, target: str, recurrent: frozenset[Edge]) -> Any:
+        """What an edge carries in this step."""
+        late = (source, target) in recurrent
+        if self.semantics.axonal_delay and self.graph.nodes[source].type in NEURONS:
+            late |= (source, target) not in self.cyclic
+        return self._earlier(source) if late else self.values[source]
 
     def _summed(self, values: list[Any], shape: Shape) -> Any:
         """The sum of what arrives, as reals, in the order of the sources' names."""
@@ -188,7 +190,8 @@ class _Emission:
 
     def _biased(self, node: Node, value: Any, shape: Shape) -> Any:
         bias = node.fields.get("bias")
-        if bias is None:
+        feeds_back = any(source == node.name for source, _ in self.graph.recurrent)
+        if bias is None or (self.semantics.drop_rec_bias and feeds_back):
             return value
         array = _array(bias)
         if node.type.startswith("Conv"):
@@ -271,7 +274,7 @@ class _Emission:
 
     def _first(self, name: str, type: Any) -> Any:
         """The value of a recurrent edge before step 0: zero, or what its path gives without spikes."""
-        if profiles.zero_current(self.semantics):
+        if self.semantics.zero_current:
             return None
         value = idle.value(self.graph, name)
         if not np.any(value):
@@ -313,26 +316,15 @@ class _Emission:
         known = self.network.entities.get(node.name)
         if isinstance(known, Population):
             return known
-        declaration = profiles.declaration(node.type, self.semantics)
-        bound = {name: (self._parameter(node, name, value), self.span) for name, value in self._bindings(node).items()}
-        population = Population(node.name, self.span, shape=self.graph.shapes[node.name][1])
-        population.resolved = Resolved(declaration, ())
-        population.bound = bound
+        shape = self.graph.shapes[node.name][1]
+        on_cycle = any(node.name == source for source, _ in self.cyclic)
+        values = profiles.bindings(node, self.semantics, shape, recurrent=on_cycle)
+        population = Population(node.name, self.span, shape=shape)
+        population.resolved = Resolved(profiles.neuron_for(node.type, self.semantics).declaration, ())
+        population.bound = {name: (_parameter(name, value), self.span) for name, value in values.items()}
         self.network.add(population)
         instances.prepare(self.network, population)
         return population
-
-    def _bindings(self, node: Node) -> Mapping[str, Array | float | int | bool]:
-        return profiles.bindings(node, self.semantics)
-
-    def _parameter(self, node: Node, name: str, value: Array | float | int | bool) -> Value:
-        """Arrays that hold one number everywhere are bound as that number, so that it folds."""
-        array = np.asarray(value)
-        shape = self.graph.shapes[node.name][1]
-        if array.size and np.all(array == array.flat[0]):
-            scalar = array.flat[0].item()
-            return number(Fraction(scalar) if isinstance(scalar, float) and np.isfinite(scalar) else scalar)
-        return number(np.ascontiguousarray(np.broadcast_to(array, shape)), name=name)
 
     def _neuron(self, node: Node, x: Any, shape: Shape) -> Any:
         population = self._population(node)
@@ -342,6 +334,15 @@ class _Emission:
         self.network.resolve(population, self.span)
         assert population.value is not None
         return population.value.ssa
+
+
+def _parameter(name: str, value: profiles.Binding) -> Value:
+    """A parameter of a neuron; finite numbers stay exact until they are used."""
+    if isinstance(value, np.ndarray):
+        return number(np.ascontiguousarray(value), name=name)
+    if isinstance(value, float) and np.isfinite(value):
+        return number(Fraction(value))
+    return number(value)
 
 
 def _array(field: Array | str) -> Array:

@@ -306,3 +306,15 @@ def _kind(node: Node) -> str:
     if node.type in NEURONS:
         return "neuron"
     return "dense" if node.type in ("Affine", "Linear") else node.type
+
+
+def rnn_subgraphs(raw: Nested) -> list[str]:
+    """The paths of the subgraphs that can be read as the canonical recurrent network."""
+    found = []
+    waiting = [node for node in raw.nodes.values() if isinstance(node, Nested)]
+    while waiting:
+        graph = waiting.pop()
+        if _canonical_edges(graph) is not None:
+            found.append(graph.name)
+        waiting += [node for node in graph.nodes.values() if isinstance(node, Nested)]
+    return sorted(found)

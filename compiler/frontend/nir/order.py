@@ -18,7 +18,7 @@ _ROOT = ""  # leads to all inputs; no node of a file has an empty name
 
 
 def order(graph: Graph, diagnostics: Diagnostics) -> None:
-    """Sets `graph.recurrent` and `graph.order`; reports cycles that cannot be cut, and warns of those without memory."""
+    """Sets `graph.recurrent` and `graph.order`; reports cycles that cannot be cut, warns of those without memory."""
     network = _network(graph, graph.edges)
     if not _all_reached(graph, network, diagnostics):
         return
@@ -29,12 +29,12 @@ def order(graph: Graph, diagnostics: Diagnostics) -> None:
     _warn_of_algebraic_loops(graph, diagnostics)
 
 
-def behind_neurons(graph: Graph) -> tuple[list[str], frozenset[Edge]]:
-    """Order and recurrent edges where every edge that leaves a neuron takes its value of the previous step.
+def behind(graph: Graph, delayed: frozenset[str]) -> tuple[list[str], frozenset[Edge]]:
+    """Order and recurrent edges where every edge that leaves one of `delayed` takes the value of the previous step.
 
-    These edges order nothing and close no cycle; recurrent are only edges on cycles without a neuron.
+    These edges order nothing and close no cycle; recurrent are only edges on cycles without such a node.
     """
-    network = _network(graph, [e for e in graph.edges if graph.nodes[e[0]].type not in NEURONS])
+    network = _network(graph, [edge for edge in graph.edges if edge[0] not in delayed])
     component = {
         name: number for number, names in enumerate(networkx.strongly_connected_components(network)) for name in names
     }
@@ -43,6 +43,15 @@ def behind_neurons(graph: Graph) -> tuple[list[str], frozenset[Edge]]:
     )
     network.remove_edges_from(left)
     return _sorted(network), left
+
+
+def on_cycles(graph: Graph) -> frozenset[Edge]:
+    """The edges that lie on a cycle."""
+    network = _network(graph, graph.edges)
+    component = {
+        name: number for number, names in enumerate(networkx.strongly_connected_components(network)) for name in names
+    }
+    return frozenset(edge for edge in graph.edges if component[edge[0]] == component[edge[1]])
 
 
 def _network(graph: Graph, edges: Iterable[Edge]) -> Any:
@@ -83,7 +92,8 @@ def _recurrent(network: Any, graph: Graph) -> frozenset[Edge]:
 
 def _intervals(above: dict[str, str]) -> tuple[dict[str, int], dict[str, int]]:
     """When a walk over the tree of dominators enters and leaves each node; v dominates u if it encloses u."""
-    below: dict[str, list[str]] = {name: [] for name in above}
+    # Depending on its version, networkx lists the root itself or does not.
+    below: dict[str, list[str]] = {name: [] for name in (*above, _ROOT)}
     for name, parent in above.items():
         if name != _ROOT:
             below[parent].append(name)

@@ -8,7 +8,6 @@ neuron parameters that are one number for all, and a batch axis in the shape of 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,14 +31,14 @@ def infer(graph: Graph, diagnostics: Diagnostics) -> None:
 
     Every parameter of an elementwise node then broadcasts to the node's shape by numpy's rule.
     """
-    attempts = []
+    attempts: list[_Inference] = []
     for batch_axes in range(_batch_axes(graph) + 1):
-        attempt = _Inference(graph, batch_axes)
-        attempt.run()
-        attempts.append(attempt)
-        if not attempt.found.has_errors:
+        attempts.append(_Inference(graph, batch_axes))
+        attempts[-1].run()
+        if not attempts[-1].found.has_errors and not attempts[-1].in_doubt:
             break
-    best = attempts[-1] if not attempts[-1].found.has_errors else attempts[0]
+    # The sort is stable: with nothing to choose, the declarations are taken at their word.
+    best = sorted(attempts, key=lambda a: (a.found.has_errors, a.in_doubt and not a.found.has_errors))[0]
     graph.shapes = {name: best.shapes[name] for name in graph.nodes if name in best.shapes}
     diagnostics.items += [item for item in best.found.items if item not in diagnostics.items]
 
@@ -55,7 +54,7 @@ def _leading_ones(shape: Shape) -> int:
 
 
 def _declared(node: Node) -> Shape | None:
-    """The shape that an Input or Output declares; None without one."""
+    """The shape that an Input or Output declares; None without one, and for other nodes."""
     shape = _numbers(node, "shape")
     return tuple(shape) if shape else None
 
@@ -66,51 +65,48 @@ def _numbers(node: Node, field: str) -> list[int]:
 
 
 class _Inference:
-    """One attempt; `batch_axes` is the number of leading axes that are taken off the Inputs where they are 1."""
+    """One attempt; `batch_axes` is the number of leading axes that are taken off the Inputs where they are 1.
+
+    `in_doubt` is set where a matrix is applied along a leading axis of extent one, which may be a batch axis.
+    """
 
     def __init__(self, graph: Graph, batch_axes: int) -> None:
         self.graph = graph
         self.batch_axes = batch_axes
         self.shapes: dict[str, tuple[Shape, Shape]] = {}
         self.found = Diagnostics()
+        self.in_doubt = False
+        self.wrong: set[str] = set()
         self.sources = graph.sources()
         self.targets: dict[str, list[str]] = {name: [] for name in graph.nodes}
         for source, target in sorted(graph.edges):
             self.targets[source].append(target)
-        self.ready: deque[str] = deque()
+        # The nodes in the order in which their shapes became known, and how far these were followed on and back.
+        self.known: list[str] = []
+        self.followed = {"on": 0, "back": 0}
 
     def run(self) -> None:
         for name, node in self.graph.nodes.items():
             shape = self._own_shape(name, node)
             if shape is not None:
-                self._set(name, shape, shape)
-        self._flow()
-        waiting = deque(sorted(set(self.graph.nodes) - set(self.shapes)))
-        for guess in (_needed, self._wanted_behind, _scalar):
-            # One guess at a time: what follows from it is surer than the next guess.
-            progress = True
-            while progress and waiting:
-                progress = False
-                for _ in range(len(waiting)):
-                    name = waiting.popleft()
-                    if name in self.shapes:
-                        continue
-                    shape = guess(self.graph.nodes[name])
-                    if shape is None:
-                        waiting.append(name)
-                        continue
+                self._enter(name, shape)
+        self._follow()
+        for guess in (_needed, _declared, _scalar):
+            for name in sorted(set(self.graph.nodes) - set(self.shapes)):
+                shape = guess(self.graph.nodes[name])
+                if name not in self.shapes and shape is not None:
+                    # One guess at a time: what follows from it is surer than the next guess.
                     self._enter(name, shape)
-                    self._flow()
-                    progress = True
-        for name in waiting:
-            if name not in self.shapes:
+                    self._follow()
+        if not self.wrong:
+            for name in sorted(set(self.graph.nodes) - set(self.shapes)):
                 self._error(name, "E1012", "its shape follows from nothing in the file")
         self._compare()
 
     # ------------------------------------------------------------ propagation
 
     def _own_shape(self, name: str, node: Node) -> Shape | None:
-        """The shape of a node that has one without its neighbours: an Input, or parameters of more than one element."""
+        """The shape of a node that has one without its neighbours: an Input, or full arrays of parameters."""
         if name in self.graph.inputs:
             declared = _declared(node)
             if declared is None:
@@ -127,81 +123,84 @@ class _Inference:
         except _Mismatch as error:
             self._error(name, "E1011", str(error))
             return None
-        return shape if math.prod(shape) != 1 else None
+        return shape if shape and 1 not in shape else None
 
-    def _set(self, name: str, entering: Shape, leaving: Shape) -> None:
-        for shape in (entering, leaving):
-            if math.prod(shape) > LARGEST:
-                self._error(name, "E1003", f"its shape {_text(shape)} has more than {LARGEST} elements")
-                entering = leaving = (1,)
-        self.shapes[name] = entering, leaving
-        self.ready.append(name)
-
-    def _flow(self) -> None:
-        while self.ready:
-            name = self.ready.popleft()
-            for target in self.targets[name]:
-                if target not in self.shapes:
-                    self._enter(target, self.shapes[name][1])
+    def _follow(self) -> None:
+        """Gives what leaves a node to those behind it, then what enters one to those before it that keep shapes."""
+        while self.followed["back"] < len(self.known):
+            while self.followed["on"] < len(self.known):
+                name = self.known[self.followed["on"]]
+                self.followed["on"] += 1
+                for target in self.targets[name]:
+                    if target not in self.shapes:
+                        self._enter(target, self.shapes[name][1])
+            name = self.known[self.followed["back"]]
+            self.followed["back"] += 1
+            for source in self.sources[name]:
+                if source not in self.shapes and self.graph.nodes[source].type in (*ELEMENTWISE, "Input", "Output"):
+                    self._enter(source, self.shapes[name][0])
 
     def _enter(self, name: str, shape: Shape) -> None:
         """Sets the shapes of a node that `shape` enters; where that is a mistake, as if what it needs had come."""
         node = self.graph.nodes[name]
         try:
-            self._set(name, *_through(node, shape))
+            entering, leaving = shape, _through(node, shape)
         except _Mismatch as error:
             self._error(name, "E1011", str(error))
-            needed = _needed(node)
             try:
-                self._set(name, *_through(node, needed if needed is not None else shape))
+                entering = _needed(node) or shape
+                leaving = _through(node, entering)
             except _Mismatch:
-                self.shapes[name] = shape, ()  # what is behind it stays unknown, and is not reported
-        self._note(node)
+                self.shapes[name] = shape, ()  # nothing follows for those behind it
+                return
+        for found in (entering, leaving):
+            if math.prod(found) > LARGEST:
+                self._error(name, "E1003", f"its shape {_text(found)} has more than {LARGEST} elements")
+                entering = leaving = (1,)
+        self.shapes[name] = entering, leaving
+        self.known.append(name)
+        self._note(node, entering)
 
-    def _note(self, node: Node) -> None:
-        if node.type in ELEMENTWISE and self.shapes[node.name][1] not in ((1,), ()):
-            shape = _text(self.shapes[node.name][1])
-            self._warning(node.name, "W1001", f"its parameters are one number each, used for the whole shape {shape}")
-
-    # ------------------------------------------------------------ guesses where nothing arrives
-
-    def _wanted_behind(self, node: Node) -> Shape | None:
-        """What a node that keeps shapes must give for those behind it."""
-        if node.type not in ("Input", "Output", *ELEMENTWISE):
-            return None
-        wanted = [self.shapes[t][0] for t in self.targets[node.name] if t in self.shapes]
-        return wanted[0] if wanted else _declared(node)
+    def _note(self, node: Node, entering: Shape) -> None:
+        if node.type in ELEMENTWISE:
+            parameters = _parameter_shape(node)
+            if parameters != entering and entering != (1,):
+                text = "its parameters are one number each" if math.prod(parameters) == 1 else "its parameters are few"
+                self._warning(node.name, "W1001", f"{text}, used for all of the shape {_text(entering)}")
+        elif node.type in ("Affine", "Linear") and np.asarray(node.fields["weight"]).ndim == 2:
+            self.in_doubt |= len(entering) > 1 and math.prod(entering[:-1]) == 1
 
     # ------------------------------------------------------------ what does not fit
 
     def _compare(self) -> None:
-        wrong = {d.message.partition("': ")[0] for d in self.found.items if d.severity == "error"}
         for source, target in self.graph.edges:
-            if source not in self.shapes or target not in self.shapes:
+            if not {source, target} <= self.shapes.keys() - self.wrong:
                 continue
             leaving, entering = self.shapes[source][1], self.shapes[target][0]
-            if leaving == entering or any(f"node '{name}" in wrong for name in (source, target)):
+            if leaving != entering:
+                text = f"a value of shape {_text(leaving)} meets a node of shape {_text(entering)}"
+                report(self.found, self.graph.file, "E1011", text, edge=(source, target))
+        for name, node in self.graph.nodes.items():
+            if name not in self.shapes or name in self.wrong:
                 continue
-            text = f"a value of shape {_text(leaving)} meets a node of shape {_text(entering)}"
-            report(self.found, self.graph.file, "E1011", text, edge=(source, target))
-        for name, node in self.graph.nodes.items():
-            if node.type in ("Input", "Output") and name not in self.graph.inputs and name in self.shapes:
-                self._compare_declared(name, _declared(node), self.shapes[name][1])
-        for name, node in self.graph.nodes.items():
-            if name in self.shapes:
-                self._compare_hint(name, node, self.shapes[name][0])
+            entering, leaving = self.shapes[name]
+            if node.type in ("Input", "Output"):
+                self._compare_declared(name, node, leaving)
+            else:
+                self._compare_hint(name, node, entering)
 
-    def _compare_declared(self, name: str, declared: Shape | None, shape: Shape) -> None:
-        """An Output of the root keeps its word; inside, a declaration is told to be wrong and has no effect."""
+    def _compare_declared(self, name: str, node: Node, shape: Shape) -> None:
+        """An Output of the root keeps its word; inside, a wrong declaration has no effect, and is told."""
+        declared = _declared(node)
         if declared is None:
-            if name in self.graph.outputs and "shape" in self.graph.nodes[name].fields:
+            if "shape" in node.fields:
                 self._warning(name, "W1002", f"its declared shape is empty; it is {_text(shape)}")
-        elif declared != shape:
+        elif declared != shape and name not in self.graph.inputs:
             batched = declared[-len(shape) :] == shape and math.prod(declared) == math.prod(shape)
             if batched or name not in self.graph.outputs:
-                how = "behind a batch axis" if batched else "as what arrives"
-                self._warning(name, "W1002", f"its shape {_text(declared)} is read as {_text(shape)} {how}")
-            elif math.prod(shape):
+                how = " behind a batch axis" if batched else ", which is what arrives"
+                self._warning(name, "W1002", f"its shape {_text(declared)} is read as {_text(shape)}{how}")
+            else:
                 self._error(name, "E1011", f"it declares the shape {_text(declared)}, and {_text(shape)} arrives")
 
     def _compare_hint(self, name: str, node: Node, entering: Shape) -> None:
@@ -221,6 +220,7 @@ class _Inference:
             self._error(name, "E1011", f"its '{field}' is {_text(declared)}, and {_text(arriving)} arrives")
 
     def _error(self, name: str, code: str, text: str) -> None:
+        self.wrong.add(name)
         report(self.found, self.graph.file, code, text, node=name)
 
     def _warning(self, name: str, code: str, text: str) -> None:
@@ -241,7 +241,7 @@ def _parameter_shape(node: Node) -> Shape:
 
 
 def _needed(node: Node) -> Shape | None:
-    """What a node can take, as far as its arrays and declarations tell; None for any shape."""
+    """What a node can take, as far as its arrays and declarations tell; None where they do not."""
     weight = node.fields.get("weight")
     if weight is not None and not isinstance(weight, str):
         if node.type in ("Affine", "Linear"):
@@ -252,6 +252,8 @@ def _needed(node: Node) -> Shape | None:
             return (weight.shape[1] * _numbers(node, "groups")[0], *(spatial * axes if len(spatial) == 1 else spatial))
     if node.type == "Flatten":
         return tuple(_numbers(node, "input_type")) or None
+    if node.type in ELEMENTWISE:
+        return _parameter_shape(node) or None
     return None
 
 
@@ -260,22 +262,33 @@ def _scalar(node: Node) -> Shape | None:
     return (1,) if node.type in ELEMENTWISE else None
 
 
-def _through(node: Node, shape: Shape) -> tuple[Shape, Shape]:
-    """What enters and leaves a node where `shape` arrives; _Mismatch where it cannot take that."""
+def _through(node: Node, shape: Shape) -> Shape:
+    """What leaves a node where `shape` arrives; _Mismatch where it cannot take that."""
     match node.type:
         case "Affine" | "Linear":
-            return shape, _through_weight(node, shape)
+            return _through_weight(node, shape)
         case "Conv1d" | "Conv2d":
-            return shape, _through_convolution(node, shape)
+            return _through_convolution(node, shape)
         case "SumPool2d" | "AvgPool2d":
             if len(shape) != 3:
                 raise _Mismatch(f"it takes (channels, height, width), and {_text(shape)} arrives")
             kernel = _per_axis(node, "kernel_size", 2)
-            return shape, (shape[0], *_extents(node, shape[1:], kernel, [1, 1]))
+            return (shape[0], *_extents(node, shape[1:], kernel, [1, 1]))
         case "Flatten":
-            return shape, _flattened(node, shape)
+            return _flattened(node, shape)
+        case "Input" | "Output":
+            return shape
         case _:
-            return shape, shape
+            return _through_parameters(node, shape)
+
+
+def _through_parameters(node: Node, shape: Shape) -> Shape:
+    """Arrays of parameters have the shape of what arrives, or one element along some axes, or one at all."""
+    parameters = _parameter_shape(node)
+    fits = len(parameters) == len(shape) and all(p in (1, n) for p, n in zip(parameters, shape, strict=True))
+    if not fits and math.prod(parameters) != 1:
+        raise _Mismatch(f"its parameters have the shape {_text(parameters)}, and {_text(shape)} arrives")
+    return shape
 
 
 def _through_weight(node: Node, shape: Shape) -> Shape:
@@ -320,12 +333,12 @@ def pads(node: Node) -> list[tuple[int, int]]:
     weight = node.fields.get("weight")
     kernel = list(weight.shape[2:]) if weight is not None and not isinstance(weight, str) else [0, 0]
     padding = node.fields["padding"]
-    if padding == "same":
-        total = [d * (k - 1) for d, k in zip(_per_axis(node, "dilation", len(kernel)), kernel, strict=True)]
-        return [(t // 2, t - t // 2) for t in total]
-    if isinstance(padding, str):
+    if not isinstance(padding, str):
+        return [(p, p) for p in _per_axis(node, "padding", len(kernel))]
+    if padding == "valid":
         return [(0, 0)] * len(kernel)
-    return [(p, p) for p in _per_axis(node, "padding", len(kernel))]
+    total = [d * (k - 1) for d, k in zip(_per_axis(node, "dilation", len(kernel)), kernel, strict=True)]
+    return [(t // 2, t - t // 2) for t in total]
 
 
 def _per_axis(node: Node, field: str, axes: int) -> list[int]:
