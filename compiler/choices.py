@@ -12,13 +12,16 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError, di
 REFERENCE = "reference"
 # What the project will compile for and cannot yet.
 FUTURE_TARGETS = ("ptx", "fpga")
-FUTURE_KINDS = ("ptx", "cubin", "verilog", "rtlil", "json", "edif", "blif", "bitstream", "nir")
+FUTURE_KINDS = ("ptx", "cubin", "verilog", "rtlil", "json", "edif", "blif", "bitstream")
 LEVELS = ("snn", "step")
+# What is made of a network without a target.
+FORMATS = ("nir",)
 TEXT_KINDS = ("snn", "step", "mlir", "llvm", "asm", "header")
 # How a file of each kind ends where several kinds go into one folder.
 SUFFIXES = {
     "snn": ".snn.mlir",
     "step": ".step.mlir",
+    "nir": ".nir",
     "mlir": ".cpu.mlir",
     "llvm": ".ll",
     "asm": ".s",
@@ -81,7 +84,7 @@ def parse_target(text: str) -> Any:
 
 def check_kinds(kinds: Sequence[str], target: Any) -> None:
     """Raises UsageError for a kind that the target does not make, CompileError for one that is not built yet."""
-    made = (*LEVELS, *(target.kinds if target else ()))
+    made = (*LEVELS, *FORMATS, *(target.kinds if target else ()))
     for kind in kinds:
         if kind in made:
             continue
@@ -98,10 +101,15 @@ def targets() -> list[dict[str, Any]]:
 
     return [
         *(
-            {"name": name, "form": FORMS[name], "about": ABOUT[name], "emit": [*LEVELS, *TARGETS[name](name).kinds]}
+            {
+                "name": name,
+                "form": FORMS[name],
+                "about": ABOUT[name],
+                "emit": [*LEVELS, *FORMATS, *TARGETS[name](name).kinds],
+            }
             for name in sorted(TARGETS)
         ),
-        {"name": REFERENCE, "form": REFERENCE, "about": ABOUT[REFERENCE], "emit": [*LEVELS]},
+        {"name": REFERENCE, "form": REFERENCE, "about": ABOUT[REFERENCE], "emit": [*LEVELS, *FORMATS]},
     ]
 
 

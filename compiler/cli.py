@@ -148,7 +148,7 @@ def _check(arguments: Namespace, terminal: Terminal) -> int:
     compilation = _compilation(arguments, terminal)
     status = 0
     try:
-        driver.build(compilation)
+        driver.check(compilation)
         found = compilation.diagnostics.items
     except CompileError as error:
         found, status = error.diagnostics, error.exit_status
@@ -158,8 +158,10 @@ def _check(arguments: Namespace, terminal: Terminal) -> int:
     elif status == 0:
         for question in compilation.open:
             nodes = ", ".join(question["nodes"])
+            taken = question["default"]
             terminal.say(f"{arguments.model}: leaves open: {question['name']} ({nodes})")
-            terminal.say(f"  taken: {question['default']}; decided by {question['option']}")
+            decided = f"{question['option']} ({', '.join(question['values'])})"
+            terminal.say(f"  must be given: {decided}" if taken is None else f"  taken: {taken}; decided by {decided}")
         terminal.say(f"{arguments.model}: no errors")
     return status
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikec.choices import LEVELS, REFERENCE, Watch, check_kinds, parse_target, refuse_other_models
+from spikec.choices import FORMATS, LEVELS, REFERENCE, Watch, check_kinds, parse_target, refuse_other_models
 from spikec.dialects.diagnostics import (
     CompileError,
     Diagnostic,
@@ -115,9 +115,19 @@ def _build_nir(compilation: Compilation) -> Built:
 
     c, options = compilation, compilation.options
     semantics = Semantics.parse(options.semantics, options.dt)
+    with c.stage("read"):
+        graph, c.open = load.read(c.model, semantics, c.diagnostics)
     with c.stage("build"):
-        built, c.open = load.build(c.model, semantics, c.diagnostics, options.real)
-    return built
+        return load.build(graph, semantics, c.model, c.diagnostics, options.real)
+
+
+def check(compilation: Compilation) -> None:
+    """Builds the network for its diagnostics alone; a NIR file that lacks only a time step is right so far."""
+    try:
+        build(compilation)
+    except UsageError:
+        if not any(question["name"] == "dt" and question["default"] is None for question in compilation.open):
+            raise
 
 
 def optimize(compilation: Compilation, program: Program) -> Program:
@@ -143,6 +153,14 @@ def lower_to_cpu(compilation: Compilation, step: Program, target: Any) -> Any:
         return step_to_cpu.lower(step, target)
 
 
+def lower_to_nir(compilation: Compilation, program: Program) -> bytes:
+    """The network as a NIR file.  Raises CompileError for what NIR cannot express."""
+    from spikec.lower import snn_to_nir
+
+    with compilation.stage("write nir", program):
+        return snn_to_nir.lower(program, compilation.options.seed, compilation.diagnostics)
+
+
 def executable(compilation: Compilation) -> Executable:
     """The network ready to run in this process; taken from the cache where nothing has changed."""
     target = parse_target(compilation.options.target)
@@ -165,10 +183,12 @@ def emit(compilation: Compilation, kinds: Sequence[str]) -> Made:
     target = parse_target(compilation.options.target)
     check_kinds(kinds, target)
     made = Made(programs={"snn": optimize(compilation, build(compilation).program)})
-    if set(kinds) - {"snn"}:
+    if set(kinds) - {"snn", *FORMATS}:
         made.programs["step"] = lower(compilation, made.programs["snn"])
     made.files = {level: made.programs[level].text().encode() for level in kinds if level in LEVELS}
-    rest = [kind for kind in kinds if kind not in LEVELS]
+    if "nir" in kinds:
+        made.files["nir"] = lower_to_nir(compilation, made.programs["snn"])
+    rest = [kind for kind in kinds if kind not in (*LEVELS, *FORMATS)]
     if rest:
         from spikec.runtime.interface import Interface
 

@@ -559,4 +559,42 @@ CODES: dict[str, Code] = {
         "a part of a NIR file without meaning",
         "A field that the type of the node does not have is ignored, and a graph without edges is read.",
     ),
+    # ------------------------------------------------------------ NIR out
+    "E1101": _code(
+        "a neuron that NIR cannot express",
+        "'--emit nir' writes a population as LIF, IF, LI, I, CubaLI or CubaLIF: linear in v, in one current and in one\n"
+        "input, with a spike where v > v_threshold and a reset to a fixed value. docs/nir.md has the equations.",
+        "spike when V > 1 { V -= 1 }",
+        "spike when V > 1 { V := 0 }",
+    ),
+    "E1102": _code(
+        "an operation that NIR cannot express",
+        "A NIR graph has matrices, convolutions, sum and average pooling, scales, thresholds, delays and sums, on\n"
+        "streams that come from its inputs. docs/nir.md lists what becomes of which operation.",
+        "output label = argmax(over_time(count, a))",
+        "output spikes = a",
+    ),
+    "E1103": _code(
+        "a cycle or a delay that NIR cannot express",
+        "In NIR a cycle has its delay on the edges that lead back to the node through which it is entered. A cycle that is\n"
+        "entered in two places, one with its delay elsewhere, or without input, has no place in such a graph.",
+    ),
+    "E1104": _code(
+        "a shape or a name that NIR cannot express",
+        "Values of NIR have at least one axis, can be flattened and not unflattened, and every node has a name of its own.",
+        "input x : real",
+        "input x : real[1]",
+    ),
+    "W1101": _code(
+        "a threshold made a little smaller",
+        "NIR's neurons and its Threshold compare with '>'. Of numbers of a given width, v >= c says the same as v > p where p\n"
+        "is the number before c, and p is written. A reader with wider numbers sees a threshold that is that much smaller.",
+        "spike when V >= 1 { V := 0 }",
+        "spike when V > 1 { V := 0 }",
+    ),
+    "N1101": _code(
+        "how to read the NIR file",
+        "A NIR file holds time constants and no time step. Under the profile nir-euler, with the step of the model that it\n"
+        "was written from, it is the same network.",
+    ),
 }

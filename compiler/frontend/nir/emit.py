@@ -26,7 +26,7 @@ from spikec.frontend.module import Module, zero
 from spikec.frontend.network import Network
 from spikec.frontend.neuron import Resolved
 from spikec.frontend.nir import idle, order, profiles
-from spikec.frontend.nir.graph import NEURONS, Edge, Graph, Node, Shape
+from spikec.frontend.nir.graph import NEURONS, Edge, Graph, Node, Shape, port_names
 from spikec.frontend.nir.profiles import Semantics
 from spikec.frontend.values import Value, number
 
@@ -59,6 +59,7 @@ class _Emission:
         self.values: dict[str, Any] = {}
         self.sources = graph.sources()
         self.cyclic = order.on_cycles(graph)
+        self.ports = port_names(graph)
 
     def run(self) -> None:
         self._declare_inputs()
@@ -88,7 +89,7 @@ class _Emission:
         for name in self.graph.inputs:
             type = self._tensor(self.graph.shapes[name][1])
             self.values[name] = self.module.blocks["step"].add_argument(type, ir.Location.unknown())
-            self.attributes.append({snn.NAME: ir.StringAttr.get(name), snn.KIND: ir.StringAttr.get("real")})
+            self.attributes.append({snn.NAME: ir.StringAttr.get(self.ports[name]), snn.KIND: ir.StringAttr.get("real")})
 
     def _close(self) -> None:
         block = self.module.blocks["step"]
@@ -102,7 +103,7 @@ class _Emission:
         type = ir.FunctionType.get([a.type for a in block.arguments], [r.type for r in results])
         step.attributes["function_type"] = ir.TypeAttr.get(type)
         step.attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(a) for a in self.attributes])
-        names = [{snn.NAME: ir.StringAttr.get(name)} for name in self.graph.outputs]
+        names = [{snn.NAME: ir.StringAttr.get(self.ports[name])} for name in self.graph.outputs]
         step.attributes["res_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(n) for n in names])
         self.module.close(
             {

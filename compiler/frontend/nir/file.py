@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def read(path: Path, diagnostics: Diagnostics) -> Nested | None:
     graph = None
     try:
         _look_at(path)
+        _check_heaps(path)
         with _broken("E1001", "the file is damaged"), h5py.File(path, "r") as file:
             graph = _Reader(path, diagnostics).root(file)
     except _Refused as error:
@@ -117,6 +119,36 @@ def _look_at(path: Path) -> None:
         raise _Refused("E0704", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if start != b"\x89HDF\r\n\x1a\n":
         raise _Refused("E1001", "this is no NIR file: it does not begin as an HDF5 file")
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuses damaged heaps of text before the library walks over them: it may never come to an end.
+
+    A heap is `GCOL`, a version, its size, and objects of a header (index, count, size) and data, in units of
+    eight bytes; object 0 is the free rest, and its size includes its header.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        widths = data[13:15] if data[8] < 2 else data[9:11]
+        if widths != b"\x08\x08":
+            raise _Refused("E1001", "the file is damaged: its addresses are not 8 bytes wide")
+        start = data.find(b"GCOL")
+        while start >= 0:
+            if data[start + 4 : start + 5] == b"\x01" and not _sound_heap(data, start):
+                raise _Refused("E1001", "the file is damaged: it holds a broken heap of text")
+            start = data.find(b"GCOL", start + 4)
+
+
+def _sound_heap(data: mmap.mmap, start: int) -> bool:
+    end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+    at = start + 16
+    while at + 16 <= end <= len(data):
+        index = int.from_bytes(data[at : at + 2], "little")
+        size = int.from_bytes(data[at + 8 : at + 16], "little")
+        used = 16 + (size + 7) // 8 * 8 if index else size
+        if used < 16 or at + used > end:
+            return False
+        at += used
+    return end <= len(data)
 
 
 @contextmanager
@@ -256,12 +288,13 @@ class _Reader:
                 fields[field] = value
         if not right:
             return None
+        node = None
         with self._reported(name):
             _complete(fields, kind)
             _check_values(fields, kind)
             self._warn_of_strangers(group, name, kind)
-            return Node(name, kind, fields)
-        return None
+            node = Node(name, kind, fields)
+        return node
 
     def _field(self, group: Any, field: str, wanted: _Kind) -> Array | str | None:
         found = self._member(group, field)

@@ -26,6 +26,8 @@ Edge = tuple[str, str]
 Shape = tuple[int, ...]
 Role = Literal["Input", "Output"]
 Path = tuple[str, ...]
+# Of which kind the ports are that the two ends of an edge name: it leaves an output and enters an input.
+ENDS: tuple[Role, Role] = ("Output", "Input")
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def check(graph: Nested, diagnostics: Diagnostics) -> None:
         if edge in seen:
             report(diagnostics, graph.file, "E1009", f"this edge{within} stands twice", edge=edge)
         seen.add(edge)
-        for name, role in ((edge[0], "Output"), (edge[1], "Input")):
+        for name, role in zip(edge, ENDS, strict=True):
             wrong = _end(graph, name, role) if suggestions else _known(graph, name)
             if isinstance(wrong, _Wrong):
                 suggestions = max(0, suggestions - 1)
@@ -231,8 +233,9 @@ class _Flattening:
             start, end = _end(graph, source, "Output"), _end(graph, target, "Input")
             assert not isinstance(start, _Wrong) and not isinstance(end, _Wrong)
             self.graph.edges.append((self.names[(*path, *start)], self.names[(*path, *end)]))
-        for role in ("Input", "Output") if path else ():
-            self._note_only_port(graph, path, role)
+        if path:
+            for role in ENDS:
+                self._note_only_port(graph, path, role)
 
     def _add_node(self, path: Path, node: Node) -> None:
         name = path[0] if len(path) == 1 else self._fresh(".".join(path))
@@ -256,12 +259,13 @@ class _Flattening:
 
     def finish(self, diagnostics: Diagnostics | None) -> Graph:
         graph = self.graph
-        for role, names in (("Input", graph.inputs), ("Output", graph.outputs)):
+        for role, names in zip(ENDS, (graph.outputs, graph.inputs), strict=True):
             names += [n for n, node in self.raw.nodes.items() if isinstance(node, Node) and node.type == role]
             self._set_apart(role, names)
             side = 1 if role == "Input" else 0
             met = {edge[side] for edge in graph.edges}
-            for name in [n for n in graph.nodes if n not in met and n not in names]:
+            met.update(names)
+            for name in [n for n in graph.nodes if n not in met]:
                 names.append(self._attach(role, name, diagnostics))
         graph.edges.sort()
         return graph
@@ -318,3 +322,19 @@ def rnn_subgraphs(raw: Nested) -> list[str]:
             found.append(graph.name)
         waiting += [node for node in graph.nodes.values() if isinstance(node, Nested)]
     return sorted(found)
+
+
+def port_names(graph: Graph) -> dict[str, str]:
+    """What the inputs and outputs of the root are called outside: by their names.
+
+    Writers of NIR call an input or output that the network did not name after its neighbour, `input_<node>` and
+    `output_<node>`; where it is the only one, it is plainly `input` or `output`.
+    """
+    names = {name: name for name in [*graph.inputs, *graph.outputs]}
+    targets = dict(graph.edges)
+    sources = {target: source for source, target in graph.edges}
+    if len(graph.inputs) == 1 and graph.inputs[0] == f"input_{targets.get(graph.inputs[0], '')}":
+        names[graph.inputs[0]] = "input"
+    if len(graph.outputs) == 1 and graph.outputs[0] == f"output_{sources.get(graph.outputs[0], '')}":
+        names[graph.outputs[0]] = "output"
+    return names

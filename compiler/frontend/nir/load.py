@@ -8,23 +8,9 @@ from typing import Any
 
 from spikec.dialects.diagnostics import Diagnostics
 from spikec.frontend.build import Built
-from spikec.frontend.nir import emit, file, graph, order, profiles, shapes
-from spikec.frontend.nir.graph import Graph
+from spikec.frontend.nir import emit, file, order, profiles, shapes
+from spikec.frontend.nir.graph import Graph, prepare, rnn_subgraphs
 from spikec.frontend.nir.profiles import Semantics
-
-
-def build(
-    path: Path, semantics: Semantics, diagnostics: Diagnostics, real: int = 32
-) -> tuple[Built, list[dict[str, Any]]]:
-    """The program of a NIR file under the chosen semantics, and what the file leaves open.
-
-    Raises CompileError for a wrong file and UsageError where a node needs a time step and nobody gave one.
-    """
-    flat, questions = read(path, semantics, diagnostics)
-    profiles.check(flat, semantics, diagnostics)
-    diagnostics.raise_if_errors()
-    program = emit.emit(flat, semantics, path, diagnostics, real)
-    return Built(program, (path,)), questions
 
 
 def read(path: Path, semantics: Semantics, diagnostics: Diagnostics) -> tuple[Graph, list[dict[str, Any]]]:
@@ -35,11 +21,21 @@ def read(path: Path, semantics: Semantics, diagnostics: Diagnostics) -> tuple[Gr
     raw = file.read(path, diagnostics)
     diagnostics.raise_if_errors()
     assert raw is not None
-    flat = graph.prepare(raw, semantics.canonical_rnn, diagnostics)
+    flat = prepare(raw, semantics.canonical_rnn, diagnostics)
     diagnostics.raise_if_errors()
     shapes.infer(flat, diagnostics)
     diagnostics.raise_if_errors()
     order.order(flat, diagnostics)
     diagnostics.raise_if_errors()
-    questions = profiles.open_questions(flat, semantics, graph.rnn_subgraphs(raw))
+    questions = profiles.open_questions(flat, semantics, rnn_subgraphs(raw))
     return flat, [asdict(question) for question in questions]
+
+
+def build(graph: Graph, semantics: Semantics, path: Path, diagnostics: Diagnostics, real: int = 32) -> Built:
+    """The program of a checked graph under the chosen semantics.
+
+    Raises CompileError where a node does not fit them and UsageError where one needs a time step that nobody gave.
+    """
+    profiles.check(graph, semantics, diagnostics)
+    diagnostics.raise_if_errors()
+    return Built(emit.emit(graph, semantics, path, diagnostics, real), (path,))

@@ -65,6 +65,11 @@ def symbol(name: str) -> Form:
     return Form(np.zeros(()), {name: np.ones(())})
 
 
+def added(a: Form, b: Form) -> Form:
+    """The sum of two forms."""
+    return _sum(a, b, 1.0)
+
+
 def evaluate(program: Any, arguments: Sequence[Value]) -> list[Value]:
     """The results of a program.  Raises Refusal at an op that leads out of the affine forms."""
     block = program.regions[0].blocks[0]
@@ -96,14 +101,18 @@ def _apply(op: Any, operands: list[Value]) -> Value:
 def _form(op: Any, operands: list[Value]) -> Form:
     value = _plain(op, operands)
     if not isinstance(value, Form):
-        raise _refused(op)
+        raise Refusal(NEURON, "two conditions decide its state, where a neuron of NIR has its spike alone", op)
     return value
 
 
 def _branch(operands: list[Value], test: Test, holds: bool) -> list[Value]:
     """The operands where the test holds, or where it does not."""
     return [
-        operand if not isinstance(operand, Piece) or operand.test is not test else operand.then if holds else operand.other
+        operand
+        if not isinstance(operand, Piece) or operand.test is not test
+        else operand.then
+        if holds
+        else operand.other
         for operand in operands
     ]
 

@@ -27,10 +27,14 @@ INPUT = "the input"  # the symbol of what arrives
 
 @dataclass(frozen=True)
 class Neuron:
-    """A primitive and its parameters, each one number or one per neuron; `lowered` if v >= was made v >."""
+    """A primitive and its parameters, each one number or one per neuron; `lowered` if v >= was made v >.
+
+    `membrane` is the state that holds v.
+    """
 
     type: str
     fields: dict[str, Array]
+    membrane: str
     lowered: bool = False
 
 
@@ -54,10 +58,10 @@ def recognise(program: Program) -> Neuron:
         raise Refusal(NEURON, f"'out' is not the potential '{membrane}'", help="NIR's neurons give spikes or v")
     kind, fields = _subthreshold(program, membrane, update, current)
     if test is None:
-        return Neuron(kind, fields)
+        return Neuron(kind, fields, membrane)
     threshold, lowered = _threshold(program, test, update)
     fields |= {"v_threshold": threshold, "v_reset": _reset(program, reset, update, test, threshold)}
-    return Neuron(SPIKING[kind], fields, lowered)
+    return Neuron(SPIKING[kind], fields, membrane, lowered)
 
 
 def _roles(program: Program) -> tuple[str | None, str]:
@@ -66,7 +70,9 @@ def _roles(program: Program) -> tuple[str | None, str]:
     if not names:
         raise Refusal(NEURON, "it has no state", help="NIR's neurons have a membrane potential")
     if len(names) > 2:
-        raise Refusal(NEURON, f"it has {len(names)} states ({', '.join(names)})", help="NIR's neurons have v and a current")
+        raise Refusal(
+            NEURON, f"it has {len(names)} states ({', '.join(names)})", help="NIR's neurons have v and a current"
+        )
     if len(names) == 1:
         return None, names[0]
     # The current knows nothing of the potential.
@@ -104,9 +110,7 @@ def _update(program: Program, membrane: str, test: Test | None) -> tuple[Form, F
 _READER = "NIR has no word for it; a reader would need --semantics nir-euler,{}"
 
 
-def _subthreshold(
-    program: Program, membrane: str, update: Form, current: str | None
-) -> tuple[str, dict[str, Array]]:
+def _subthreshold(program: Program, membrane: str, update: Form, current: str | None) -> tuple[str, dict[str, Array]]:
     dt, real = program.dt, program.real
     keeps, leak = 1.0 - update.of(membrane), update.const
     if current is not None:
@@ -169,10 +173,10 @@ def _threshold(program: Program, test: Test, update: Form) -> tuple[Array, bool]
     threshold = parameters.plain(threshold, program.real)
     if test.strict:
         return threshold, False
-    return _before(threshold, program.real), True
+    return before(threshold, program.real), True
 
 
-def _before(threshold: Array, real: Any) -> Array:
+def before(threshold: Array, real: Any) -> Array:
     """The next smaller normal numbers: v >= threshold is v > these, subnormals being zero."""
     tiny = np.finfo(real).smallest_normal
     least = np.nextafter(threshold.astype(real), real(-np.inf))

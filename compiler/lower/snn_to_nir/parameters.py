@@ -16,17 +16,15 @@ from spikec.dialects.constants import Array
 
 NEIGHBOURS = 4  # how far from the quotient, in units of its last place, a parameter is looked for
 
-Check = Callable[[float], bool]
-
 
 def quotient(coefficients: Array, dt: float, real: Any) -> Array:
     """tau with dt / tau = coefficient, each in the arithmetic of `real` (np.float32 or np.float64)."""
-    return _solved(coefficients, lambda c: float(real(dt)) / c, lambda t: Fraction(dt) / Fraction(t), np.divide, dt, real)
+    return _solved(coefficients, lambda c, dt: dt / c, lambda t: Fraction(dt) / Fraction(t), np.divide, dt, real)
 
 
 def factor(coefficients: Array, dt: float, real: Any) -> Array:
     """r with dt * r = coefficient, each in the arithmetic of `real`."""
-    return _solved(coefficients, lambda c: c / float(real(dt)), lambda r: Fraction(dt) * Fraction(r), np.multiply, dt, real)
+    return _solved(coefficients, lambda c, dt: c / dt, lambda r: Fraction(dt) * Fraction(r), np.multiply, dt, real)
 
 
 def plain(values: Array, real: Any) -> Array:
@@ -36,7 +34,7 @@ def plain(values: Array, real: Any) -> Array:
 
 def _solved(
     coefficients: Array,
-    guess: Callable[[float], float],
+    guess: Callable[[float, float], float],
     exact: Callable[[float], Fraction],
     rounded: Callable[[Any, Any], Any],
     dt: float,
@@ -53,9 +51,10 @@ def _solved(
         return rounded(real(dt), real(value))
 
     def solve(coefficient: float) -> float:
-        first = guess(coefficient)
+        first = guess(coefficient, float(real(dt)))
         if float(real(coefficient)) != coefficient:
-            return _shortest(first, real)
+            # The program multiplied by dt and divided by tau, or by a plain number.
+            return _shortest(first, real, otherwise=guess(coefficient, dt))
         candidates = [c for c in _around(first, real) if c and np.isfinite(c)]
         both = [c for c in candidates if as_number(c) == coefficient == as_array(c)]
         one = [c for c in candidates if (as_number(c) if uniform else as_array(c)) == coefficient]
@@ -82,10 +81,10 @@ def _around(value: float, real: Any) -> Iterator[float]:
     yield value
 
 
-def _shortest(value: float, real: Any) -> float:
-    """The shortest decimal of the number of type `real` that a value stands for, or the value if for none."""
+def _shortest(value: float, real: Any, otherwise: float | None = None) -> float:
+    """The shortest decimal of the number of type `real` that a value stands for; if for none, to 15 digits."""
     with np.errstate(over="ignore"):
         near = real(value)
     if not np.isfinite(near) or abs(float(near) - value) > 1e-12 * abs(value):
-        return value
+        return float(f"{value if otherwise is None else otherwise:.15g}")
     return float(str(near))

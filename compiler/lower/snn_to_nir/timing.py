@@ -23,6 +23,10 @@ PUNCTUAL = (*NEURONS, "Input", "Output", "Delay")
 """Nodes that are never ahead: they have a memory, or are seen from outside."""
 
 
+class WrongStart(Refusal):
+    """The graph is right from the second step on."""
+
+
 @dataclass(frozen=True)
 class Edge:
     """A link as NIR has it: behind a Delay of `steps` (0: without one)."""
@@ -32,8 +36,12 @@ class Edge:
     steps: int
 
 
-def edges(graph: Graph) -> list[Edge]:
-    """The edges of a graph.  Raises Refusal where NIR would delay other edges than the program."""
+def edges(graph: Graph, zero_current: bool) -> list[Edge]:
+    """The edges of a graph, for a reader whose recurrent edges carry zero before the first step or else
+    (not `zero_current`) what their path gives without spikes.
+
+    Raises Refusal where NIR would delay other edges than the program, WrongStart where only the start differs.
+    """
     _reachable_from_inputs(graph)
     recurrent = _recurrent(graph)
     _acyclic(graph, recurrent)
@@ -48,7 +56,7 @@ def edges(graph: Graph) -> list[Edge]:
             message = f"NIR delays the edge from '{link.source}' to '{link.target}' by a step, and the model does not"
             raise Refusal(TIMING, message, graph.nodes[link.target].op, _RULE)
         edge = Edge(link, is_recurrent, steps)
-        _check_start(graph, edge, ahead, idle[link.source])
+        _check_start(graph, edge, ahead, idle[link.source], zero_current)
         found.append(edge)
     return found
 
@@ -137,8 +145,8 @@ def _ahead(graph: Graph, recurrent: set[tuple[str, str]]) -> dict[str, int]:
     return ahead
 
 
-def _check_start(graph: Graph, edge: Edge, ahead: dict[str, int], idle: Array) -> None:
-    """Raises Refusal where an edge carries something else than the link before the source has given anything."""
+def _check_start(graph: Graph, edge: Edge, ahead: dict[str, int], idle: Array, zero_current: bool) -> None:
+    """Raises WrongStart where an edge carries something else than the link before the source has given anything."""
     link, zero = edge.link, np.zeros(())
 
     def program(step: int) -> Array:
@@ -148,15 +156,14 @@ def _check_start(graph: Graph, edge: Edge, ahead: dict[str, int], idle: Array) -
         return link.before if step == -1 and link.delay == 1 else zero
 
     at_rest = idle if edge.steps == 0 else zero
-    pairs = [
-        (program(step + ahead[link.target] - link.delay), at_rest if edge.recurrent and edge.steps == 0 else zero)
-        for step in range(edge.steps + edge.recurrent)
-    ]
+    carried = at_rest if edge.recurrent and not zero_current else zero
+    steps = range(edge.steps + edge.recurrent)
+    pairs = [(program(step + ahead[link.target] - link.delay), carried) for step in steps]
     if ahead[link.target]:
         # The value that the target has in its first step is the one that NIR carries before the first step.
         pairs.append((program(-link.delay), at_rest))
-    for wanted, carried in pairs:
-        if not np.array_equal(*np.broadcast_arrays(wanted.reshape(-1), carried.reshape(-1))):
+    for wanted, given in pairs:
+        if not np.all(wanted.astype(np.float32) == given.astype(np.float32)):
             message = f"what '{link.source}' gives '{link.target}' before the first step is not what NIR's delays hold"
             help = "NIR's delays start at zero, its recurrent edges with what their path gives without spikes"
-            raise Refusal(TIMING, message, graph.nodes[link.target].op, help)
+            raise WrongStart(TIMING, message, graph.nodes[link.target].op, help)

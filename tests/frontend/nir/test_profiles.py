@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from numpy import exp, expm1, floor, log, trunc, where
-from spikec.dialects.diagnostics import UsageError
+from spikec.dialects.diagnostics import Diagnostics, UsageError
 from spikec.frontend import build as front_end
 from spikec.frontend.expressions import Clock
 from spikec.frontend.nir.graph import Graph, Node
@@ -22,6 +22,7 @@ from spikec.frontend.nir.profiles import (
     SPIKING,
     Semantics,
     bindings,
+    check,
     declarations,
     faults,
     needs_dt,
@@ -565,3 +566,20 @@ def test_open_questions() -> None:
     (first,) = open_questions(graph, given)
     assert first.option == "--semantics snntorch,reset_delay=VALUE" and first.values == ("true", "false")
     assert "rnn_subgraph" in {q.name for q in open_questions(graph, given, rnn_subgraphs=["r"])}
+
+
+def test_check() -> None:
+    nodes = {"a": random_node("IF", 1.0, (3,), seed=1), "b": random_node("LIF", 1.0, (3,), seed=1)}
+    nodes = {name: Node(name, node.type, node.fields) for name, node in nodes.items()}
+    graph = Graph(nodes, [("a", "b")], file="net.nir")
+    found = Diagnostics()
+    check(graph, Semantics.parse("snntorch"), found)
+    assert [(d.code, d.message) for d in found.items] == [
+        ("W1006", "node 'a': the profile snntorch has no IF: it takes that of nir-euler")
+    ]
+    with pytest.raises(UsageError, match=r"node 'b' needs a time step"):
+        check(graph, Semantics.parse("norse"), Diagnostics())
+    nodes["b"].fields["tau"] = np.zeros(3)
+    found = Diagnostics()
+    check(graph, Semantics.parse("norse"), found)
+    assert [(d.code, d.message) for d in found.items] == [("E1006", "node 'b': its 'tau' must be positive")]
