@@ -99,17 +99,13 @@ def targets() -> list[dict[str, Any]]:
     """Every target that is built: its name, form, what it is for, what `--emit` makes for it."""
     from spikec.backends.target import TARGETS
 
+    always = [*LEVELS, *FORMATS]
     return [
         *(
-            {
-                "name": name,
-                "form": FORMS[name],
-                "about": ABOUT[name],
-                "emit": [*LEVELS, *FORMATS, *TARGETS[name](name).kinds],
-            }
+            {"name": name, "form": FORMS[name], "about": ABOUT[name], "emit": [*always, *TARGETS[name](name).kinds]}
             for name in sorted(TARGETS)
         ),
-        {"name": REFERENCE, "form": REFERENCE, "about": ABOUT[REFERENCE], "emit": [*LEVELS, *FORMATS]},
+        {"name": REFERENCE, "form": REFERENCE, "about": ABOUT[REFERENCE], "emit": always},
     ]
 
 

@@ -562,8 +562,8 @@ CODES: dict[str, Code] = {
     # ------------------------------------------------------------ NIR out
     "E1101": _code(
         "a neuron that NIR cannot express",
-        "'--emit nir' writes a population as LIF, IF, LI, I, CubaLI or CubaLIF: linear in v, in one current and in one\n"
-        "input, with a spike where v > v_threshold and a reset to a fixed value. docs/nir.md has the equations.",
+        "'--emit nir' writes a population as LIF, IF, LI, I, CubaLI or CubaLIF: linear in v, in one current and in\n"
+        "one input, with a spike where v > v_threshold and a reset to a fixed value. docs/nir.md has the equations.",
         "spike when V > 1 { V -= 1 }",
         "spike when V > 1 { V := 0 }",
     ),
@@ -576,25 +576,26 @@ CODES: dict[str, Code] = {
     ),
     "E1103": _code(
         "a cycle or a delay that NIR cannot express",
-        "In NIR a cycle has its delay on the edges that lead back to the node through which it is entered. A cycle that is\n"
-        "entered in two places, one with its delay elsewhere, or without input, has no place in such a graph.",
+        "In NIR a cycle has its delay on the edges that lead back to the node through which it is entered. A cycle\n"
+        "that is entered in two places, that has its delay elsewhere, or that no input reaches is not a NIR graph.",
     ),
     "E1104": _code(
         "a shape or a name that NIR cannot express",
-        "Values of NIR have at least one axis, can be flattened and not unflattened, and every node has a name of its own.",
+        "Values of NIR have at least one axis, they can be flattened and not unflattened, and each node has a name\n"
+        "of its own, inputs and outputs too.",
         "input x : real",
         "input x : real[1]",
     ),
     "W1101": _code(
         "a threshold made a little smaller",
-        "NIR's neurons and its Threshold compare with '>'. Of numbers of a given width, v >= c says the same as v > p where p\n"
-        "is the number before c, and p is written. A reader with wider numbers sees a threshold that is that much smaller.",
+        "NIR's neurons and its Threshold compare with '>'. Among numbers of one width, v >= c says the same as v > p\n"
+        "with the number p before c; p is written. A reader with wider numbers has a threshold that much smaller.",
         "spike when V >= 1 { V := 0 }",
         "spike when V > 1 { V := 0 }",
     ),
     "N1101": _code(
         "how to read the NIR file",
-        "A NIR file holds time constants and no time step. Under the profile nir-euler, with the step of the model that it\n"
-        "was written from, it is the same network.",
+        "A NIR file holds time constants and no time step, and says nothing of the values before the first step.\n"
+        "Read with the options of this note it is the same network.",
     ),
 }

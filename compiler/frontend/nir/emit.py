@@ -172,7 +172,7 @@ class _Emission:
             case "SumPool2d":
                 return self._convolved(node, x, shape_in, shape_out)
             case "AvgPool2d":
-                kernel = idle.geometry(node, shape_in, shape_out)["kernel"]
+                kernel = idle.geometry(node, shape_in, shape_out).kernel
                 size = structured.splat(float(np.prod(kernel)), self._tensor(shape_out))
                 return arith.divf(self._convolved(node, x, shape_in, shape_out), size)
             case "Scale":
@@ -238,15 +238,7 @@ class _Emission:
         return structured.generic([matrices, self._as_real(x)], [full, source], iterators, [start], [target], body)[0]
 
     def _convolved(self, node: Node, x: Any, shape_in: Shape, shape_out: Shape) -> Any:
-        shape = idle.geometry(node, shape_in, shape_out)
-        i64 = ir.IntegerType.get_signless(64)
-
-        def listed(values: Any) -> Any:
-            return ir.ArrayAttr.get([ir.IntegerAttr.get(i64, int(v)) for v in values])
-
-        connect = {key: listed(shape[key]) for key in ("input", "output", "kernel", "stride", "padding", "dilation")}
-        connect["kind"] = ir.StringAttr.get("conv")
-        connect["groups"] = ir.IntegerAttr.get(i64, int(shape["groups"][0]))
+        connect = idle.geometry(node, shape_in, shape_out).recipe()
         weight = node.fields.get("weight")
         if weight is None:
             return self._propagate(node.name, x, shape_out, connect, ir.FloatAttr.get(self.real, 1.0))

@@ -36,6 +36,8 @@ BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError,
 
 
 class _Kind(Enum):
+    TEXT = "text"
+    NAMES = "pairs of names"
     REALS = "real numbers"
     WHOLES = "whole numbers"
     PADDING = "whole numbers, 'same' or 'valid'"
@@ -88,6 +90,10 @@ class _Refused(Exception):
         self.help = help
 
 
+class _Stop(Exception):
+    """The file is larger than anything that is read on; this is reported already."""
+
+
 def read(path: Path, diagnostics: Diagnostics) -> Nested | None:
     """The root graph of a file, its edges checked; None if there are mistakes, which are in `diagnostics`."""
     import h5py
@@ -101,6 +107,8 @@ def read(path: Path, diagnostics: Diagnostics) -> Nested | None:
             graph = _Reader(path, diagnostics).root(file)
     except _Refused as error:
         report(diagnostics, str(path), error.code, str(error), help=error.help)
+    except _Stop:
+        pass
     if graph is not None:
         check(graph, diagnostics)
     return graph if before == sum(d.severity == "error" for d in diagnostics.items) else None
@@ -128,7 +136,7 @@ def _check_heaps(path: Path) -> None:
     eight bytes; object 0 is the free rest, and its size includes its header.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        widths = data[13:15] if data[8] < 2 else data[9:11]
+        widths = data[9:11] if data[8:9] in (b"\x02", b"\x03") else data[13:15]
         if widths != b"\x08\x08":
             raise _Refused("E1001", "the file is damaged: its addresses are not 8 bytes wide")
         start = data.find(b"GCOL")
@@ -184,8 +192,10 @@ class _Reader:
         if kind == "NIRGraph":
             return self._graph(group, "", 0)
         self.nodes += 1
-        node = self._node(group, "node", kind)
-        return Nested(self.file, "", {"node": node}, []) if node is not None else None
+        found = None
+        with self._reported("node"):
+            found = self._node(group, "node", kind)
+        return Nested(self.file, "", {"node": found or Node("node", "", {})}, [])
 
     def _graph(self, group: Any, name: str, depth: int) -> Nested:
         """A NIRGraph.  Nodes with mistakes are reported and left as nodes without fields, so that edges find them."""
@@ -217,8 +227,8 @@ class _Reader:
             yield
         except _Refused as error:
             report(self.diagnostics, self.file, error.code, str(error), node=node, help=error.help)
-            if self.nodes > NODES or self.numbers > NUMBERS:
-                raise
+            if max(self.nodes, self.edges) > NODES or self.numbers > NUMBERS:
+                raise _Stop from None
 
     @_broken("E1001", "the list of nodes is damaged")
     def _names(self, group: Any) -> list[str]:
@@ -267,10 +277,10 @@ class _Reader:
         found = self._member(group, "type")
         if found is None:
             raise _Refused("E1005", "it has no 'type'")
-        return self._string(self._dataset("type", found), "type")
+        return self._string(self._dataset("type", found, _Kind.TEXT), "type")
 
     def _node(self, group: Any, name: str, kind: str) -> Node | None:
-        """A primitive; None if something is wrong with it, which is reported."""
+        """A primitive; None if fields of it are wrong, which is reported."""
         if kind not in TYPES:
             raise _Refused(
                 "E1004", f"there is no type '{shown(kind)}' in NIR", did_you_mean(kind, [*TYPES, "NIRGraph"])
@@ -288,13 +298,10 @@ class _Reader:
                 fields[field] = value
         if not right:
             return None
-        node = None
-        with self._reported(name):
-            _complete(fields, kind)
-            _check_values(fields, kind)
-            self._warn_of_strangers(group, name, kind)
-            node = Node(name, kind, fields)
-        return node
+        _complete(fields, kind)
+        _check_values(fields, kind)
+        self._warn_of_strangers(group, name, kind)
+        return Node(name, kind, fields)
 
     def _field(self, group: Any, field: str, wanted: _Kind) -> Array | str | None:
         found = self._member(group, field)
@@ -302,13 +309,13 @@ class _Reader:
             if field in OPTIONAL:
                 return None
             raise _Refused("E1005", f"it has no '{field}'")
-        dataset = self._dataset(field, found)
+        dataset = self._dataset(field, found, wanted)
         if wanted is _Kind.PADDING and _is_text(dataset):
             text = self._string(dataset, field)
             if text not in ("same", "valid"):
                 raise _Refused("E1006", f"its '{field}' is '{shown(text)}', where 'same' or 'valid' is possible")
             return text
-        if _is_text(dataset) or dataset.dtype.kind not in "fiub":
+        if _is_text(dataset):
             raise _Refused("E1006", f"its '{field}' holds {dataset.dtype}, where {wanted.value} are needed")
         array = self._array(dataset, field)
         if wanted is _Kind.BIAS and array.dtype.kind == "b" and array.ndim == 0 and not array:
@@ -331,7 +338,7 @@ class _Reader:
         if found is None:
             report(self.diagnostics, self.file, "W1005", "the graph has no 'edges'; its nodes stand alone")
             return []
-        dataset = self._dataset("edges", found)
+        dataset = self._dataset("edges", found, _Kind.NAMES)
         if dataset.shape is None or math.prod(dataset.shape) == 0:
             return []
         if len(dataset.shape) != 2 or dataset.shape[1] != 2 or not _is_text(dataset):
@@ -354,7 +361,7 @@ class _Reader:
     # ------------------------------------------------------------ arrays and text
 
     @_broken("E1001", "the file is damaged here")
-    def _dataset(self, field: str, found: Any) -> Any:
+    def _dataset(self, field: str, found: Any, wanted: _Kind) -> Any:
         """`found` as a dataset that may be read: it is stored in this file, and as large as it says."""
         import h5py
 
@@ -369,6 +376,9 @@ class _Reader:
             if field == "edges":
                 return found
             raise _Refused("E1006", f"its '{field}' is empty")
+        if not _is_text(found) and found.dtype.kind not in "fiub":
+            code = "E1007" if wanted is _Kind.NAMES else "E1006"
+            raise _Refused(code, f"its '{field}' holds {found.dtype}, where {wanted.value} are needed")
         self._check_size(field, found, plist.get_nfilters())
         return found
 

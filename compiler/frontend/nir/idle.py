@@ -10,10 +10,11 @@ import itertools
 
 import numpy as np
 from spikec.dialects.constants import Array
+from spikec.dialects.convolution import Convolution
 from spikec.frontend.nir.graph import NEURONS, Graph, Node, Shape
 
 
-def geometry(node: Node, shape_in: Shape, shape_out: Shape) -> dict[str, list[int]]:
+def geometry(node: Node, shape_in: Shape, shape_out: Shape) -> Convolution:
     """Extents, kernel, stride, leading padding, dilation and groups of a convolution or pooling node."""
     spatial = len(shape_in) - 1
     pooling = node.type.endswith("Pool2d")
@@ -32,15 +33,15 @@ def geometry(node: Node, shape_in: Shape, shape_out: Shape) -> dict[str, list[in
         leading = [d * (k - 1) // 2 if padding == "same" else 0 for d, k in zip(dilation, kernel, strict=True)]
     else:
         leading = _per_axis(padding, spatial)
-    return {
-        "input": list(shape_in),
-        "output": list(shape_out),
-        "kernel": kernel,
-        "stride": stride,
-        "padding": leading,
-        "dilation": dilation,
-        "groups": [groups],
-    }
+    return Convolution(
+        input=shape_in,
+        output=shape_out,
+        kernel=tuple(kernel),
+        stride=tuple(stride),
+        padding=tuple(leading),
+        dilation=tuple(dilation),
+        groups=groups,
+    )
 
 
 def _per_axis(field: Array | str, axes: int) -> list[int]:
@@ -68,7 +69,7 @@ def value(graph: Graph, name: str) -> Array:
             known[current] = np.zeros(graph.shapes[current][1])
         else:
             shape_in, shape_out = graph.shapes[current]
-            total = np.zeros(shape_in)
+            total: Array = np.zeros(shape_in)
             for source in sources.get(current, []):
                 # A source on the path that is still open is the recurrent one: it has given nothing yet.
                 total = total + known.get(source, np.zeros(shape_in)).reshape(shape_in)
@@ -83,11 +84,12 @@ def _stateless(node: Node, x: Array, shape_in: Shape, shape_out: Shape) -> Array
         case "Affine" | "Linear":
             return np.asarray(np.einsum("...oi,...i->...o", fields["weight"], x) + bias)
         case "Conv1d" | "Conv2d":
-            return _convolved(node, x, shape_in, shape_out) + bias.reshape(-1, *[1] * (len(shape_out) - 1))
+            channels = bias.reshape(-1, *[1] * (len(shape_out) - 1))
+            return np.asarray(_convolved(node, x, shape_in, shape_out) + channels)
         case "SumPool2d":
             return _convolved(node, x, shape_in, shape_out)
         case "AvgPool2d":
-            kernel = geometry(node, shape_in, shape_out)["kernel"]
+            kernel = geometry(node, shape_in, shape_out).kernel
             return np.asarray(_convolved(node, x, shape_in, shape_out) / np.prod(kernel))
         case "Scale":
             return np.asarray(x * fields["scale"])
@@ -99,20 +101,19 @@ def _stateless(node: Node, x: Array, shape_in: Shape, shape_out: Shape) -> Array
 
 def _convolved(node: Node, x: Array, shape_in: Shape, shape_out: Shape) -> Array:
     g = geometry(node, shape_in, shape_out)
-    groups, per_group = g["groups"][0], shape_in[0] // g["groups"][0]
+    groups, per_group = g.groups, shape_in[0] // g.groups
     weight = node.fields.get("weight")
-    w = np.ones((shape_out[0], per_group, *g["kernel"])) if weight is None else np.asarray(weight)
+    w = np.ones((shape_out[0], per_group, *g.kernel)) if weight is None else np.asarray(weight)
     result = np.zeros(shape_out)
     per_output = shape_out[0] // groups
     for index in itertools.product(*(range(n) for n in shape_out[1:])):
-        for offset in itertools.product(*(range(k) for k in g["kernel"])):
+        for offset in itertools.product(*(range(k) for k in g.kernel)):
             place = [
-                o * s - p + d * k
-                for o, s, p, d, k in zip(index, g["stride"], g["padding"], g["dilation"], offset, strict=True)
+                o * s - p + d * k for o, s, p, d, k in zip(index, g.stride, g.padding, g.dilation, offset, strict=True)
             ]
             if all(0 <= at < n for at, n in zip(place, shape_in[1:], strict=True)):
                 for c in range(shape_out[0]):
                     first = c // per_output * per_group
-                    patch = x[(slice(first, first + per_group), *place)]
-                    result[(c, *index)] += w[(c, slice(None), *offset)] @ patch
+                    patch = np.moveaxis(x, 0, -1)[tuple(place)][first : first + per_group]
+                    result[(c, *index)] += np.moveaxis(w[c], 0, -1)[offset] @ patch
     return result

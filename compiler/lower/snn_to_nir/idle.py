@@ -48,7 +48,7 @@ def _given(node: Node, x: Array) -> Array:
         case "Scale":
             return np.asarray(x * fields["scale"])
         case "Threshold":
-            return (x > fields["threshold"]).astype(np.float64)
+            return np.asarray(x > fields["threshold"], np.float64)
         case _:
             return x
 

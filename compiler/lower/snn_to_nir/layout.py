@@ -40,7 +40,7 @@ def lay_out(graph: Graph, edges: list[Edge], dt: float) -> Written:
             source = _between(graph, made, source, "flatten", 0, Node("Flatten", {}, have, want))
         if (source, target) in written.edges:
             # An edge cannot stand twice in a graph.
-            scale = {"scale": np.ones(math.prod(want))}
+            scale: dict[str, Field] = {"scale": np.ones(math.prod(want))}
             name = graph.add("again", Node("Scale", scale, want, want))
             written.edges.append((source, name))
             source = name

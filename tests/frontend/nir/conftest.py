@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -45,8 +46,7 @@ class Specs:
     @staticmethod
     def chain(**nodes: Spec) -> Spec:
         """One node after the other."""
-        names = list(nodes)
-        return Specs.net(nodes, zip(names[:-1], names[1:], strict=True))
+        return Specs.net(nodes, itertools.pairwise(nodes))
 
     @staticmethod
     def input(*shape: int) -> Spec:
