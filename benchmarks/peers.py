@@ -49,7 +49,7 @@ class Peer:
         print(f"  making the environment of {self.script}: {'; '.join(self.installs)}", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
         for arguments in self.installs:
-            command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *arguments.split()]
+            command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", *arguments.split()]
             if subprocess.run(command).returncode:
                 raise Unavailable(f"pip could not install {arguments}")
 

@@ -203,5 +203,8 @@ def flush_subnormals(array: Array) -> Array:
     """A float array with subnormal values replaced by zero of the same sign; other arrays as they are."""
     if array.dtype.kind != "f":
         return array
-    tiny = np.finfo(array.dtype).tiny
-    return np.where(np.abs(array) < tiny, np.copysign(array.dtype.type(0), array), array).astype(array.dtype)
+    size = np.abs(array)
+    subnormal = (size < np.finfo(array.dtype).tiny) & (size > 0)
+    if not subnormal.any():
+        return array
+    return np.where(subnormal, np.copysign(array.dtype.type(0), array), array)

@@ -1,7 +1,7 @@
 """The N-MNIST net in SpikingJelly's single-step mode at batch 1, one thread: `run FOLDER` times it.
 
 The neuron is `IFNode` with a hard reset to zero; it spikes at the threshold, ours and snnTorch's above it.
-SpikingJelly's own importer reads this file too, but the graph that it makes is slower than the `Sequential` here.
+SpikingJelly's own importer reads this file too; the graph that it makes is no faster than the `Sequential` here.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from spikec.frontend.parse import parse, read_source
 
 CORPUS = Path(__file__).parents[1] / "errors"
 MODELS = sorted(path for path in CORPUS.glob("*.snn") if not path.name.startswith("E01"))
-# Shown by the command line (-P), by array files and by IR files: tests/cli and tests/frontend/test_arrays.py.
-ELSEWHERE = {"E0208", "E0702", "E0703"}
+# Shown by the command line (-P), by drawing connections, and by array files: tests of those.
+ELSEWHERE = {"E0208", "E0605", "E0702", "E0703"}
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

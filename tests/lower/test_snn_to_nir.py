@@ -272,7 +272,7 @@ def test_two_populations_in_a_cycle(tmp_path: Path) -> None:
   pop a : LIF[3]
   pop b : LIF[2]
   proj x -> a.I { connect one_to_one; weight 1 }
-  proj a -> b.I { connect all; weight 0.8 }
+  proj a -> b.I { connect all; weight 3 }
   proj b -> a.I { connect all; weight -0.4; delay 3 ms }
   output y = b"""
     written = Written(model(LIF, body), tmp_path)
@@ -286,14 +286,14 @@ def test_convolutions_and_pooling(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     kernel = {"weight": random.normal(size=(4, 2, 3, 2)).astype(np.float32), "bias": np.full(4, 0.1, np.float32)}
     shape = {"input_shape": (6, 7), "stride": (2, 1), "padding": (1, 0), "dilation": (1, 2), "groups": 1}
-    pool = {"kernel_size": np.array([2, 2]), "stride": np.array([2, 1]), "padding": np.array([0, 1])}
+    pool = {"kernel_size": np.array([2, 2]), "stride": np.array([2, 1]), "padding": np.array([1, 1])}
     nodes = {
         "x": nir.Input({"input": np.array([2, 6, 7])}),
         "conv": nir.Conv2d(**shape, **kernel),
         "sum": nir.SumPool2d(**pool),
         "mean": nir.AvgPool2d(**pool),
-        "flat": nir.Flatten({"input": np.array([4, 1, 6])}, 0, -1),
-        "y": nir.Output({"output": np.array([24])}),
+        "flat": nir.Flatten({"input": np.array([4, 2, 7])}, 0, -1),
+        "y": nir.Output({"output": np.array([56])}),
     }
     source = tmp_path / "conv.nir"
     nir.write(source, nir.NIRGraph(nodes, list(zip(nodes, list(nodes)[1:], strict=False)), type_check=False))

@@ -152,3 +152,9 @@ def test_one_weight_for_all_pairs_is_dense_while_it_is_small(
     assert problems(lowered) == []
     table = next(lowered.ops(step.Table))
     assert (table.format, table.index) == (format, bits)
+
+
+def test_too_many_synapses_are_refused() -> None:
+    text = SCALAR.replace("PRE", "70000").replace("POST", "70000")
+    with pytest.raises(CompileError, match="E0605"):
+        snn_to_step.lower(Program.parse(text, Constants()))

@@ -153,10 +153,11 @@ class _Inference:
             except _Mismatch:
                 self.shapes[name] = shape, ()  # nothing follows for those behind it
                 return
-        for found in (entering, leaving):
-            if math.prod(found) > LARGEST:
-                self._error(name, "E1003", f"its shape {_text(found)} has more than {LARGEST} elements")
-                entering = leaving = (1,)
+        largest = max(entering, leaving, key=math.prod)
+        if math.prod(largest) > LARGEST:
+            self._error(name, "E1003", f"its shape {_text(largest)} has more than {LARGEST} elements")
+            self.shapes[name] = entering, ()
+            return
         self.shapes[name] = entering, leaving
         self.known.append(name)
         self._note(node, entering)

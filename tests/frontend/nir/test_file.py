@@ -276,7 +276,7 @@ def _unwritten(group: h5py.Group, key: str) -> None:
 
 
 def _zipped(group: h5py.Group, key: str) -> None:
-    group.create_dataset(key, (1 << 20, 1 << 20), "f4", chunks=(1024, 1024), compression="gzip")[0] = 1
+    group.create_dataset(key, (1 << 20, 1 << 20), "f4", chunks=(1024, 1024), compression="gzip")[0, 0] = 1
 
 
 def _references(group: h5py.Group, key: str) -> None:
