@@ -160,7 +160,8 @@ def _check(arguments: Namespace, terminal: Terminal) -> int:
             nodes = ", ".join(question["nodes"])
             taken = question["default"]
             terminal.say(f"{arguments.model}: leaves open: {question['name']} ({nodes})")
-            decided = f"{question['option']} ({', '.join(question['values'])})"
+            values = f" ({', '.join(question['values'])})" if len(question["values"]) > 1 else ""
+            decided = question["option"] + values
             terminal.say(f"  must be given: {decided}" if taken is None else f"  taken: {taken}; decided by {decided}")
         terminal.say(f"{arguments.model}: no errors")
     return status

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import mmap
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -102,7 +101,6 @@ def read(path: Path, diagnostics: Diagnostics) -> Nested | None:
     graph = None
     try:
         _look_at(path)
-        _check_heaps(path)
         with _broken("E1001", "the file is damaged"), h5py.File(path, "r") as file:
             graph = _Reader(path, diagnostics).root(file)
     except _Refused as error:
@@ -120,43 +118,63 @@ def _look_at(path: Path) -> None:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _Refused("E0704", f"{path} is not a regular file")
         with path.open("rb") as stream:
-            start = stream.read(8)
+            if stream.read(8) != b"\x89HDF\r\n\x1a\n":
+                raise _Refused("E1001", "this is no NIR file: it does not begin as an HDF5 file")
+            _check_heaps(stream, path.stat().st_size)
     except FileNotFoundError:
         raise _Refused("E0701", f"no such file: {path}") from None
     except (OSError, ValueError) as error:
         raise _Refused("E0704", f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if start != b"\x89HDF\r\n\x1a\n":
-        raise _Refused("E1001", "this is no NIR file: it does not begin as an HDF5 file")
 
 
-def _check_heaps(path: Path) -> None:
+def _check_heaps(stream: BinaryIO, size: int) -> None:
     """Refuses damaged heaps of text before the library walks over them: it may never come to an end.
 
     A heap is `GCOL`, a version, its size, and objects of a header (index, count, size) and data, in units of
     eight bytes; object 0 is the free rest, and its size includes its header.
     """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        widths = data[9:11] if data[8:9] in (b"\x02", b"\x03") else data[13:15]
-        if widths != b"\x08\x08":
-            raise _Refused("E1001", "the file is damaged: its addresses are not 8 bytes wide")
-        start = data.find(b"GCOL")
-        while start >= 0:
-            if data[start + 4 : start + 5] == b"\x01" and not _sound_heap(data, start):
-                raise _Refused("E1001", "the file is damaged: it holds a broken heap of text")
-            start = data.find(b"GCOL", start + 4)
+    version, *start = stream.read(8).ljust(8, b"\0")
+    widths = start[:2] if version in (2, 3) else start[4:6]
+    if widths != [8, 8]:
+        raise _Refused("E1001", "the file is damaged: its addresses are not 8 bytes wide")
+    # Heaps do not overlap, so there are no more objects than the file has room for.
+    left = size // 16
+    for heap in _places(stream, b"GCOL\x01"):
+        left -= _walked(stream, heap, size, left)
 
 
-def _sound_heap(data: mmap.mmap, start: int) -> bool:
-    end = start + int.from_bytes(data[start + 8 : start + 16], "little")
-    at = start + 16
-    while at + 16 <= end <= len(data):
-        index = int.from_bytes(data[at : at + 2], "little")
-        size = int.from_bytes(data[at + 8 : at + 16], "little")
-        used = 16 + (size + 7) // 8 * 8 if index else size
-        if used < 16 or at + used > end:
-            return False
-        at += used
-    return end <= len(data)
+def _places(stream: BinaryIO, word: bytes) -> Iterator[int]:
+    """Where a word stands in a file."""
+    at = 0
+    while True:
+        stream.seek(at)
+        block = stream.read(1 << 20)
+        found = block.find(word)
+        while found >= 0:
+            yield at + found
+            found = block.find(word, found + 1)
+        if len(block) < 1 << 20:
+            return
+        at += len(block) - len(word) + 1
+
+
+def _walked(stream: BinaryIO, heap: int, size: int, most: int) -> int:
+    """The number of objects of a heap; _Refused where they do not fill it or are more than `most`."""
+    stream.seek(heap + 8)
+    end = heap + int.from_bytes(stream.read(8), "little")
+    at, count = heap + 16, 0
+    while at + 16 <= end <= size:
+        stream.seek(at)
+        header = stream.read(16)
+        length = int.from_bytes(header[8:], "little")
+        at += 16 + (length + 7) // 8 * 8 if any(header[:2]) else length
+        count += 1
+        if (length < 16 and not any(header[:2])) or at > end or count > most:
+            break
+    else:
+        if end <= size:
+            return count
+    raise _Refused("E1001", "the file is damaged: it holds a broken heap of text")
 
 
 @contextmanager

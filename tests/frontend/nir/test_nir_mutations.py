@@ -95,7 +95,7 @@ def restructured(path: Path, draw: random.Random) -> None:
                     draw.choice(STRANGE)(group, key)
                 case 3:
                     group[f"{key}.{draw.randrange(100)}"] = group[key]
-                case 4 if isinstance(group[key], h5py.Dataset) and group[key].dtype.kind in "fi":
+                case 4 if small(group[key]):
                     array = group[key][()].astype(draw.choice(["f2", ">f8", "i1", "u8", "S3", bool]))
                     del group[key]
                     group[key] = array.reshape(draw.choice([(-1,), (1, -1), (-1, 1, 1)]))
@@ -103,9 +103,13 @@ def restructured(path: Path, draw: random.Random) -> None:
                     scramble(file, draw)
 
 
+def small(found: Any) -> bool:
+    return isinstance(found, h5py.Dataset) and found.dtype.kind in "fi" and bool(found.shape) and found.size < 100_000
+
+
 def scramble(file: h5py.File, draw: random.Random) -> None:
     edges = file["node"].get("edges")
-    if not isinstance(edges, h5py.Dataset) or len(edges.shape) != 2 or not edges.size:
+    if not isinstance(edges, h5py.Dataset) or len(edges.shape) != 2 or not 0 < edges.size < 100_000:
         return
     pairs = [[end.decode() for end in pair] for pair in edges[()]]
     for _ in range(draw.randint(1, 3)):

@@ -36,7 +36,10 @@ def folder(tmp_path: Path) -> Path:
 
     nodes = {
         "input": {"type": "Input", "shape": np.array([4])},
-        **{"0": affine(6, 4), "1": leaky(6), "2": affine(2, 6), "3": leaky(2)},
+        "0": affine(6, 4),
+        "1": leaky(6),
+        "2": affine(2, 6),
+        "3": leaky(2),
         "output": {"type": "Output", "shape": np.array([2])},
     }
     with h5py.File(tmp_path / "net.nir", "w") as file:
@@ -62,7 +65,7 @@ def shell(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
     def run(commands: str) -> str:
         done = subprocess.run(["sh", "-e"], input=commands, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
+        return done.stdout + done.stderr
 
     return run
 
