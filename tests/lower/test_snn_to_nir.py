@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import h5py
@@ -307,6 +309,53 @@ def test_convolutions_and_pooling(tmp_path: Path) -> None:
         driver.executable(driver.Compilation(p, driver.Options())).run({"x": drive(2, 6, 7)}) for p in (source, again)
     ]
     assert np.array_equal(runs[0].outputs["y"], runs[1].outputs["y"])
+
+
+def random_network(random: Random) -> str:
+    """Populations in a row with projections forward, skipping, back and delayed, and streams between them."""
+    names = ["a", "b", "c", "d"][: random.randint(2, 4)]
+    sizes = {name: random.randint(2, 5) for name in names}
+    lines = ["  input x : real[3]"]
+    lines += [f"  pop {name} : {random.choice(('LIF', 'Cuba', 'LI'))}[{sizes[name]}]" for name in names]
+    sizes["x"] = 3
+    links = [("x", names[0]), *itertools.pairwise(names)]
+    links += [tuple(random.sample([*names, "x"], 2)) for _ in range(random.randint(0, 3))]
+    links += [(random.choice(names), random.choice(names)) for _ in range(random.randint(0, 2))]
+    for source, target in links:
+        if target == "x":
+            continue
+        forward = source == "x" or names.index(source) < names.index(target)
+        delay = random.choice((0, 0, 1, 3)) if forward else random.randint(1, 3)
+        connect = random.choice(("all", "prob(0.6) seed 1", "all if pre != post"))
+        late = f"; delay {delay} ms" if delay else ""
+        weight = round(random.uniform(0.4, 1.5), 2) * (1 if forward else -0.5)
+        if random.random() < 0.3 and not delay:
+            value = f"prev({source})" if not forward else f"({source} * 0.5 + 0.25 * delay({source}, 2 ms))"
+            lines.append(f"  proj_{len(lines)} = {value}")
+            source = f"proj_{len(lines) - 1}"
+        lines.append(f"  proj {source} -> {target}.I {{ connect {connect}; weight {weight}{late} }}")
+    lines += [f"  output {name}_out = {name}" for name in names if random.random() < 0.7 or name == names[-1]]
+    return model(LIF + CUBA + LEAKY, "\n".join(lines))
+
+
+CUBA = NEURONS["CubaLIF"].replace("neuron N", "neuron Cuba")
+LEAKY = NEURONS["LI"].replace("neuron N(tau = 4.0)", "neuron LI").replace("exp(-1 / tau)", "0.8")
+
+
+def test_random_networks_are_the_same_or_refused(tmp_path: Path) -> None:
+    written = 0
+    for seed in range(40):
+        text = random_network(Random(seed))
+        try:
+            file = Written(text, tmp_path)
+        except CompileError as error:
+            assert {d.code for d in error.diagnostics if d.severity == "error"} == {"E1103"}, text
+            continue
+        first, second = file.both(60, x=drive(3, seed=seed, high=2.0, steps=60))
+        for name, value in first.outputs.items():
+            assert np.allclose(np.asarray(second.outputs[name], np.float64), value, rtol=1e-4, atol=1e-5), text
+        written += 1
+    assert written >= 15
 
 
 SPIKING = "  neuron N {{\n    in I\n    var V = 0\n    V := 0.9 * V + I\n    spike when V > 1 {{ {} }}\n  }}"

@@ -163,18 +163,18 @@ def _walked(stream: BinaryIO, heap: int, size: int, most: int) -> int:
     stream.seek(heap + 8)
     end = heap + int.from_bytes(stream.read(8), "little")
     at, count = heap + 16, 0
-    while at + 16 <= end <= size:
+    sound = end <= size
+    while sound and at + 16 <= end:
         stream.seek(at)
         header = stream.read(16)
         length = int.from_bytes(header[8:], "little")
-        at += 16 + (length + 7) // 8 * 8 if any(header[:2]) else length
+        used = 16 + (length + 7) // 8 * 8 if any(header[:2]) else length
+        at += used
         count += 1
-        if (length < 16 and not any(header[:2])) or at > end or count > most:
-            break
-    else:
-        if end <= size:
-            return count
-    raise _Refused("E1001", "the file is damaged: it holds a broken heap of text")
+        sound = used >= 16 and at <= end and count <= most
+    if not sound:
+        raise _Refused("E1001", "the file is damaged: it holds a broken heap of text")
+    return count
 
 
 @contextmanager

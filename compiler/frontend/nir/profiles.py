@@ -359,7 +359,7 @@ def _settings(node: Node, semantics: Semantics, recurrent: bool) -> dict[str, Bi
     """The parameters of neurons that stand for options."""
     options = semantics.options
     start = str(options["v0"])
-    lowest = options.get("min_v_mem", "")
+    lowest = _lowest(node, options.get("min_v_mem", ""))
     scale = options.get("spike_scale", 1.0)
     return {
         "v0": _parameter(node, start) if start in node.fields or start in ABSENT else 0.0,
@@ -368,10 +368,17 @@ def _settings(node: Node, semantics: Semantics, recurrent: bool) -> dict[str, Bi
         "recurrent": recurrent,
         "norm_input": options.get("norm_input") is True,
         "single_spike": options.get("single_spike") is True,
-        "clipped": lowest != "",
-        "v_min": -_parameter(node, "v_threshold") if lowest == "-thr" and node.type in SPIKING else float(lowest or 0),
+        "clipped": lowest is not None,
+        "v_min": 0.0 if lowest is None else lowest,
         "spike_scale": 1 if scale == 1 else float(scale),
     }
+
+
+def _lowest(node: Node, option: OptionValue) -> Binding | None:
+    """The lower limit of the potential; minus the threshold is none for a neuron without a threshold."""
+    if option == "-thr":
+        return -_parameter(node, "v_threshold") if node.type in SPIKING else None
+    return None if option == "" else float(option)
 
 
 def _parameter(node: Node, name: str) -> Array:

@@ -92,9 +92,9 @@ class _Inference:
                 self._enter(name, shape)
         self._follow()
         for guess in (_needed, _declared, _scalar):
-            for name in sorted(set(self.graph.nodes) - set(self.shapes)):
-                shape = guess(self.graph.nodes[name])
-                if name not in self.shapes and shape is not None:
+            for name in sorted(set(self.graph.nodes) - set(self.shapes) - self.wrong):
+                shape = guess(self.graph.nodes[name]) if name not in self.shapes else None
+                if shape is not None:
                     # One guess at a time: what follows from it is surer than the next guess.
                     self._enter(name, shape)
                     self._follow()

@@ -245,6 +245,8 @@ class _Flow:
             self.values.update(dict.fromkeys(op.results, Lost()))
         elif op.name == snn.Update.name():
             self._update(op, operands)
+        elif len(op.results) != 1:
+            raise _nothing_for(op)
         else:
             (result,) = op.results
             self.values[result] = self._result(op, operands, tuple(getattr(result.type, "shape", ())))
@@ -309,7 +311,7 @@ class _Flow:
             case "linalg.generic", [np.ndarray() as matrices, x, start] if _is_product(op):
                 product = self._node(op, "linear", "Linear", {"weight": matrices.astype(np.float64)}, x, shape)
                 return self._sum(op, product, start, shape)
-        raise Refusal(OPERATION, f"NIR has nothing for '{op.name}'", op, "docs/nir.md lists what can be written as NIR")
+        raise _nothing_for(op)
 
     # ------------------------------------------------------------ elementwise ops
 
@@ -464,6 +466,10 @@ class _Flow:
         matrix[rows, columns] = 1.0
         flat = replace(value, shape=(pre,))
         return replace(self._node(op, name, "Linear", {"weight": matrix}, flat, (post,)), shape=shape)
+
+
+def _nothing_for(op: Any) -> Refusal:
+    return Refusal(OPERATION, f"NIR has nothing for '{op.name}'", op, "docs/nir.md lists what can be written as NIR")
 
 
 def _writes(block: Any) -> dict[str, Any]:

@@ -147,6 +147,25 @@ def make(seed: int, originals: list[Path], path: Path) -> None:
 # ---------------------------------------------------------------- the child
 
 
+def built(path: Path, text: str) -> list[Any]:
+    """The messages of a whole build, down to the program that would be compiled."""
+    from fractions import Fraction
+
+    from spikec.dialects.diagnostics import CompileError, Diagnostics
+    from spikec.frontend.nir import load
+    from spikec.frontend.nir.profiles import Semantics
+    from spikec.lower import snn_to_step
+
+    diagnostics = Diagnostics()
+    semantics = Semantics.parse(text, str(float(Fraction(1, 1000))))
+    try:
+        graph, _ = load.read(path, semantics, diagnostics)
+        snn_to_step.lower(load.build(graph, semantics, path, diagnostics).program)
+    except CompileError as error:
+        return error.diagnostics
+    return diagnostics.items
+
+
 def judge(path: Path) -> None:
     """Reads a mutant as the compiler does."""
     from spikec.dialects.diagnostics import Diagnostics
@@ -164,6 +183,8 @@ def judge(path: Path) -> None:
         if not found.has_errors:
             assert sorted(flat.order) == sorted(flat.shapes) == sorted(flat.nodes)
         diagnostics.items += found.items
+    for text in ("nir-euler", "sinabs,min_v_mem=-thr", "snntorch,reset=zero,rec_init=zero-current"):
+        diagnostics.items += built(path, text)
     for item in diagnostics.items:
         text = item.render()
         text.encode()

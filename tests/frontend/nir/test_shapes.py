@@ -195,6 +195,8 @@ def test_parameters_of_different_shapes(specs: Any, read: Run) -> None:
     found = read(specs.chain(x=specs.input(7), l={**specs.lif(7), "tau": np.ones(6)}, y=specs.output(7)))
     assert found.codes == ["E1011"]
     assert "node 'l': its parameters have different shapes: r (7,), tau (6,)" in found.messages[0]
+    # The same where nothing arrives that has a shape.
+    assert "E1011" in read(specs.net({"l": {**specs.lif(7), "tau": np.ones(6)}}, [])).codes
 
 
 def test_a_bias_of_another_shape(specs: Any, read: Run) -> None:
