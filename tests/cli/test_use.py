@@ -78,11 +78,17 @@ def test_help_and_version(spikec: Spikec, argv: list[str]) -> None:
         (["compile", "net.snn", "--target", "fpga{device=45k}", "-o", "a"], "--target fpga"),
         (["compile", "net.snn", "--emit", "verilog"], "--emit verilog"),
         (["run", "net.snn", "--pipeline", "quantize{weights=8}", "--target", "reference"], "quantize"),
-        (["check", "here.nir"], ".nir"),
     ],
 )
-def test_what_is_not_built_yet_is_refused_by_name(spikec: Spikec, argv: list[str], what: str, tmp_path: Any) -> None:
-    (tmp_path / "here.nir").write_bytes(b"")
+def test_what_is_not_built_yet_is_refused_by_name(spikec: Spikec, argv: list[str], what: str) -> None:
     result = spikec(*argv)
     assert f"error[E0901]: '{what}' is not supported yet" in result.err
     assert result.status == 1
+
+
+def test_parameters_and_damage_of_nir_files(spikec: Spikec, tmp_path: Any) -> None:
+    (tmp_path / "empty.nir").write_bytes(b"")
+    damaged = spikec("check", "empty.nir")
+    assert damaged.status == 1 and "empty.nir: error[E1001]" in damaged.err
+    given = spikec("check", "empty.nir", "-P", "n=3")
+    assert given.status == 2 and "-P is for .snn models" in given.err

@@ -344,18 +344,20 @@ LEAKY = NEURONS["LI"].replace("neuron N(tau = 4.0)", "neuron LI").replace("exp(-
 
 def test_random_networks_are_the_same_or_refused(tmp_path: Path) -> None:
     written = 0
-    for seed in range(40):
+    for seed in range(16):
         text = random_network(Random(seed))
         try:
-            file = Written(text, tmp_path)
+            file = Written(text, tmp_path, real=64)
         except CompileError as error:
             assert {d.code for d in error.diagnostics if d.severity == "error"} == {"E1103"}, text
             continue
         first, second = file.both(60, x=drive(3, seed=seed, high=2.0, steps=60))
         for name, value in first.outputs.items():
-            assert np.allclose(np.asarray(second.outputs[name], np.float64), value, rtol=1e-4, atol=1e-5), text
+            # Potentials may grow without bound, and sums are taken in another order.
+            off = np.abs(np.asarray(second.outputs[name], np.float64) - value)
+            assert np.max(off) <= 1e-9 * max(1.0, float(np.max(np.abs(value)))), text
         written += 1
-    assert written >= 15
+    assert written >= 8
 
 
 SPIKING = "  neuron N {{\n    in I\n    var V = 0\n    V := 0.9 * V + I\n    spike when V > 1 {{ {} }}\n  }}"
