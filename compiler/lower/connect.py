@@ -19,6 +19,7 @@ from spikec.dialects.random import uniform
 Filter = Callable[[Array, Array], Array]
 """From source and target indices (i64, one shape) to the pairs that are kept (bool)."""
 
+MOST = (1 << 31) - 1  # rows are counted in 32 bits
 STRETCH = 1 << 18  # pairs or draws in flight: small enough for the second-level cache
 
 
@@ -41,6 +42,8 @@ def index_bits(post: int) -> int:
 
 def every(pre: int, post: int, keep: Filter | None = None) -> Rows:
     """All pairs, or those that the filter keeps."""
+    if keep is None:
+        _check_number(pre * post)
     return _gather(pre, post, _enumerate(pre, post), keep)
 
 
@@ -54,6 +57,8 @@ def probable(pre: int, post: int, p: float, key: tuple[int, int], keep: Filter |
     """Each pair with probability `p`, drawn per source row by geometric jumps from the stream of `key`."""
     if p >= 1.0:
         return every(pre, post, keep)
+    if keep is None and pre * post * p > 1.1 * MOST:  # far more than chance could make it
+        _check_number(round(pre * post * p))
     scale = _log(np.asarray(1.0 - p))
     if p <= 0.0 or scale == 0.0:
         return _gather(pre, post, iter(()), keep)
@@ -102,6 +107,7 @@ def _gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep:
     counts = np.zeros(pre + 1, dtype=np.int64)
     narrow = np.uint16 if index_bits(post) == 16 else np.uint32
     cols = [np.empty(0, dtype=narrow)]
+    total = 0
     for source, target in stretches:
         if keep is not None:
             kept = np.broadcast_to(keep(source, target), source.shape)
@@ -109,10 +115,15 @@ def _gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep:
         if len(source):
             counts[1:] += np.bincount(source, minlength=pre)
             cols.append(target.astype(narrow))
-    row = np.cumsum(counts)
-    if row[-1] >= 1 << 31:
-        raise OverflowError(f"{row[-1]} synapses are more than a projection can have ({(1 << 31) - 1})")
-    return Rows(row.astype(np.int32), np.concatenate(cols))
+            total += len(source)
+            _check_number(total)
+    return Rows(np.cumsum(counts).astype(np.int32), np.concatenate(cols))
+
+
+def _check_number(synapses: int) -> None:
+    """Raises OverflowError beyond MOST, before memory is taken for so many."""
+    if synapses > MOST:
+        raise OverflowError(f"{synapses} synapses are more than a projection can have ({MOST})")
 
 
 def _log(x: Array) -> Array:
