@@ -149,18 +149,17 @@ class _Builder:
 
     def _bind_formal(self, formal: syntax.Formal) -> None:
         given = self._given(formal.name, formal.type)
-        if given is not None:
-            value, span = given
-        elif formal.default is not None:
-            value, span = self.network.expressions.eval(formal.default), formal.default.span
-        else:
-            raise Mistake(
-                "E0204", formal.span, f"parameter '{formal.name}' has no value", f"give one with -P {formal.name}=..."
-            )
+        value, span = given or self._written(formal.name, formal.default, formal.span)
         if formal.type is not None and formal.type.shape is not None:
             value = self._shaped(value, formal.type, span)
         value = check_type(value, formal, self.network.clock, span)
         self.network.add(Constant(formal.name, formal.span, "done", _named(value, formal.name)))
+
+    def _written(self, name: str, node: syntax.Expr | None, span: Span) -> tuple[Value, Span]:
+        """The value that the file gives a parameter."""
+        if node is None:
+            raise Mistake("E0204", span, f"parameter '{name}' has no value", f"give one with -P {name}=...")
+        return self.network.expressions.eval(node), node.span
 
     def _given(self, name: str, type: syntax.Type | None) -> tuple[Value, Span] | None:
         """The value of `-P name=...`: an expression of the language, or a bare path where a path is declared."""
@@ -188,14 +187,7 @@ class _Builder:
                 self._ignored(modifier.span, "learn")
             elif modifier.kind not in ("in", "seed"):
                 raise Mistake("E0501", modifier.span, f"'{modifier.kind}' has no meaning here")
-        if given is not None:
-            value, span = given
-        elif param.value is not None:
-            value, span = self.network.expressions.eval(param.value), param.value.span
-        else:
-            raise Mistake(
-                "E0204", param.span, f"parameter '{param.name}' has no value", f"give one with -P {param.name}=..."
-            )
+        value, span = given or self._written(param.name, param.value, param.span)
         if value.is_number and not value.is_const:
             raise Mistake(
                 "E0301",

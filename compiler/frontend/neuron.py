@@ -345,16 +345,13 @@ class ProgramBuilder:
         kind = variable.type.name if variable.type is not None and variable.type.name in ("int", "bool") else "real"
         default = None
         if variable.type is None and variable.init is not None and not _is_random(variable.init):
-            default = self._constant_scope().eval(variable.init)
+            default = self.expressions.eval(variable.init)
         dim = declared_dim(variable.type, self.clock, default)
         element = self.emitter.element(kind)
         program.states.append(StateVariable(variable.name, element, kind, dim, variable))
         self.state_names.add(variable.name)
         ssa = self._add_argument("state", variable.name, element)
         self.values[variable.name] = Value(kind, ssa=ssa, dim=dim)
-
-    def _constant_scope(self) -> Expressions:
-        return self.expressions
 
     def _declare_holds(self, program: NeuronProgram) -> None:
         """`hold V for t` counts down in a hidden state; a positive count freezes V in this step."""
