@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from spikec.dialects.constants import Constants
 from spikec.dialects.mlir import context, ir
+from spikec.dialects.notes import Note
 
 
 @dataclass(frozen=True)
 class Program:
-    """`module` owns its context; `constants` are the arrays that its ops name."""
+    """`module` owns its context; `constants` are the arrays that its ops name; `notes` is what passes reported."""
 
     module: Any
     constants: Constants
+    notes: tuple[Note, ...] = ()
 
     @staticmethod
     def parse(text: str, constants: Constants) -> Program:
@@ -30,7 +32,11 @@ class Program:
     def clone(self) -> Program:
         """A copy of the module in the same context; the store is shared until it grows."""
         with self.module.context, ir.Location.unknown():
-            return Program(ir.Module.parse(self.text(locations=True)), self.constants.copy())
+            return replace(self, module=ir.Module.parse(self.text(locations=True)), constants=self.constants.copy())
+
+    def noted(self, *notes: Note) -> Program:
+        """The same program with more to report."""
+        return replace(self, notes=(*self.notes, *notes))
 
     @property
     def level(self) -> Literal["snn", "step"]:

@@ -29,7 +29,7 @@ are changed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from spikec.analysis import scalars
@@ -71,7 +71,7 @@ class Canonicalize:
         if result.level == "step":
             return result
         declared = [constant.sym_name for constant in result.ops(snn.Constant)]
-        return Program(result.module, result.constants.only(declared))
+        return replace(result, constants=result.constants.only(declared))
 
 
 def _canonicalize(block: Any) -> None:

@@ -42,7 +42,7 @@ def lower(program: Program, seed: int = 0) -> Program:
     """
     with program.module.context, ir.Location.unknown():
         lowering = _Lowering(program, seed)
-        return Program(lowering.run(), lowering.buffers.stored())
+        return Program(lowering.run(), lowering.buffers.stored(), program.notes)
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""From a real-valued network to integers with scales."""

@@ -1,0 +1,1 @@
+"""When and where each op of a timestep runs."""
