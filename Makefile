@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev lint test test-full check bench clean
+.PHONY: help demo dev lint test test-full check accuracy bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test-full: $(VENV)/.dev  ## all tests with all random programs
 	@SPIKEC_FULL=1 $(BIN)/python -m pytest -n $(JOBS) -q $(PYTEST_FLAGS)
 
 check: lint test  ## lint, then test
+
+accuracy: $(VENV)/.dev  ## what integer programs lose against float ones
+	@$(BIN)/python benchmarks/accuracy.py
 
 bench: $(VENV)/.dev  ## measure against peers (installs them into environments of their own)
 	@$(BIN)/python benchmarks/run.py

@@ -1,23 +1,33 @@
 """What a compiled program can be made for: `Target` and the table of targets.
 
-A target is its limits as fields, which passes and lowerings read, plus one `emit`.
+A target is its limits as fields, which passes and lowerings read, plus one `emit`.  Other packages add targets by
+the entry point group `spikec.targets`: a function from the text after `--target` to a Target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects.constants import Array
-from spikec.runtime.interface import Interface
+from spikec.runtime.cache import Cache
+from spikec.runtime.interface import Engine, Interface
 
 
+@runtime_checkable
 class Target(Protocol):
-    """`name` is what the user wrote (`cpu`, `cpu:aarch64-linux-gnu`); `kinds` are what `emit` can make."""
+    """`name` is what the user wrote (`cpu`, `cpu:aarch64-linux-gnu`); `kinds` are what `emit` can make.
+
+    `level` is what `emit` takes as its module: "snn" or "step" the Program at that level, "cpu" the CpuModule that
+    the lowering to code for processors made of it.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def level(self) -> str: ...
 
     @property
     def kinds(self) -> tuple[str, ...]: ...
@@ -26,6 +36,33 @@ class Target(Protocol):
         self, module: Any, kinds: Collection[str], constants: Mapping[str, Array], interface: Interface
     ) -> dict[str, bytes]:
         """The wanted files by kind; raises `MissingTool` where an outside tool is needed and absent."""
+
+
+@runtime_checkable
+class Machine(Target, Protocol):
+    """A target whose code runs in this process too, if it is `native`, and goes into artifacts."""
+
+    @property
+    def native(self) -> bool: ...
+
+    def identity(self) -> str:
+        """A text that differs wherever generated code may differ."""
+
+    def artifact(self, module: Any, constants: Mapping[str, Array], interface: Interface) -> dict[str, bytes]:
+        """The files of an artifact by name, without its manifest."""
+
+    def load(
+        self,
+        module: Any,
+        constants: Mapping[str, Array],
+        interface: Interface,
+        cache: Cache | None = None,
+        key: str = "",
+    ) -> Engine:
+        """Makes the code ready to run; with a cache, keeps it under `key`."""
+
+    def load_cached(self, cache: Cache, key: str) -> Engine | None:
+        """What `load` kept under `key`, or None."""
 
 
 TARGETS: Mapping[str, Callable[[str], Target]] = {"cpu": CpuTarget.parse}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spikec import driver
 from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics
 from spikec.dialects.program import Program
 from spikec.runtime.run import Executable
+
+if TYPE_CHECKING:
+    from spikec.pipelines import Pipeline
+    from spikec.registry import Pass
 
 
 def load(
@@ -51,18 +56,36 @@ def _expression(name: str, value: object) -> str:
     raise CompileError([Diagnostic("E0719", "error", message)])
 
 
-def pipeline(text: str) -> Callable[[Program], Program]:
-    """The passes of a pipeline text, such as "quantize{weights=8}", as a function from program to program."""
+def pipeline(passes: str | Iterable[Pass]) -> Pipeline:
+    """Passes as a function from program to program: of a text such as "quantize{weights=8}", or of pass objects.
+
+    `p | q` runs p, then q; `str(p)` is the text again.  All passes must work at the level of the program that they
+    are given, else it raises CompileError; `compile(pipeline=...)` takes those of both levels.
+    """
     from spikec import pipelines
 
-    stages = pipelines.parse(text)
-    return lambda program: pipelines.apply(stages, program)
+    return pipelines.of(passes)
 
 
-def compile(program: Program, target: str = "cpu", *, seed: int = 0, pipeline: str = "") -> Executable:
-    """Makes a program ready to run on this machine; connections are drawn with the run seed `seed`."""
-    options = driver.Options(target=target, seed=seed, pipeline=pipeline)
-    return driver.compile_program(program, driver.Compilation(Path(), options))
+def compile(
+    program: Program,
+    target: str = "cpu",
+    *,
+    seed: int = 0,
+    pipeline: str | Pipeline | Iterable[Pass] = "",
+    diagnostics: Diagnostics | None = None,
+) -> Executable:
+    """Makes a program ready to run on this machine; connections are drawn with the run seed `seed`.
+
+    Passes of `pipeline` that work at level `snn` run before the lowering, those at level `step` after it, each in
+    their order.  Warnings go to `diagnostics`.
+    """
+    from spikec import pipelines
+
+    passes = pipelines.of(pipeline)
+    options = driver.Options(target=target, seed=seed, pipeline=str(passes))
+    sink = diagnostics if diagnostics is not None else Diagnostics()
+    return driver.compile_program(program, driver.Compilation(Path(), options, sink, passes=passes))
 
 
 def open(folder: str | Path) -> Executable:

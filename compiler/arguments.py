@@ -108,7 +108,9 @@ def _parser() -> _Parser:
     kinds = "make files of these kinds: snn step mlir llvm asm obj so exe header; one of text goes to stdout without -o"
     compile.add_argument("--emit", metavar="KIND[,KIND]", help=kinds)
     _output(compile, "PATH", "the artifact's folder, or the file of --emit")
-    compile.add_argument("--report", action="store_true", help="print sizes, and the seconds of each stage")
+    report = "print sizes, the seconds of each stage, and the tables of the passes"
+    compile.add_argument("--report", action="store_true", help=report)
+    _json(compile)
 
     run = command("run", "run a model or an artifact")
     _model(run, "a .snn file, or the folder of an artifact")
@@ -128,7 +130,7 @@ def _parser() -> _Parser:
 
     opt = command("opt", "run passes over IR")
     opt.add_argument("file", metavar="FILE.mlir|-")
-    opt.add_argument("--pipeline", metavar="TEXT", help="passes, as in fold,fuse{limit=4}")
+    opt.add_argument("--pipeline", metavar="TEXT", help="passes, as in canonicalize,quantize{weights=8}")
     opt.add_argument("--constants", metavar="FILE", help="the arrays; by default FILE.safetensors beside FILE.mlir")
     _output(opt, "FILE", "where the IR goes instead of stdout")
 
@@ -154,9 +156,9 @@ def _common(parser: ArgumentParser) -> None:
     group.add_argument("--verbose", action="store_true", help="say more")
     group.add_argument("--float", dest="real", type=int, choices=(32, 64), help="bits of a real number")
     group.add_argument("--fast-math", action="store_true", help="permit other roundings than the language's")
-    group.add_argument("--print-after", metavar="PASS|all", help="print the IR after a pass, to stderr")
+    group.add_argument("--print-after", metavar="PASS|all", help="print the IR after a pass or lowering, to stderr")
     group.add_argument("--time-passes", action="store_true", help="print the time of each stage and pass")
-    group.add_argument("--verify-each", action="store_true", help="verify the IR after each pass")
+    group.add_argument("--verify-each", action="store_true", help="verify the IR after each pass and lowering")
 
 
 def _model(parser: ArgumentParser, help: str = "a .snn file") -> None:
@@ -168,8 +170,8 @@ def _model(parser: ArgumentParser, help: str = "a .snn file") -> None:
 
 
 def _target(parser: ArgumentParser) -> None:
-    parser.add_argument("--target", metavar="T", help="cpu, cpu:TRIPLE[,CPU] or reference")
-    parser.add_argument("--pipeline", metavar="TEXT", help="optional passes")
+    parser.add_argument("--target", metavar="T", help="what `spikec targets` lists; cpu by default")
+    parser.add_argument("--pipeline", metavar="TEXT", help="passes, as in quantize{weights=8}; see `spikec passes`")
 
 
 def _seed(parser: ArgumentParser) -> None:

@@ -20,7 +20,8 @@ from spikec.terminal import Terminal
 
 if TYPE_CHECKING:
     from spikec.choices import Watch
-    from spikec.driver import Compilation, Made
+    from spikec.compilation import Compilation, Made
+    from spikec.dialects.notes import Table
 
 INTERRUPTED, PIPE_CLOSED, BUG = 130, 141, 70
 
@@ -81,7 +82,9 @@ def _bug(error: Exception, terminal: Terminal) -> int:
     first = (str(error).splitlines() or [type(error).__name__])[0]
     kind = "" if isinstance(error, InternalError) else f"{type(error).__name__}: "
     help = f"what it worked on is in {saved}; please report it" if saved else None
-    terminal.error(f"this is a bug of spikec, in {where}: {kind}{first}", help)
+    terminal.error(f"this is a bug of {getattr(error, 'culprit', 'spikec')}, in {where}: {kind}{first}", help)
+    if saved and hasattr(error, "pipeline"):
+        terminal.write(f"  to see it again: {bug_report.command(saved, error.pipeline)}")
     return BUG
 
 
@@ -111,21 +114,24 @@ def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
         dt=arguments.dt,
     )
     watch = _watch(arguments)
-    return driver.Compilation(model, options, watch=watch)
+    # What is to be watched must happen.
+    fresh = bool(arguments.print_after or arguments.verify_each)
+    return driver.Compilation(model, options, watch=watch, fresh=fresh)
 
 
 def _watch(arguments: Namespace) -> Watch:
     """What to do around passes.  Raises UsageError for --print-after with an unknown pass."""
-    from spikec.choices import Watch
+    from spikec.choices import LOWERINGS, Watch
 
     name = arguments.print_after
     if name is not None and name != "all":
-        from spikec.pipelines import PASSES
+        from spikec import registry
 
-        if name not in PASSES:
-            near = did_you_mean(name, PASSES)
+        known = [*registry.names(), *LOWERINGS]
+        if name not in known:
+            near = did_you_mean(name, known)
             raise UsageError(f"--print-after: unknown pass '{name}'; {near or '`spikec passes` lists all'}")
-    return Watch(name, arguments.verify_each)
+    return Watch(name, True) if arguments.verify_each else Watch(name)
 
 
 def _params(texts: Sequence[str]) -> dict[str, str]:
@@ -187,6 +193,8 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
 
     compilation = _compilation(arguments, terminal)
     output = Path(arguments.output) if arguments.output else None
+    if arguments.json and (not arguments.report or (arguments.emit is not None and output is None)):
+        raise UsageError("--json is for the report: give --report, and -o for what --emit makes")
     if arguments.emit is None:
         if output is None and not arguments.report:
             raise UsageError("compile needs -o DIR for the artifact, or --emit KIND")
@@ -204,14 +212,26 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
         made = driver.emit(compilation, kinds)
         _write_kinds(made, places, arguments.force)
     terminal.show(compilation.diagnostics.items)
+    _tables(compilation.tables, arguments.report and not arguments.json, terminal)
     if arguments.report:
-        from spikec.report import sizes
+        from spikec import report
 
         # Where stdout carries the text that was asked for, the report must not mix with it.
         stdout_taken = arguments.emit is not None and output is None
-        print(sizes(made, compilation.seconds), file=sys.stderr if stdout_taken else sys.stdout)
+        if arguments.json:
+            _print_json(report.data(made, compilation.seconds, compilation.tables))
+        else:
+            print(report.text(made, compilation.seconds), file=sys.stderr if stdout_taken else sys.stdout)
     _times(compilation.seconds, arguments, terminal)
     return 0
+
+
+def _tables(tables: Sequence[Table], wanted: bool, terminal: Terminal) -> None:
+    """What passes reported, for --report and --verbose; to stderr, since stdout may be taken."""
+    if tables and (wanted or terminal.verbose):
+        from spikec import listing
+
+        terminal.write("\n\n".join(listing.table(table) for table in tables) + "\n")
 
 
 def _kinds(text: str) -> list[str]:
@@ -223,12 +243,12 @@ def _kinds(text: str) -> list[str]:
 
 def _places(kinds: Sequence[str], output: Path | None, stem: str) -> dict[str, Path]:
     """Where each kind goes: the file `-o` for one, files in the folder `-o` for several, nowhere for stdout."""
-    from spikec.choices import SUFFIXES, TEXT_KINDS
+    from spikec.choices import BINARY_KINDS, SUFFIXES
 
     if output is None:
         if len(kinds) > 1:
             raise UsageError("--emit with several kinds needs -o FOLDER")
-        if kinds[0] not in TEXT_KINDS:
+        if kinds[0] in BINARY_KINDS:
             raise UsageError(f"--emit {kinds[0]} needs -o FILE")
         return {}
     if len(kinds) == 1:
@@ -236,7 +256,7 @@ def _places(kinds: Sequence[str], output: Path | None, stem: str) -> dict[str, P
     if not output.is_dir():
         message = f"no such folder: {output}"
         raise CompileError([Diagnostic("E0701", "error", message, file=str(output), help="make it first")])
-    return {kind: output / (stem + SUFFIXES[kind]) for kind in kinds}
+    return {kind: output / (stem + SUFFIXES.get(kind, f".{kind}")) for kind in kinds}
 
 
 def _write_kinds(made: Made, places: Mapping[str, Path], force: bool) -> None:
@@ -245,8 +265,9 @@ def _write_kinds(made: Made, places: Mapping[str, Path], force: bool) -> None:
     from spikec.runtime import files
 
     if not places:
-        (text,) = made.files.values()
-        sys.stdout.write(text.decode())
+        (data,) = made.files.values()
+        # A kind of a stranger's target need not be text.
+        sys.stdout.write(data.decode(errors="surrogateescape"))
         return
     for kind, place in places.items():
         if kind in made.programs and len(made.programs[kind].constants):
@@ -273,14 +294,14 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
         threads = arguments.threads or 1
         run = net.run(sources, arguments.steps, arguments.batch, arguments.seed, progress, threads)
     if output:
-        files.write(output, results.npz(results.archive(run)), arguments.force)
+        files.write(output, results.npz(results.archive(run, arguments.raw)), arguments.force)
     if picture:
-        drawn = plot.draw(run, net.interface, picture.suffix[1:].lower())
+        drawn = plot.draw(run if arguments.raw else run.real(), net.interface, picture.suffix[1:].lower())
         files.write(picture, drawn, arguments.force)
     if arguments.json:
-        _print_json(results.summary(run))
+        _print_json(results.summary(run, arguments.raw))
     elif not arguments.quiet:
-        print(results.shown(run, net.interface))
+        print(results.shown(run, net.interface, arguments.raw))
     return 0
 
 
@@ -306,6 +327,7 @@ def _network(arguments: Namespace, terminal: Terminal) -> Any:
     compilation = _compilation(arguments, terminal)
     net = driver.executable(compilation)
     terminal.show(compilation.diagnostics.items)
+    _tables(compilation.tables, False, terminal)
     _times(compilation.seconds, arguments, terminal)
     return net
 
@@ -319,6 +341,7 @@ def _times(seconds: Mapping[str, float], arguments: Namespace, terminal: Termina
 
 def _opt(arguments: Namespace, terminal: Terminal) -> int:
     from spikec import opt
+    from spikec.dialects.notes import Table
     from spikec.driver import constants_file
     from spikec.runtime import files
 
@@ -329,6 +352,8 @@ def _opt(arguments: Namespace, terminal: Terminal) -> int:
     constants = Path(arguments.constants) if arguments.constants else None
     seconds: dict[str, float] = {}
     program = opt.optimize(arguments.file, constants, arguments.pipeline or "", watch, seconds)
+    terminal.show(note for note in program.notes if isinstance(note, Diagnostic))
+    _tables([note for note in program.notes if isinstance(note, Table)], False, terminal)
     _times(seconds, arguments, terminal)
     if output is None:
         sys.stdout.write(program.text())
@@ -364,27 +389,25 @@ def _explain(arguments: Namespace, terminal: Terminal) -> int:
 
 
 def _targets(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec import listing
     from spikec.choices import targets
 
     found = targets()
     if arguments.json:
         _print_json({"targets": found})
-        return 0
-    width = max(len(t["form"]) for t in found)
-    for target in found:
-        print(f"{target['form']:<{width}}  {target['about']}; --emit {' '.join(target['emit'])}")
+    else:
+        print(listing.targets(found))
     return 0
 
 
 def _passes(arguments: Namespace, terminal: Terminal) -> int:
-    from spikec import pipelines
+    from spikec import listing, registry
 
-    found = pipelines.described()
+    found = registry.described()
     if arguments.json:
         _print_json({"passes": found})
-        return 0
-    for entry in found:
-        print(f"{entry['name']}  {entry['about']}")
+    else:
+        print(listing.passes(found))
     return 0
 
 

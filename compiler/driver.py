@@ -2,85 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikec.choices import FORMATS, LEVELS, REFERENCE, Watch, check_kinds, parse_target, refuse_other_models
-from spikec.dialects.diagnostics import (
-    CompileError,
-    Diagnostic,
-    Diagnostics,
-    InternalError,
-    MissingTool,
-    UsageError,
-)
+from spikec.choices import FORMATS, LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
+from spikec.compilation import Compilation, Made, Options, table_data
+from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError, UsageError
+from spikec.dialects.notes import Table
 
 if TYPE_CHECKING:
     from spikec.dialects.program import Program
     from spikec.frontend.build import Built
+    from spikec.pipelines import Pipeline
     from spikec.runtime.run import Executable
 
 TOOLS = ("spikec", "xtc-mlir-python-bindings", "llvmlite", "numpy")
 
 
-@dataclass(frozen=True)
-class Options:
-    """What decides the result of a compilation, beside the model's text and the files that it reads."""
-
-    params: Mapping[str, str] = field(default_factory=dict)
-    target: str = "cpu"
-    pipeline: str = ""
-    seed: int = 0
-    real: int = 32
-    fast_math: bool = False
-    semantics: str | None = None
-    dt: str | None = None
-
-    def text(self) -> str:
-        """All options but the seed as one text."""
-        nir = [self.semantics, self.dt]
-        parts = [dict(self.params), self.target, self.pipeline, self.real, self.fast_math, nir]
-        return json.dumps(parts, sort_keys=True)
-
-
-@dataclass
-class Compilation:
-    """One model on its way; `seconds` are what each stage took, in order."""
-
-    model: Path
-    options: Options
-    diagnostics: Diagnostics = field(default_factory=Diagnostics)
-    watch: Watch = field(default_factory=Watch)
-    seconds: dict[str, float] = field(default_factory=dict)
-    open: list[dict[str, Any]] = field(default_factory=list)  # what a .nir file leaves open
-
-    @contextmanager
-    def stage(self, name: str, program: Program | None = None) -> Iterator[None]:
-        """Times a stage, and names it in whatever goes wrong there through our fault."""
-        begin = time.perf_counter()
-        try:
-            yield
-        except (CompileError, UsageError, MissingTool, InternalError, MemoryError):
-            raise
-        except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            raise InternalError(message, name, program.text() if program else "") from error
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
-
-
-@dataclass
-class Made:
-    """What came out: files by name or kind, the programs of the levels that were reached, the target's module."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    programs: dict[str, Program] = field(default_factory=dict)
-    module: Any = None
+__all__ = ["Compilation", "Made", "Options"]
 
 
 # ---------------------------------------------------------------- the way of a network
@@ -131,18 +72,22 @@ def check(compilation: Compilation) -> None:
 
 
 def optimize(compilation: Compilation, program: Program) -> Program:
-    """The program after the passes that always run and those of the pipeline."""
+    """The program in canonical form, after the passes of level `snn` of the pipeline."""
     from spikec import pipelines
 
-    return pipelines.run(program, compilation.options.pipeline, compilation.watch, compilation.seconds)
+    return _passed(compilation, pipelines.before_lowering(compilation.pipeline()), program)
 
 
 def lower(compilation: Compilation, program: Program) -> Program:
-    """The program at level `step`; connections are drawn with the run seed."""
+    """The program at level `step`, after the passes of that level; connections are drawn with the run seed."""
+    from spikec import pipelines
     from spikec.lower import snn_to_step
 
     with compilation.stage("lower to step", program):
-        return snn_to_step.lower(program, compilation.options.seed)
+        step = snn_to_step.lower(program, compilation.options.seed)
+        _verify(compilation, step, program)
+    compilation.watch.show("lower-to-step", step.text)
+    return _passed(compilation, pipelines.after_lowering(compilation.pipeline()), step)
 
 
 def lower_to_cpu(compilation: Compilation, step: Program, target: Any) -> Any:
@@ -150,7 +95,9 @@ def lower_to_cpu(compilation: Compilation, step: Program, target: Any) -> Any:
     from spikec.lower import step_to_cpu
 
     with compilation.stage("lower to cpu", step):
-        return step_to_cpu.lower(step, target)
+        module = step_to_cpu.lower(step, target)
+    compilation.watch.show("lower-to-cpu", lambda: module.mlir)
+    return module
 
 
 def lower_to_nir(compilation: Compilation, program: Program) -> bytes:
@@ -163,48 +110,62 @@ def lower_to_nir(compilation: Compilation, program: Program) -> bytes:
 
 def executable(compilation: Compilation) -> Executable:
     """The network ready to run in this process; taken from the cache where nothing has changed."""
-    target = parse_target(compilation.options.target)
+    target = _machine(compilation)
     if target is None:
-        return _interpreted(compilation, optimize(compilation, build(compilation).program))
-    return _remembered(compilation, target) or _compiled(compilation, target)
+        return _interpreted(compilation, optimize(compilation, _built(compilation).program))
+    known = None if compilation.fresh else _remembered(compilation, target)
+    return known or _compiled(compilation, target)
 
 
 def compile_program(program: Program, compilation: Compilation) -> Executable:
     """A program of the Python API, at level `snn`, ready to run."""
-    target = parse_target(compilation.options.target)
-    program = optimize(compilation, program)
+    target = _machine(compilation)
+    snn = optimize(compilation, program)
     if target is None:
-        return _interpreted(compilation, program)
-    return _loaded(compilation, program, target)
+        return _interpreted(compilation, snn)
+    return _loaded(compilation, snn, lower(compilation, snn), target)
 
 
 def emit(compilation: Compilation, kinds: Sequence[str]) -> Made:
     """The wanted kinds, and no work beyond the last of them."""
     target = parse_target(compilation.options.target)
     check_kinds(kinds, target)
-    made = Made(programs={"snn": optimize(compilation, build(compilation).program)})
-    if set(kinds) - {"snn", *FORMATS}:
+    made = Made(programs={"snn": optimize(compilation, _built(compilation).program)})
+    rest = [kind for kind in kinds if kind not in (*LEVELS, *FORMATS)]
+    if "step" in kinds or (rest and target.level != "snn"):
         made.programs["step"] = lower(compilation, made.programs["snn"])
     made.files = {level: made.programs[level].text().encode() for level in kinds if level in LEVELS}
     if "nir" in kinds:
         made.files["nir"] = lower_to_nir(compilation, made.programs["snn"])
-    rest = [kind for kind in kinds if kind not in (*LEVELS, *FORMATS)]
     if rest:
-        from spikec.runtime.interface import Interface
-
-        step = made.programs["step"]
-        made.module = lower_to_cpu(compilation, step, target)
-        with compilation.stage("emit", step):
-            made.files |= target.emit(made.module, rest, step.constants, Interface.of(made.programs["snn"]))
+        made.files |= _emitted(compilation, made, target, rest)
     return made
+
+
+def _emitted(compilation: Compilation, made: Made, target: Any, kinds: Sequence[str]) -> dict[str, bytes]:
+    """What a target makes of the level that it takes."""
+    from spikec import plugins
+    from spikec.runtime.interface import Interface
+
+    if target.level in LEVELS:
+        program = module = made.programs[target.level]
+    else:
+        program = made.programs["step"]
+        module = made.module = lower_to_cpu(compilation, program, target)
+    with compilation.stage("emit", program, plugins.package_of(type(target))):
+        files: dict[str, bytes] = target.emit(module, kinds, program.constants, Interface.of(made.programs["snn"]))
+        if set(files) != set(kinds):
+            wanted = ", ".join(kinds)
+            raise ValueError(f"it makes {', '.join(files) or 'nothing'}, and {wanted} is wanted")
+    return files
 
 
 def artifact(compilation: Compilation) -> Made:
     """The files of an artifact, the manifest last."""
-    target = parse_target(compilation.options.target)
+    target = _machine(compilation)
     if target is None:
         raise UsageError(f"the target '{REFERENCE}' makes no files; use it with run")
-    snn = optimize(compilation, build(compilation).program)
+    snn = optimize(compilation, _built(compilation).program)
     step = lower(compilation, snn)
     module = lower_to_cpu(compilation, step, target)
     return Made(_artifact_files(compilation, snn, step, module, target), {"snn": snn, "step": step}, module)
@@ -229,20 +190,74 @@ def open_artifact(folder: Path) -> Executable:
 # ---------------------------------------------------------------- parts of it
 
 
+def _built(compilation: Compilation) -> Built:
+    """The network as written; what is wrong with the pipeline is told before anything is read."""
+    compilation.pipeline()
+    return build(compilation)
+
+
+def _passed(compilation: Compilation, passes: Pipeline, program: Program) -> Program:
+    """The program after passes; what they report goes to the compilation."""
+    from spikec import pipelines
+
+    result = pipelines.apply(passes, program, compilation.watch, compilation.seconds)
+    for note in result.notes:
+        items: list[Any] = compilation.tables if isinstance(note, Table) else compilation.diagnostics.items
+        plain = _plain(note) if isinstance(note, Table) else note
+        if plain not in items:
+            items.append(plain)
+    return result
+
+
+def _plain(table: Table) -> Table:
+    """A table with Python's own numbers in place of numpy's."""
+    rows = tuple(tuple(c.item() if hasattr(c, "item") else c for c in row) for row in table.rows)
+    return replace(table, rows=rows)
+
+
+def _verify(compilation: Compilation, made: Program, source: Program) -> None:
+    """Raises InternalError, with the program that was lowered, where the result is invalid."""
+    from spikec.dialects.verify import verify
+
+    if compilation.watch.verify_each:
+        try:
+            verify(made, "lower to step")
+        except InternalError as error:
+            raise InternalError(str(error), "lower to step", source.text()) from None
+
+
+def _machine(compilation: Compilation) -> Any:
+    """The target as one that code is made for to run, None for the reference interpreter.
+
+    Raises UsageError for a target that makes files alone.
+    """
+    text = compilation.options.target
+    target = parse_target(text)
+    if target is not None:
+        from spikec.backends.target import Machine
+
+        if not isinstance(target, Machine):
+            raise UsageError(f"the target '{text}' runs nothing; use compile with --emit {','.join(target.kinds)}")
+    return target
+
+
 def _interpreted(compilation: Compilation, program: Program) -> Executable:
-    from spikec.runtime.interface import Interface
+    """The interpreter of level `snn`; that of level `step` where the pipeline names passes of that level."""
+    from spikec.runtime.interface import Engine, Interface
     from spikec.runtime.reference import engine
     from spikec.runtime.run import Executable
 
-    with compilation.stage("load", program):
+    lowered = lower(compilation, program) if compilation.pipeline().at("step").passes else None
+    with compilation.stage("load", lowered or program):
         interface = Interface.of(program)
-        loaded = engine.SnnEngine(program, interface)
+        loaded: Engine = engine.StepEngine(lowered, interface) if lowered else engine.SnnEngine(program, interface)
     seconds = sum(compilation.seconds.values())
-    return Executable(loaded, REFERENCE, compilation.options.seed, compile_seconds=seconds)
+    drawn = lowered is not None and has_random_structure(program)
+    return Executable(loaded, REFERENCE, compilation.options.seed, drawn, compile_seconds=seconds)
 
 
 def _remembered(compilation: Compilation, target: Any) -> Executable | None:
-    """The network as an earlier run left it in the cache, with the warnings of then."""
+    """The network as an earlier run left it in the cache, with the warnings and tables of then."""
     from spikec import model_cache
     from spikec.runtime.cache import Cache
     from spikec.runtime.run import Executable
@@ -255,32 +270,37 @@ def _remembered(compilation: Compilation, target: Any) -> Executable | None:
     if record is None or engine is None:
         return None
     compilation.diagnostics.items += record.warnings
+    compilation.tables += record.tables
     seconds = sum(compilation.seconds.values())
     return Executable(engine, options.target, options.seed, record.random_structure, compile_seconds=seconds)
 
 
 def _compiled(compilation: Compilation, target: Any) -> Executable:
+    """The network of a model, kept in the cache; what passes reported and read belongs to its record."""
     from spikec import model_cache
     from spikec.runtime.cache import Cache
 
-    options, store = compilation.options, Cache()
-    built = build(compilation)
-    key = model_cache.record_key(compilation.model, options.text(), target.identity())
+    c, store = compilation, Cache()
+    built = _built(c)
     random = has_random_structure(built.program)
-    record = model_cache.keep(key, built.files, random, compilation.diagnostics.items, store) if key else None
-    program = optimize(compilation, built.program)
-    return _loaded(compilation, program, target, store, record.network_key(options.seed) if record else "")
+    snn = optimize(c, built.program)
+    step = lower(c, snn)
+    key = model_cache.record_key(c.model, c.options.text(), target.identity())
+    files = [*built.files, *c.pipeline().files()]
+    record = model_cache.keep(key, files, random, c.diagnostics.items, c.tables, store) if key else None
+    return _loaded(c, snn, step, target, store, record.network_key(c.options.seed) if record else "")
 
 
-def _loaded(compilation: Compilation, snn: Program, target: Any, store: Any = None, key: str = "") -> Executable:
-    """Compiles a program at level `snn` into this process."""
+def _loaded(
+    compilation: Compilation, snn: Program, step: Program, target: Any, store: Any = None, key: str = ""
+) -> Executable:
+    """Compiles a program at level `step` into this process."""
     from spikec.runtime.interface import Interface
     from spikec.runtime.run import Executable
 
     options = compilation.options
     if not target.native:
         raise UsageError(f"'{options.target}' is not this machine; compile for it with spikec compile")
-    step = lower(compilation, snn)
     module = lower_to_cpu(compilation, step, target)
     with compilation.stage("compile", step):
         engine = target.load(module, step.constants, Interface.of(snn), store, key)
@@ -314,7 +334,8 @@ def _artifact_files(
     about = artifact.About(
         target=options.target,
         machine={"triple": target.triple, "cpu": target.cpu, "features": target.features},
-        pipeline=options.pipeline,
+        pipeline=str(compilation.pipeline()),
+        report=[table_data(table) for table in compilation.tables],
         options={"params": dict(options.params), "float": options.real, "fast_math": options.fast_math},
         seed=options.seed,
         random_structure=has_random_structure(snn),

@@ -1,7 +1,7 @@
 """Which compiled network belongs to a model: so that a second start reads no model and loads no MLIR.
 
-A record, found by the model's text and options, names the files that the model read (imports and
-weights) with their hashes; the compiled network itself is kept under a key made of the record and
+A record, found by the model's text and options, names the files that the model and the passes read (imports,
+weights, calibration data) with their hashes; the compiled network itself is kept under a key made of the record and
 those hashes, and of the run seed where connections are drawn from it.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spikec.dialects.diagnostics import Diagnostic, Span
+from spikec.dialects.notes import Table
 from spikec.runtime import cache
 
 PACKAGE = Path(__file__).parent
@@ -29,6 +30,7 @@ class Record:
     files: dict[str, str]
     random_structure: bool
     warnings: tuple[Diagnostic, ...]
+    tables: tuple[Table, ...] = ()
 
     def network_key(self, seed: int) -> str:
         """The key of the compiled network for a run seed."""
@@ -58,25 +60,32 @@ def find(key: str, store: cache.Cache) -> Record | None:
     try:
         head = entry.head
         warnings = tuple(_diagnostic(w) for w in head["warnings"])
-        record = Record(key, dict(head["files"]), bool(head["random_structure"]), warnings)
+        tables = tuple(_table(t) for t in head["tables"])
+        record = Record(key, dict(head["files"]), bool(head["random_structure"]), warnings, tables)
     except (KeyError, TypeError, ValueError):
         return None
     return record if record.is_current() else None
 
 
 def keep(
-    key: str, files: Iterable[Path], random_structure: bool, warnings: Iterable[Diagnostic], store: cache.Cache
+    key: str,
+    files: Iterable[Path],
+    random_structure: bool,
+    warnings: Iterable[Diagnostic],
+    tables: Iterable[Table],
+    store: cache.Cache,
 ) -> Record | None:
     """Stores a record; None where a file has gone since or the cache cannot be written."""
     digests = {str(file.absolute()): _digest(file) for file in files}
     known = {file: digest for file, digest in digests.items() if digest is not None}
     if len(known) != len(digests):
         return None
-    record = Record(key, known, random_structure, tuple(warnings))
+    record = Record(key, known, random_structure, tuple(warnings), tuple(tables))
     head = {
         "files": record.files,
         "random_structure": random_structure,
         "warnings": [asdict(w) for w in record.warnings],
+        "tables": [asdict(t) for t in record.tables],
     }
     return record if store.store(key, head, {}) else None
 
@@ -84,6 +93,10 @@ def keep(
 def _diagnostic(data: dict[str, Any]) -> Diagnostic:
     span = data.pop("span")
     return Diagnostic(**data, span=Span(**span) if span else None)
+
+
+def _table(data: dict[str, Any]) -> Table:
+    return Table(data["title"], tuple(data["columns"]), tuple(tuple(row) for row in data["rows"]))
 
 
 def _digest(file: Path) -> str | None:

@@ -43,7 +43,10 @@ def optimize(
     watch: Watch | None = None,
     seconds: dict[str, float] | None = None,
 ) -> Program:
-    """The program of a file after the passes of a pipeline, whose times are added to `seconds`."""
+    """The program of a file after the passes of a pipeline and no others; their times are added to `seconds`.
+
+    Raises CompileError for a pass that works at another level than the file's.
+    """
     from spikec import pipelines
 
     stages = pipelines.parse(pipeline)

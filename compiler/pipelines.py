@@ -1,138 +1,232 @@
-"""Pipelines: texts such as `quantize{weights=8},sparsify{density=0.1}`, the passes they name, and running them.
+"""Pipelines: passes in order, of texts such as `quantize{weights=8},schedule`, and running them.
 
-A pass is a frozen dataclass with a method `run(program) -> program`; its fields are its options.
+A pass is a frozen dataclass with a name, a level and a method `run(program) -> program`; its fields are its
+options.  docs/new_pass.md says how to write one.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import re
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from spikec import pipeline_text, plugins
 from spikec.choices import Watch
-from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError, UsageError, did_you_mean
-from spikec.passes.canonicalize import Canonicalize
+from spikec.dialects.diagnostics import (
+    CompileError,
+    Diagnostic,
+    InternalError,
+    MissingTool,
+    UsageError,
+    did_you_mean,
+)
+from spikec.pass_options import options, read, written
+from spikec.registry import FUTURE, Pass, find, names
 
 if TYPE_CHECKING:
     from spikec.dialects.program import Program
 
-
-class Pass(Protocol):
-    """One change to a program, at the level that it is at."""
-
-    def run(self, program: Program) -> Program: ...
+REMEDY = "the --pipeline of compile and run, and compile(pipeline=...), give each pass the level that it works at"
 
 
-PASSES: Mapping[str, type[Any]] = {"canonicalize": Canonicalize}
-FUTURE = ("quantize", "sparsify", "schedule")
-ALWAYS_FIRST = ("canonicalize",)
+class PassFailure(InternalError):
+    """A pass that raised, or left invalid IR; `program` is the one that it was given."""
+
+    def __init__(self, message: str, one: Pass, program: Program, ir: str) -> None:
+        super().__init__(message, f"pass {one.name}", ir, plugins.package_of(type(one)))
+        self.pipeline = str(Pipeline((one,)))
+        self.program = program
 
 
-def parse(text: str) -> list[tuple[str, Pass]]:
-    """The passes of a pipeline text by name, in order.
+@dataclass(frozen=True)
+class Pipeline:
+    """Passes in order; called with a program, it gives the program after them."""
 
-    Raises UsageError for unknown passes, options and values, CompileError for a pass that is not built yet.
+    passes: tuple[Pass, ...] = ()
+
+    def __call__(self, program: Program) -> Program:
+        return apply(self, program)
+
+    def __or__(self, other: Pipeline) -> Pipeline:
+        return Pipeline(self.passes + other.passes)
+
+    def __str__(self) -> str:
+        """The text that names the passes; options that have their default value are left out."""
+        return ",".join(_written(one) for one in self.passes)
+
+    def at(self, level: str) -> Pipeline:
+        """The passes that run before the lowering (`snn`) or after it (`step`), in order."""
+        return Pipeline(tuple(one for one in self.passes if ("step" if one.level == "step" else "snn") == level))
+
+    def names(self, name: str) -> bool:
+        """Whether a pass of that name is among them."""
+        return any(one.name == name for one in self.passes)
+
+    def files(self) -> list[Path]:
+        """The files that decide what the passes do: those that they read, and the code of strangers' passes."""
+        read = [Path(file) for one in self.passes for file in (one.files() if hasattr(one, "files") else ())]
+        return read + [file for one in self.passes for file in plugins.sources(type(one))]
+
+
+def of(passes: str | Pipeline | Iterable[Pass]) -> Pipeline:
+    """A pipeline of its text, or of passes.  Raises what `parse` does."""
+    if isinstance(passes, Pipeline):
+        return passes
+    if isinstance(passes, str):
+        return parse(passes)
+    made = tuple(passes)
+    for one in made:
+        if isinstance(one, type) or not isinstance(one, Pass):
+            raise UsageError(f"{one!r} is not a pass: a pass has a name, a level and a method run")
+    return Pipeline(made)
+
+
+# ---------------------------------------------------------------- texts
+
+
+def parse(text: str) -> Pipeline:
+    """The passes of a pipeline text, in order.
+
+    Raises UsageError with all unknown passes, options and values, CompileError for a pass that is not built yet and
+    for a stranger's that does not work.
     """
-    passes = []
-    rest = text.strip()
-    while rest:
-        match = re.match(r"\s*([A-Za-z_][\w-]*)\s*(?:\{([^{}]*)\})?\s*(,|$)", rest)
-        if match is None:
-            raise UsageError(f"--pipeline: '{rest}' is not NAME or NAME{{OPTION=VALUE,...}}")
-        passes.append((match[1], _made(match[1], match[2] or "")))
-        rest = rest[match.end() :].strip()
-        if match[3] and not rest:
-            raise UsageError("--pipeline: a pass is missing after the last comma")
-    return passes
+    passes, wrong = [], []
+    future = None
+    for call in pipeline_text.parse(text):
+        if call.name in FUTURE:
+            future = future or call.name
+            continue
+        cls = find(call.name)
+        if cls is None:
+            near = did_you_mean(call.name, names())
+            wrong.append(f"unknown pass '{call.name}'; {near or '`spikec passes` lists all'}")
+            continue
+        given, found = _given(call, cls)
+        if not found:
+            try:
+                passes.append(cls(**given))
+                continue
+            except (TypeError, ValueError, UsageError) as error:
+                found = [f"pass '{call.name}': {error}"]
+        wrong += found
+    if wrong:
+        raise UsageError("\n  ".join(["the pipeline has several mistakes:", *wrong] if len(wrong) > 1 else wrong))
+    if future:
+        raise CompileError([Diagnostic("E0901", "error", f"'{future}' is not supported yet")])
+    return Pipeline(tuple(passes))
 
 
-def _made(name: str, options: str) -> Pass:
-    if name in FUTURE and name not in PASSES:
-        raise CompileError([Diagnostic("E0901", "error", f"'{name}' is not supported yet")])
-    if name not in PASSES:
-        near = did_you_mean(name, [*PASSES, *FUTURE])
-        raise UsageError(f"unknown pass '{name}'" + (f"; {near}" if near else "; `spikec passes` lists all"))
-    fields = {field.name: field for field in dataclasses.fields(PASSES[name])}
+def _given(call: pipeline_text.Call, cls: type) -> tuple[dict[str, Any], list[str]]:
+    """The options of a call as fields, and what is wrong with them."""
+    known = {option.name: option for option in options(cls)}
     given: dict[str, Any] = {}
-    for option in filter(None, (part.strip() for part in options.split(","))):
-        key, equals, value = (part.strip() for part in option.partition("="))
-        if key not in fields:
-            near = did_you_mean(key, fields)
-            raise UsageError(f"pass '{name}' has no option '{key}'" + (f"; {near}" if near else ""))
-        if not equals or key in given:
-            raise UsageError(f"pass '{name}': " + (f"'{key}' is given twice" if equals else f"'{key}' has no value"))
-        given[key] = _value(name, fields[key], value)
+    wrong = []
+    for key, value in call.options:
+        if key not in known:
+            near = did_you_mean(key, known)
+            wrong.append(f"pass '{call.name}' has no option '{key}'" + (f"; {near}" if near else ""))
+        elif known[key].field in given:
+            wrong.append(f"pass '{call.name}': '{key}' is given twice")
+        elif value is None:
+            wrong.append(f"pass '{call.name}': '{key}' has no value")
+        else:
+            try:
+                given[known[key].field] = read(known[key], value)
+            except ValueError as error:
+                given[known[key].field] = None
+                wrong.append(f"pass '{call.name}': {error}")
+    wrong += [
+        f"pass '{call.name}' needs '{option.name}': {option.expected()}"
+        for option in known.values()
+        if option.required and option.field not in given
+    ]
+    return given, wrong
+
+
+def _written(one: Pass) -> str:
     try:
-        made: Pass = PASSES[name](**given)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"pass '{name}': {error}") from None
+        given = [(option, getattr(one, option.field)) for option in options(type(one))]
+    except TypeError:
+        return one.name  # a pass of somebody's script, with fields that have no text
+    texts = [f"{option.name}={written(value)}" for option, value in given if option.required or value != option.default]
+    return one.name + (f"{{{','.join(texts)}}}" if texts else "")
+
+
+# ---------------------------------------------------------------- running them
+
+
+def before_lowering(pipeline: Pipeline) -> Pipeline:
+    """What runs at level `snn`: the canonical form first, then what the pipeline names."""
+    return Pipeline((_made("canonicalize"),)) | pipeline.at("snn")
+
+
+def after_lowering(pipeline: Pipeline) -> Pipeline:
+    """What runs at level `step`: what the pipeline names, then the schedule unless it is among that."""
+    named = pipeline.at("step")
+    return named if named.names("schedule") else named | Pipeline((_made("schedule"),))
+
+
+def _made(name: str) -> Pass:
+    """A pass that always runs, with its defaults."""
+    cls = find(name)
+    assert cls is not None
+    made: Pass = cls()
     return made
 
 
-def _value(name: str, field: dataclasses.Field[Any], text: str) -> Any:
-    """The value of an option by the annotation of its field; ValueErrors of the pass itself come later."""
-    kind = str(field.type).partition(" |")[0]
-    try:
-        return {"int": int, "float": float}.get(kind, str)(text)
-    except ValueError:
-        raise UsageError(f"pass '{name}': '{field.name}' is '{text}', which is not a number") from None
-
-
-def run(program: Program, text: str, watch: Watch | None = None, seconds: dict[str, float] | None = None) -> Program:
-    """The program after the passes that always run and those of a pipeline text."""
-    first: list[tuple[str, Pass]] = [(name, PASSES[name]()) for name in ALWAYS_FIRST]
-    return apply([*first, *parse(text)], program, watch, seconds)
-
-
 def apply(
-    passes: Sequence[tuple[str, Pass]],
+    passes: Pipeline,
     program: Program,
     watch: Watch | None = None,
     seconds: dict[str, float] | None = None,
 ) -> Program:
     """The program after `passes`; the times of each are added to `seconds`.
 
-    Raises InternalError, with the IR before it, where a pass fails or leaves invalid IR.
+    Raises CompileError for a pass of the other level, PassFailure, with the IR before it, where a pass fails or
+    leaves invalid IR.
     """
-    from spikec.dialects.verify import verify
-
     watch = watch or Watch()
-    for name, one in passes:
+    refuse_other_level(passes, program.level)
+    for one in passes.passes:
         begin = time.perf_counter()
-        before = program
-        try:
-            program = one.run(program)
-        except (CompileError, UsageError, InternalError, MemoryError):
-            raise
-        except Exception as error:
-            raise InternalError(f"{type(error).__name__}: {error}", f"pass {name}", before.text()) from error
-        if watch.verify_each:
-            verify(program, f"pass {name}")
+        program = _run(one, program, watch.verify_each)
         if seconds is not None:
-            key = f"pass {name}"
+            key = f"pass {one.name}"
             seconds[key] = seconds.get(key, 0.0) + time.perf_counter() - begin
-        if watch.print_after in (name, "all"):
-            print(f"// after {name}\n{program.text()}", file=sys.stderr)
+        watch.show(one.name, program.text)
     return program
 
 
-def described() -> list[dict[str, Any]]:
-    """Each pass: its name, what it does, and its options with types and defaults."""
-    return [
-        {
-            "name": name,
-            "about": (made.__doc__ or "").strip().split("\n")[0],
-            "options": [
-                {
-                    "name": field.name,
-                    "type": str(field.type),
-                    "default": None if field.default is dataclasses.MISSING else field.default,
-                }
-                for field in dataclasses.fields(made)
-            ],
-        }
-        for name, made in sorted(PASSES.items())
-    ]
+def refuse_other_level(passes: Pipeline, level: str) -> None:
+    """Raises CompileError where a pass works at another level than the program's."""
+    for one in passes.passes:
+        if one.level not in ("any", level):
+            message = f"the pass '{one.name}' works at level '{one.level}', and the program is at level '{level}'"
+            raise CompileError([Diagnostic("E1273", "error", message, help=REMEDY)])
+
+
+def _run(one: Pass, program: Program, verifies: bool) -> Program:
+    from spikec.dialects.program import Program
+    from spikec.dialects.verify import verify
+
+    # Printed in advance, so that a pass which spoils what it was given is found out.
+    before = program.text() if verifies else None
+    try:
+        after = one.run(program)
+    except (CompileError, UsageError, MissingTool, MemoryError):
+        raise
+    except Exception as error:
+        raise PassFailure(f"{type(error).__name__}: {error}", one, program, before or program.text()) from error
+    if not isinstance(after, Program):
+        raise PassFailure(f"it gives a {type(after).__name__}, not a Program", one, program, program.text())
+    if before is not None:
+        try:
+            verify(after, f"pass {one.name}")
+        except InternalError as error:
+            raise PassFailure(str(error), one, program, before) from None
+        if program.text() != before:
+            raise PassFailure("it changes the program that it is given", one, program, before)
+    lost = tuple(note for note in program.notes if note not in after.notes)
+    return replace(after, notes=(*lost, *after.notes)) if lost else after

@@ -2,7 +2,7 @@
 
 E01xx text and syntax; E02xx names; E03xx values, types and shapes; E04xx units; E05xx neurons and
 their equations; E06xx projections and causality; E07xx files, inputs and outputs; E08xx IR and
-pipelines; E09xx what is not supported yet; E10xx NIR files; W.... warnings; N.... notes.
+pipelines; E09xx what is not supported yet; E10xx, E11xx NIR files; E12xx passes; W.... warnings; N.... notes.
 """
 
 from __future__ import annotations
@@ -424,6 +424,15 @@ CODES: dict[str, Code] = {
         "spikec compile net.snn -o build\nspikec run build --seed 3",
         "spikec compile net.snn -o build --seed 3\nspikec run build --seed 3",
     ),
+    "E0722": _code(
+        "events that cannot be counted",
+        "An event file is an .npz with t, x, y and p, one number of each for every event. t is the time in\n"
+        "microseconds from the beginning, ascending; x and y are the column and row of a pixel, counted from 0; p is 1\n"
+        "for a rise and 0 or -1 for a fall. Events are counted in bins of one step, so a step needs a duration. The\n"
+        "message names the first value that does not fit.",
+        'np.savez("e.npz", t=t - 5, x=x, y=y, p=p)',
+        'np.savez("e.npz", t=t - t[0], x=x, y=y, p=p)',
+    ),
     "E0801": _code(
         "not a constants file",
         "Beside x.mlir lies x.safetensors with its arrays; this file is not of that format, or damaged.",
@@ -597,5 +606,105 @@ CODES: dict[str, Code] = {
         "how to read the NIR file",
         "A NIR file holds time constants and no time step, and says nothing of the values before the first step.\n"
         "Read with the options of this note it is the same network.",
+    ),
+    # ------------------------------------------------------------ weights and calibration of quantize
+    "E1201": _code(
+        "weights that are not finite",
+        "A projection has weights that are NaN or infinite, so no scale maps them to integers. Training that diverged\n"
+        "leaves such weights.",
+    ),
+    "E1202": _code(
+        "a scale that is no number",
+        "The scale of a projection's weights is the weights' size divided by the greatest integer. It is a normal\n"
+        "number of 64 bits: about 2e-308 to 2e308. Weights that small or large belong in another unit.",
+    ),
+    "E1203": _code(
+        "zeros among weights of one bit",
+        "With one bit a weight is -1 or +1 times the scale. A weight that is exactly zero is no synapse; to make one\n"
+        "of it would change the network. Two bits have -1, 0 and +1.",
+        "quantize{weights=1}",
+        "quantize{weights=2}",
+    ),
+    "E1204": _code(
+        "calibration data of the wrong shape",
+        "Calibration data is (T, *shape) for one streamed sample, (B, T, *shape) for B samples of T steps, or, where\n"
+        "the pass says how many steps a sample is held, (N, *shape) for N samples; *shape is that of the input. All\n"
+        "inputs have the same number of samples and enough steps.",
+    ),
+    "E1205": _code(
+        "calibration data that fits no input",
+        "The data of a network with one input is a file, or an array FILE.npz:KEY. A network of several inputs takes\n"
+        "one .npz file with an array for each, under its name. One without inputs takes none.",
+    ),
+    "E1206": _code(
+        "no calibration data",
+        "An array has no elements, or nothing tells how many steps are to be run: the data has no axis of steps and\n"
+        "the pass was not told how long a sample is held.",
+    ),
+    "E1207": _code(
+        "labels that do not fit",
+        "Labels are integers, one for each sample of the calibration data, in the same order.",
+    ),
+    "E1208": _code(
+        "no output to compare with labels",
+        "Accuracy is told of an output that is computed once, at the end, and is one integer for each sample, such as\n"
+        "argmax(over_time(count, class)). Where there are several, the pass must be told which one.",
+        "output votes = class",
+        "output label = argmax(over_time(count, class))",
+    ),
+    "E1211": _code(
+        "no integer form",
+        "quantize turns sums, products, comparisons, selections, rounding and reductions into integers. exp, log, sqrt\n"
+        "and their like, divisions by a variable, and comparisons that look for NaN have none, unless their operands\n"
+        "are constants. The message names the operation and the neuron in which it stands.",
+        "V := V + exp(V / delta)",
+        "V := V + a * V * V",
+    ),
+    "E1212": _code(
+        "an accumulator that can overflow",
+        "What arrives at a neuron in one step is summed exactly. In the worst case (every source that can raise the\n"
+        "sum is active, no other) it needs more bits than acc gives. A sum never saturates: the result would depend on\n"
+        "the order of the additions.",
+        "quantize{weights=8,acc=8}",
+        "quantize{weights=8,acc=16}",
+    ),
+    "E1213": _code(
+        "a sum that is too wide",
+        "Integers are computed in 64 bits. A product of states or a sum of many values needs more, even with the least\n"
+        "precision that is useful.",
+        "quantize{state=32}",
+        "quantize{state=16}",
+    ),
+    "E1214": _code(
+        "an input of unknown range",
+        "A real input becomes an integer with a scale, which follows from the range of the input. It is declared with\n"
+        "the input, or seen in calibration data.",
+        "input x : real[64]",
+        "input x : real[64] in [0, 1]",
+    ),
+    "W1201": _code(
+        "a layer whose weights are all zero",
+        "Every weight of a projection is zero, so nothing passes through it. Its integers are zeros and its scale\n"
+        "is 1. Weights that were never loaded look like this.",
+    ),
+    # ------------------------------------------------------------ passes and targets of other packages
+    "E1271": _code(
+        "a pass or target of another package that does not work",
+        "A package offers a pass or a target by an entry point, and it cannot be imported, or what the entry point\n"
+        "names is none: a pass is a dataclass with a name, a level and a method run, a target has a name, a level,\n"
+        "kinds and a method emit. docs/new_pass.md describes both. `spikec passes` and `spikec targets` list the rest.",
+    ),
+    "E1272": _code(
+        "one name from several packages",
+        "Two packages offer a pass or a target of the same name, so that the name does not say which one is meant.\n"
+        "Uninstall one of them.",
+    ),
+    "E1273": _code(
+        "a pass at the wrong level",
+        "A pass works on networks (level snn) or on what one timestep does (level step), and was given the other.\n"
+        "`spikec opt` runs all passes at the level of its file. `compile` and `run` run those of level snn first, then\n"
+        "lower the network, then run those of level step.",
+        "spikec opt net.snn.mlir --pipeline schedule",
+        "spikec opt net.step.mlir --pipeline schedule",
     ),
 }

@@ -95,14 +95,18 @@ class MissingTool(Exception):
 
 
 class InternalError(Exception):
-    """A bug of the compiler: `where` names the pass, `ir` is the program it failed on.  Exit status 70."""
+    """A bug of the compiler: `where` names the pass, `ir` is the program it failed on.  Exit status 70.
+
+    `culprit` is the package whose bug it is.
+    """
 
     exit_status = 70
 
-    def __init__(self, message: str, where: str = "", ir: str = "") -> None:
+    def __init__(self, message: str, where: str = "", ir: str = "", culprit: str = "spikec") -> None:
         super().__init__(message)
         self.where = where
         self.ir = ir
+        self.culprit = culprit
 
 
 @dataclass

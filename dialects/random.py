@@ -47,7 +47,14 @@ def key(run_seed: int, seed: int, path: str) -> tuple[int, int]:
 def uniform(
     key: tuple[int, int], elements: np.ndarray[Any, Any], step: int | np.ndarray[Any, Any], sample: int
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Multiples of 2^-24 in [0, 1), one per element: the high 24 bits of word 0 of the counter
+    """Multiples of 2^-24 in [0, 1), one per element: the numbers of `integers` times 2^-24."""
+    return integers(key, elements, step, sample).astype(np.float64) * 2.0**-24
+
+
+def integers(
+    key: tuple[int, int], elements: np.ndarray[Any, Any], step: int | np.ndarray[Any, Any], sample: int
+) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Integers in [0, 2^24), one per element: the high 24 bits of word 0 of the counter
     (element, low word of step, sample, high word of step).
 
     `elements` and `step` are integers below 2^32 and 2^64, and are broadcast against each other.
@@ -56,4 +63,4 @@ def uniform(
     low = (steps & np.uint64(_MASK)).astype(np.uint32)
     high = (steps >> np.uint64(32)).astype(np.uint32)
     word = philox((element.astype(np.uint32), low, np.full(low.shape, sample, np.uint32), high), key)[0]
-    return (word >> np.uint32(8)).astype(np.float64) * 2.0**-24
+    return (word >> np.uint32(8)).astype(np.int32)

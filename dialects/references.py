@@ -63,8 +63,10 @@ def _hidden(view: Op) -> Iterator[tuple[str, str, str]]:
             yield from _maybe("attribute 'value'", view.value, constant)
         case snn.State():
             yield from _maybe("attribute 'init'", view.init, constant)
+            yield from _maybe("attribute 'scale'", view.scale, constant)
         case snn.Synapses():
             yield from _maybe("attribute 'weight'", view.weight, constant)
+            yield from _maybe("attribute 'scale'", view.scale, constant)
             yield from _maybe("'filter' of 'connect'", view.connect.get("filter"), FUNCTION)
         case step.Buffer():
             yield from _maybe("attribute 'init'", view.init, buffer)

@@ -26,6 +26,9 @@ NAME = "snn.name"  # argument or result of an entry point: the name of an input 
 UNIT = "snn.unit"  # beside NAME: the SI unit in which the value is given, such as "V"
 KIND = "snn.kind"  # beside NAME: "spikes", "events", "real" or "int" for an input
 RANGE = "snn.range"  # beside NAME: [low, high] that the input is declared to lie in
+SCALE = "snn.scale"  # beside NAME, on integers: the real value is the integer times this f64
+
+POW2 = "pow2"  # `code` of synapses and tables: every weight is 0 or plus or minus a power of two
 
 MODEL = "snn.model"  # on the module: the model's name
 DT = "snn.dt"  # on the module: the timestep in seconds (1.0 under `step 1 steps`), f64
@@ -53,7 +56,9 @@ class State(Op):
     """One named cell that lives across steps, with its last `depth` values.
 
     `init` is a number, a constant's name, or absent when `@init` writes the state.  Values from before
-    the start are `init` for depth 1 and zero for the history of a stream.
+    the start are `init` for depth 1 and zero for the history of a stream.  In a fixed-point program the
+    real value is the integer times `scale` (an f64, or a constant of one f64 per element), and `bits` is
+    the signed width that all its values are known to fit in (absent: the type's).
     """
 
     mnemonic = "state"
@@ -62,6 +67,8 @@ class State(Op):
     init = Raw(optional=True)
     depth = Int()
     unit = Text(optional=True)
+    scale = Raw(optional=True)
+    bits = Int(optional=True)
 
 
 class Synapses(Op):
@@ -71,7 +78,9 @@ class Synapses(Op):
     optionally `filter`, a private function `(pre: i64, post: i64) -> i1` that keeps a pair; or `kind`
     "conv" with the geometry of a convolution (`dialects.convolution`) and no filter.  `weight` is a
     number or a constant: `[pre, post]` flattened per side, `[n]` for one_to_one, and
-    `[output channels, input channels of a group, kernel...]` for conv.
+    `[output channels, input channels of a group, kernel...]` for conv.  The real weight is an integer one
+    times `scale`, an f64 or a constant with one f64 per target (conv: per output channel).  `code` "pow2"
+    promises that every weight is 0 or plus or minus a power of two.
     """
 
     mnemonic = "synapses"
@@ -80,6 +89,8 @@ class Synapses(Op):
     post = Int()
     connect = Dict()
     weight = Raw()
+    scale = Raw(optional=True)
+    code = Text(optional=True)
 
 
 class Population(Op):
@@ -116,7 +127,10 @@ class Probe(Op):
 
 
 class Propagate(Op):
-    """init[j] + weight[i, j] * events[i], one synapse at a time, ascending i; silent sources are skipped."""
+    """init[j] + weight[i, j] * events[i], one synapse at a time, ascending i; silent sources are skipped.
+
+    An integer weight may be narrower than `init`: it is sign-extended.
+    """
 
     mnemonic = "propagate"
     operands = ("events", "init")
@@ -157,6 +171,8 @@ class Write(Op):
 
 class Draw(Op):
     """Uniform numbers (word >> 8) * 2^-24 in [0, 1), one per element and step, from Philox 4x32-10.
+
+    An i32 result gets the integers word >> 8 themselves, in [0, 2^24).
 
     The key comes from the run's seed, `seed` and `path` (see `dialects.random.key`); the counter is
     (element, step, sample of the batch).  In `@init` the step is 0.

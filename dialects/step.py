@@ -25,14 +25,14 @@ class Buffer(Op):
 
     - input, output: host streams of one slice a step; result: a host array that `@finish` fills
     - state: lives across steps, one slot; stream: a ring of `slots` past values
-    - temp: dead after the step; counter: one i64 of statistics
+    - temp: dead after the last stage that uses it, a ring where stages run apart; counter: one i64 of statistics
     - constant: an array of the constants store under the buffer's name, with its `digest`
     - probe: what a record op fills for the host; `of`, `record` ("value" or "event"), `every`, `low` and
       `high` as in `snn.probe`; `type` has the element type and the recorded shape
 
     `init` is a number or a constant's name (states; streams start as zero).  `forms` tells how a
     buffer of events is kept: "mask" (one value per element), "list" (ascending indices of the nonzero
-    elements with their number), or both.
+    elements with their number), or both.  `offset` is where memory planning put it (`spikec.dialects.arena`).
     """
 
     mnemonic = "buffer"
@@ -48,6 +48,7 @@ class Buffer(Op):
     every = Int(optional=True)
     low = Int(optional=True)
     high = Int(optional=True)
+    offset = Int(optional=True)
 
 
 class Table(Op):
@@ -56,6 +57,9 @@ class Table(Op):
     - dense: `w` [pre, post]; csr: `row` [pre + 1] i32, `col` [n] unsigned of width `index`, `w` [n];
       one_to_one: `w` [n].  Rows are ordered by ascending target.
     - `weight` is the value of all synapses when there is no array `w`.
+    - `element` is the type of a weight; an integer one is sign-extended to what it is added to.
+    - `code` "pow2" says that all weights are 0 or powers of two of either sign, so that a propagate shifts
+      and adds.  Then `w` holds i8 codes (`dialects.powers`): 0 is 0, c > 0 is 2^(c-1), c < 0 is -2^(-c-1).
     """
 
     mnemonic = "table"
@@ -67,6 +71,7 @@ class Table(Op):
     element = TypeOf()
     index = Int(optional=True)
     weight = Raw(optional=True)
+    code = Text(optional=True)
 
 
 class Fill(Op):
@@ -147,7 +152,10 @@ class Map(Op):
 
 
 class Draw(Op):
-    """into[n] = uniform number of element n in step t, as `snn.draw`; `key` is the row of the key array of the run."""
+    """into[n] = number of element n in step t, as `snn.draw` (an integer where `into` is i32).
+
+    `key` is the row of the key array of the run.
+    """
 
     mnemonic = "draw"
     operands = ("t",)

@@ -128,6 +128,7 @@ MARKS: dict[str, Any] = {
     **dict.fromkeys((snn.PORT, snn.STATE, snn.PARAM, snn.NAME, snn.UNIT, snn.KIND), ir.StringAttr),
     **dict.fromkeys((snn.INDEX, snn.EVENT, snn.OUT), ir.UnitAttr),
     snn.RANGE: ir.ArrayAttr,
+    snn.SCALE: ir.FloatAttr,
 }
 """The kind of each mark of an argument or result."""
 

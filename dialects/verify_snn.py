@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from spikec.dialects import convolution, snn
+from spikec.dialects import convolution, fixed_point, snn
 from spikec.dialects.functions import (
     argument_marks,
     argument_roles,
@@ -58,11 +58,13 @@ def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[
             if view.sym_name in program.constants and program.constants.digest(view.sym_name) != view.digest:
                 yield "the digest is not that of the constants store"
         case snn.State():
-            yield from _state(view, symbols)
+            found = list(_state(view, symbols))
+            yield from found or fixed_point.state(view, symbols, program)
         case snn.Param() if symbol_of(view.value) is None and not _is_number(view.value):
             yield f"the value {view.value} is neither a number nor a constant"
         case snn.Synapses():
-            yield from _synapses(view, symbols)
+            found = list(_synapses(view, symbols))
+            yield from found or fixed_point.synapses(view, weight_element(view, symbols), symbols, program)
         case snn.Population():
             yield from _population(view, symbols)
         case snn.Probe():
@@ -241,9 +243,12 @@ def _entry(name: str, op: Any) -> Iterator[Problem]:
             yield op, f"every {what} of @{name} needs a '{snn.NAME}'"
         for repeated in sorted(n for n, times in names.items() if times > 1):
             yield op, f"two {what}s of @{name} are named '{repeated}'"
-    for value in [*type.inputs, *type.results]:
+    for value, marks in zip([*type.inputs, *type.results], [*argument_marks(op), *result_marks(op)], strict=True):
         if not _is_static(value):
             yield op, f"@{name} has a {value} where tensors of fixed shape are needed"
+        elif snn.SCALE in marks:
+            for text in fixed_point.scaled(marks[snn.SCALE], value.element_type):
+                yield op, f"'{snn.SCALE}' of @{name}: {text}"
 
 
 def _uses(function: Any, symbols: dict[str, Any]) -> Iterator[Problem]:
@@ -272,8 +277,8 @@ def _used(view: Any, symbols: dict[str, Any], entry: str) -> Iterator[str]:
             if view.operation.operands[0].type != snn.State(symbols[view.to]).type:
                 yield f"a {view.operation.operands[0].type} for a state of type {snn.State(symbols[view.to]).type}"
         case snn.Draw():
-            if str(getattr(view.operation.results[0].type, "element_type", "")) not in ("f32", "f64"):
-                yield f"draws are real tensors, not {view.operation.results[0].type}"
+            if str(getattr(view.operation.results[0].type, "element_type", "")) not in ("f32", "f64", "i32"):
+                yield f"draws are tensors of f32, f64 or i32, not {view.operation.results[0].type}"
         case snn.Clock():
             if str(view.operation.results[0].type) != "tensor<i64>":
                 yield f"the clock is a tensor<i64>, not {view.operation.results[0].type}"
@@ -286,9 +291,7 @@ def _propagate(view: snn.Propagate, symbols: dict[str, Any]) -> Iterator[str]:
         yield f"sizes {size(events)} -> {size(init)} for synapses {synapses.pre} -> {synapses.post}"
     if view.operation.results[0].type != init:
         yield "the result has not the type of init"
-    weight = weight_element(synapses, symbols)
-    if init.element_type != weight:
-        yield f"weights of type {weight} are added to elements of type {init.element_type}"
+    yield from fixed_point.adds(events.element_type, weight_element(synapses, symbols), init.element_type)
 
 
 def _update(view: snn.Update, symbols: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from spikec.dialects import step
+from spikec.dialects import fixed_point, step, verify_memory, verify_schedule
 from spikec.dialects.functions import is_private, signature, size, symbol_name, symbol_of, walk
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
@@ -21,13 +21,22 @@ def rules(program: Program) -> Iterator[Problem]:
     symbols = program.symbols()
     found = [(op.operation, text) for op in program.ops(step.Buffer) for text in _buffer(op, symbols, program)]
     if not found:
-        found = [(op.operation, text) for op in program.ops(step.Table) for text in _table(op, symbols)]
-    yield from found
-    for name, op in symbols.items():
-        if op.name == "func.func" and (name.startswith("stage.") or not is_private(op)):
-            yield from _signature(name, op)
-            if not found:
-                yield from _uses(op, symbols)
+        found = [(op.operation, text) for op in program.ops(step.Table) for text in _table(op, symbols, program)]
+    functions = [op for name, op in symbols.items() if _runs(name, op)]
+    wrong = [problem for op in functions for problem in _signature(symbol_name(op), op)]
+    if not found:
+        wrong += [problem for op in functions for problem in _uses(op, symbols)]
+    yield from found + wrong
+    if not found and not wrong:
+        late = list(verify_schedule.rules(program))
+        yield from late
+        if not late:
+            yield from verify_memory.rules(program)
+
+
+def _runs(name: str, op: Any) -> bool:
+    """Whether a symbol is an entry or a stage."""
+    return op.name == "func.func" and (name.startswith("stage.") or not is_private(op))
 
 
 # ---------------------------------------------------------------- declarations
@@ -40,7 +49,7 @@ def _buffer(view: step.Buffer, symbols: dict[str, Any], program: Program) -> Ite
     if view.kind not in step.BUFFER_KINDS:
         yield f"unknown kind '{view.kind}'"
         return
-    if view.slots < 1 or (view.slots > 1 and view.kind != "stream"):
+    if view.slots < 1 or (view.slots > 1 and not _may_be_ring(view)):
         yield f"{view.slots} slots for a buffer of kind {view.kind}"
     if view.forms is not None and (not view.forms or not set(view.forms) <= FORMS):
         yield f"unknown forms {view.forms}"
@@ -52,6 +61,11 @@ def _buffer(view: step.Buffer, symbols: dict[str, Any], program: Program) -> Ite
         yield "the digest is not that of the constants store"
     yield from _init(view, symbols)
     yield from _probe(view, symbols)
+
+
+def _may_be_ring(view: step.Buffer) -> bool:
+    """The slots of an input are those of its list; the host has the values of all steps."""
+    return view.kind in ("stream", "temp") or (view.kind == "input" and "list" in (view.forms or []))
 
 
 def _init(view: step.Buffer, symbols: dict[str, Any]) -> Iterator[str]:
@@ -91,7 +105,7 @@ def _probe(view: step.Buffer, symbols: dict[str, Any]) -> Iterator[str]:
         yield f"type {view.type} for elements {view.low}:{view.high} of {of.type}"
 
 
-def _table(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
+def _table(view: step.Table, symbols: dict[str, Any], program: Program) -> Iterator[str]:
     if view.format not in step.TABLE_FORMATS:
         yield f"unknown format '{view.format}'"
         return
@@ -108,6 +122,7 @@ def _table(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
     if view.weight is not None and getattr(view.weight, "type", None) != view.element:
         yield f"weight {view.weight} is not a {view.element}"
     yield from _arrays(view, symbols)
+    yield from fixed_point.table(view, program)
 
 
 def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
@@ -130,8 +145,9 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
         if size(types["row"]) != view.pre + 1:
             yield f"{size(types['row'])} row ends for {view.pre} sources"
         counts["csr"] = size(types["col"])
-    if "w" in types and (size(types["w"]) != counts[view.format] or types["w"].element_type != view.element):
-        yield f"weights {types['w']}, where {counts[view.format]} elements of {view.element} are needed"
+    element = view.element if view.code is None else ir.IntegerType.get_signless(8)
+    if "w" in types and (size(types["w"]) != counts[view.format] or types["w"].element_type != element):
+        yield f"weights {types['w']}, where {counts[view.format]} elements of {element} are needed"
 
 
 # ---------------------------------------------------------------- entries and stages
@@ -169,7 +185,8 @@ class _Buffers:
     def read(self, name: str, delay: int) -> Iterator[str]:
         """The last step has been done in `@finish`: one slot more is old there."""
         buffer = self[name]
-        if delay < 0 or (delay > 0 and delay >= buffer.slots + self._finishing):
+        ring = 1 if buffer.kind == "input" else buffer.slots
+        if delay < 0 or (delay > 0 and delay >= ring + self._finishing):
             yield f"delay {delay} of @{name}, which has {buffer.slots} slots"
         if buffer.kind in ("result", "counter", "probe"):
             yield f"reads @{name}, a buffer of kind {buffer.kind}"
@@ -202,7 +219,7 @@ def _used(view: Any, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str
             yield from _map(view, buffers, symbols)
         case step.Draw():
             yield from buffers.written(view.into)
-            if str(buffers[view.into].type.element_type) not in ("f32", "f64"):
+            if str(buffers[view.into].type.element_type) not in ("f32", "f64", "i32"):
                 yield f"draws into {buffers[view.into].type}"
             if view.key < 0:
                 yield f"key {view.key}"
@@ -235,8 +252,7 @@ def _propagate(view: step.Propagate, buffers: _Buffers, symbols: dict[str, Any])
     into = buffers[view.into].type
     if size(into) != table.post:
         yield f"@{view.into} has not {table.post} elements"
-    if into.element_type != table.element:
-        yield f"weights of type {table.element} are added to {into}"
+    yield from fixed_point.adds(buffers[view.from_].type.element_type, table.element, into.element_type)
     if view.low < 0 or view.low + table.pre > size(buffers[view.from_].type):
         yield f"@{view.from_} has fewer than {view.low + table.pre} elements"
     if view.mode not in ("event", "dense"):

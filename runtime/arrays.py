@@ -83,8 +83,6 @@ def _members(archive: zipfile.ZipFile) -> list[str]:
 def _read_npz(path: Path, key: str | None, prefer: str | None) -> Array:
     with zipfile.ZipFile(path) as archive:
         names = _members(archive)
-        if key is None and {"t", "x", "y", "p"} <= set(names):
-            raise fail("E0901", path, "'event files' is not supported yet", "give the spikes as an array")
         if key is None:
             key = prefer if prefer in names else names[0] if len(names) == 1 else None
         if key is None:

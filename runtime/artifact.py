@@ -28,12 +28,13 @@ class About:
     """What a manifest says beside what the interface and the files say.
 
     `machine` is the processor as LLVM names it: triple, cpu, features.  `constants` are name, shape, dtype and
-    digest of each array.  `tools` are versions by name.
+    digest of each array.  `report` are the tables of the passes: title, columns, rows.  `tools` are versions by name.
     """
 
     target: str
     machine: Mapping[str, str]
     pipeline: str
+    report: list[dict[str, Any]]
     options: Mapping[str, Any]
     seed: int
     random_structure: bool
@@ -53,14 +54,15 @@ def pack(about: About, interface: Interface, layout: Layout, files: Mapping[str,
         "machine": dict(about.machine),
         "dt": interface.dt,
         "dt_unit": interface.dt_unit,
-        # Values of float programs are what they stand for; those of integer programs are multiples of a scale.
-        "inputs": [{**entry, "scale": 1.0} for entry in shown["inputs"]],
-        "outputs": [{**entry, "scale": 1.0} for entry in shown["outputs"]],
-        "probes": [{**entry, "scale": 1.0} for entry in shown["probes"]],
+        # Values with a scale are integers that stand for reals; all others (null) are what they are.
+        "inputs": shown["inputs"],
+        "outputs": shown["outputs"],
+        "probes": shown["probes"],
         "populations": shown["populations"],
         "state_bytes": about.state_bytes,
         "constants": about.constants,
         "pipeline": about.pipeline,
+        "report": about.report,
         "options": dict(about.options),
         "seed": about.seed,
         "random_structure": about.random_structure,
@@ -118,14 +120,7 @@ def open_artifact(folder: Path, manifest: Mapping[str, Any]) -> Executable:
         message = f"the artifact is for the target '{manifest.get('target')}' and holds nothing that runs here"
         raise _error("E0705", path, message)
     try:
-        bare = {
-            **manifest,
-            **{
-                part: [{k: v for k, v in entry.items() if k != "scale"} for entry in manifest[part]]
-                for part in ("inputs", "outputs", "probes")
-            },
-        }
-        interface = Interface.from_json(bare)
+        interface = Interface.from_json(manifest)
         layout = Layout.from_json(json.loads((folder / LAYOUT).read_text(encoding="utf-8")))
         target, seed, random_structure = str(manifest["target"]), int(manifest["seed"]), manifest["random_structure"]
     except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:

@@ -2,7 +2,8 @@
 
 An array of shape `(T, *shape)` streams one slice a step, one of shape `(*shape)` is held for all
 steps; with a batch of B samples both have a leading axis B.  A `.csv` file is a table: each row is one
-step's slice, flattened; a single row is held; with a batch, its rows are the samples.
+step's slice, flattened; a single row is held; with a batch, its rows are the samples.  An `.npz` with
+`t`, `x`, `y` and `p` holds events, which are counted (`events.py`); a pixel is silent after its last one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError, did_you_mean
-from spikec.runtime import arrays
+from spikec.runtime import arrays, events
 from spikec.runtime.interface import Input, Interface, flush_subnormals
 
 # Steps are counted in 32 bits where events are recorded.
@@ -25,11 +26,15 @@ MAX_STEPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Source:
-    """An array that was given for an input, and where it came from."""
+    """An array that was given for an input, and where it came from.
+
+    A `table` has rows of flattened slices; the array of `events` has rows (step, flat index).
+    """
 
     array: Array
     file: Path | None = None
     table: bool = False
+    events: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,20 @@ def read(specs: Sequence[str], interface: Interface) -> dict[str, Source]:
             name, path, key = _parse(spec, interface)
             if name in sources:
                 raise UsageError(f"--input gives '{name}' twice")
-            sources[name] = Source(arrays.read(path, key, name), path, path.suffix.lower() == ".csv")
+            sources[name] = _source(name, path, key, interface)
         except CompileError as error:
             found += error.diagnostics
     if found:
         raise CompileError(found)
     return sources
+
+
+def _source(name: str, path: Path, key: str | None, interface: Interface) -> Source:
+    if key is None and events.is_events(path):
+        declared = next(i for i in interface.inputs if i.name == name)
+        duration = interface.dt if interface.dt_unit == "s" else None
+        return Source(events.read(path, declared, duration), path, events=True)
+    return Source(arrays.read(path, key, name), path, path.suffix.lower() == ".csv")
 
 
 def _parse(spec: str, interface: Interface) -> tuple[str, Path, str | None]:
@@ -101,7 +114,7 @@ def prepare(
         try:
             if declared.name not in sources:
                 raise _missing(declared)
-            source, streams = _arrange(sources[declared.name], declared, batch)
+            source, streams = _arrange(_counted(sources[declared.name], declared, steps, batch), declared, batch)
             ready[declared.name] = _convert(source, declared)
             if streams:
                 streamed.add(declared.name)
@@ -114,6 +127,10 @@ def prepare(
     if steps is None and not lengths:
         raise UsageError("the number of steps is not known: no input streams, so give --steps N")
     count = max(lengths.values()) if steps is None else steps
+    for name in streamed:
+        if sources[name].events and lengths[name] < count:
+            silence = np.zeros((count - lengths[name], *ready[name].shape[1:]), ready[name].dtype)
+            ready[name], lengths[name] = np.concatenate([ready[name], silence]), count
     _check_lengths(lengths, count, sources)
     for name in streamed:
         ready[name] = np.ascontiguousarray(ready[name][(slice(None),) * axis + (slice(count),)])
@@ -157,6 +174,22 @@ def _error(code: str, source: Source | None, message: str, help: str | None = No
 
 
 # ---------------------------------------------------------------- shapes
+
+
+def _counted(source: Source, declared: Input, steps: int | None, batch: int | None) -> Source:
+    """Events as an array with an axis of steps; other sources as they are."""
+    if not source.events:
+        return source
+    if batch is not None:
+        help = "give an array with an axis of samples"
+        raise _error("E0716", source, f"input '{declared.name}' is an event file, which is one sample", help)
+    if steps is None and len(source.array) == 0:
+        raise _error("E0718", source, f"input '{declared.name}' has no events", "give --steps N")
+    if steps is None and source.array[:, 0].max() >= MAX_STEPS:
+        message = f"the last event of '{declared.name}' is after step {MAX_STEPS}"
+        raise _error("E0722", source, message, "times are microseconds from 0; --steps N takes the first N steps")
+    dense = events.counted(source.array, declared, steps, source.file)
+    return replace(source, array=dense, events=False)
 
 
 def _arrange(source: Source, declared: Input, batch: int | None) -> tuple[Source, bool]:
@@ -211,6 +244,9 @@ def _convert(source: Source, declared: Input) -> Array:
     array = source.array
     if array.dtype.kind not in "biuf":
         raise _error("E0717", source, f"input '{declared.name}' holds {array.dtype}, not numbers")
+    if declared.scale is not None:
+        _check_values(source, declared, ~np.isfinite(array), "it is not a finite number")
+        return np.ascontiguousarray(_to_integers(array, declared, declared.scale)).reshape(array.shape)
     if declared.dtype == "bool":
         bad, why = (array != 0) & (array != 1), "spikes are 0 or 1"
     elif declared.dtype.startswith("float"):
@@ -224,6 +260,19 @@ def _convert(source: Source, declared: Input) -> Array:
         _check_values(source, declared, outside, f"the declared range is [{declared.low:g}, {declared.high:g}]")
     converted = array.astype(declared.dtype)
     return np.ascontiguousarray(flush_subnormals(converted)).reshape(array.shape)
+
+
+def _to_integers(array: Array, declared: Input, scale: float) -> Array:
+    """Real values over the scale, rounded half to even, cut to the declared range and to the integers of the type."""
+    low = -math.inf if declared.low is None else declared.low
+    high = math.inf if declared.high is None else declared.high
+    wide = np.clip(array.astype(np.float64), low, high)
+    whole = np.rint(wide / scale)
+    info = np.iinfo(declared.dtype)
+    # The upper end need not be a float of its own: 2.0**63 is one too many.
+    above, below = whole >= float(info.max) + 1, whole < float(info.min)
+    inside = np.where(above | below, 0.0, whole).astype(np.int64)
+    return np.where(above, info.max, np.where(below, info.min, inside)).astype(declared.dtype)
 
 
 def _unfit_integers(array: Array, declared: Input) -> Array:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:  # MLIR stays out: an executable is run without it
     from spikec.dialects.program import Program
@@ -20,7 +21,10 @@ if TYPE_CHECKING:  # MLIR stays out: an executable is run without it
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`dtype` is the numpy type the engine takes: bool for "spikes", float32 or float64 for "real", int64 for "int"."""
+    """`dtype` is the numpy type the engine takes: bool for "spikes", float32 or float64 for "real", int64 for "int".
+
+    With a `scale` the engine takes integers and what the host gives is real: integer * scale.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -29,22 +33,27 @@ class Input:
     unit: str
     low: float | None
     high: float | None
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A stream gives one slice a step; otherwise one array for the run."""
+    """A stream gives one slice a step; otherwise one array for the run.  With a `scale` integers stand for reals."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     unit: str
     stream: bool
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`kind` is "value" (samples of a state) or "event" (rows of step and flat index)."""
+    """`kind` is "value" (samples of a state) or "event" (rows of step and flat index).
+
+    With a `scale`, one number or one per recorded element, integers stand for reals: integer * scale.
+    """
 
     key: str
     shape: tuple[int, ...]
@@ -52,6 +61,7 @@ class Probe:
     dtype: str
     unit: str
     every: int
+    scale: float | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Interface:
             dt_unit=str(data["dt_unit"]),
             inputs=tuple(Input(**{**i, "shape": tuple(i["shape"])}) for i in data["inputs"]),
             outputs=tuple(Output(**{**o, "shape": tuple(o["shape"])}) for o in data["outputs"]),
-            probes=tuple(Probe(**{**p, "shape": tuple(p["shape"])}) for p in data["probes"]),
+            probes=tuple(Probe(**{**p, "shape": tuple(p["shape"]), "scale": _tuple(p)}) for p in data["probes"]),
             populations=tuple(data["populations"]),
         )
 
@@ -97,6 +107,9 @@ class Interface:
         def text(attributes: dict[str, Any], key: str) -> str:
             return ir.StringAttr(attributes[key]).value if key in attributes else ""
 
+        def scale(attributes: dict[str, Any]) -> float | None:
+            return float(ir.FloatAttr(attributes[snn.SCALE]).value) if snn.SCALE in attributes else None
+
         step = symbols["step"]
         inputs = []
         for attributes, type in zip(named(step, "arg_attrs"), _function_type(step).inputs, strict=True):
@@ -112,6 +125,7 @@ class Interface:
                     text(attributes, snn.UNIT),
                     low,
                     high,
+                    scale(attributes),
                 )
             )
         outputs = [
@@ -121,6 +135,7 @@ class Interface:
                 numpy_type(type.element_type),
                 text(attributes, snn.UNIT),
                 entry == "step",
+                scale(attributes),
             )
             for entry in ("step", "finish")
             if entry in symbols
@@ -136,6 +151,7 @@ class Interface:
                 numpy_type(states[probe.of].type.element_type),
                 states[probe.of].unit or "",
                 probe.every,
+                _scale(states[probe.of].scale, program, probe.low, probe.high),
             )
             for probe in program.ops(snn.Probe)
         ]
@@ -148,6 +164,27 @@ class Interface:
             probes=tuple(probes),
             populations=tuple(p.sym_name for p in program.ops(snn.Population)),
         )
+
+
+def _scale(attribute: Any, program: Program, low: int, high: int) -> float | tuple[float, ...] | None:
+    """The scale of the elements low:high of a state: a number, or an array of the constants store.
+
+    Raises CompileError for an array that is not in the store.
+    """
+    from spikec.dialects.functions import symbol_of
+
+    name = symbol_of(attribute) if attribute is not None else None
+    if name is None:
+        return None if attribute is None else float(attribute.value)
+    if name not in program.constants:
+        message = f"the scales '{name}' of a probe are not at hand"
+        raise CompileError([Diagnostic("E0802", "error", message, help="give the constants with --constants FILE")])
+    return tuple(program.constants[name].reshape(-1)[low:high].tolist())
+
+
+def _tuple(probe: Mapping[str, Any]) -> float | tuple[float, ...] | None:
+    scale = probe.get("scale")
+    return tuple(scale) if isinstance(scale, list) else scale
 
 
 def _function_type(op: Any) -> Any:

@@ -57,7 +57,7 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A buffer in the arena: `slots` stretches of `size` elements, `stride` elements apart."""
+    """A buffer that outlives a step, in the arena: `slots` stretches of `size` elements, `stride` elements apart."""
 
     name: str
     dtype: str

@@ -6,7 +6,7 @@ import hashlib
 import io
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,26 @@ from spikec.runtime.run import Run
 FEW = 64
 
 
-def archive(run: Run) -> dict[str, Array]:
+def archive(run: Run, raw: bool = False) -> dict[str, Array]:
     """The arrays of the output file by key: outputs, then probes.
 
     Spikes are bool, counts int32, states and all other values float32 (float64 for a program in f64).
+    Integers that stand for reals are these in float64, or with `raw` the integers as they are.
     """
-    arrays = {name: _output(array) for name, array in run.outputs.items()}
+    run = run if raw else run.real()
+    arrays = {name: _kept(run, name, _output) for name in run.outputs}
     for key, array in run.probes.items():
-        arrays[key] = array if key.endswith(".spike") else _event(array) if key.endswith(".event") else _state(array)
+        if key.endswith(".spike"):
+            arrays[key] = array
+        else:
+            arrays[key] = _kept(run, key, _output if key.endswith(".event") else _state)
     return arrays
+
+
+def _kept(run: Run, key: str, change: Callable[[Array], Array]) -> Array:
+    """An output or probe as `change` makes it; integers that stand for reals as they are."""
+    array = run.outputs[key] if key in run.outputs else run.probes[key]
+    return array if key in run.scales else change(array)
 
 
 def _output(array: Array) -> Array:
@@ -35,10 +46,6 @@ def _output(array: Array) -> Array:
         narrow = array.astype(np.int32)
         return narrow if np.array_equal(narrow, array) else array
     return array
-
-
-def _event(array: Array) -> Array:
-    return _output(array)
 
 
 def _state(array: Array) -> Array:
@@ -58,15 +65,16 @@ def npz(arrays: Mapping[str, Array]) -> bytes:
     return buffer.getvalue()
 
 
-def summary(run: Run) -> dict[str, Any]:
-    """The object that `run --json` prints; numbers that JSON lacks (NaN, infinities) are null."""
+def summary(run: Run, raw: bool = False) -> dict[str, Any]:
+    """The object that `run --json` prints, of what the file has; numbers that JSON lacks (NaN, infinities) are null."""
+    run = run if raw else run.real()
     return {
         "steps": run.steps,
         "batch": run.batch,
         "seconds": {part: round(value, 6) for part, value in run.seconds.items()},
         "spikes": run.counts,
         "synaptic_events": run.synaptic_events,
-        "outputs": {name: _described(_output(array)) for name, array in run.outputs.items()},
+        "outputs": {name: _described(_kept(run, name, _output)) for name in run.outputs},
     }
 
 
@@ -88,14 +96,15 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def shown(run: Run, interface: Interface) -> str:
+def shown(run: Run, interface: Interface, raw: bool = False) -> str:
     """The run in a few lines for people: time, events, small outputs as numbers and large ones by shape."""
+    run = run if raw else run.real()
     duration = f", {run.steps * interface.dt:g} s of model time" if interface.dt_unit == "s" else ""
     samples = "" if run.batch is None else f"{run.batch} samples of "
     lines = [f"{interface.model}: {samples}{run.steps} steps{duration}, in {run.seconds['run']:.3g} s"]
     rows = [(name, f"{count} events") for name, count in run.counts.items()]
     rows.append(("synapses", f"{run.synaptic_events} weight additions"))
-    rows += [(name, _short(_output(array))) for name, array in run.outputs.items()]
+    rows += [(name, _short(_kept(run, name, _output))) for name in run.outputs]
     width = max(len(name) for name, _ in rows)
     return "\n".join(lines + [f"  {name:<{width}}  {text}" for name, text in rows])
 

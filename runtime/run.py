@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Run:
     batch, for `pop.spike`, and the events' values under `pop.event` where they are not plain spikes.
     spikes: the rows of `pop.spike` by population.  counts: population -> number of events emitted.
     seconds: wall time of the parts, `compile` and `run`.
+    scales: what the integers of an output or probe are multiplied by to give reals (rank 0, or the probe's shape);
+    a key that it has not is no integer that stands for a real.
     """
 
     steps: int
@@ -39,6 +41,20 @@ class Run:
     counts: dict[str, int]
     synaptic_events: int
     seconds: dict[str, float]
+    scales: dict[str, Array] = field(default_factory=dict)
+
+    def real(self) -> Run:
+        """The same run with the integers that stand for reals as these, in float64."""
+        return replace(self, outputs=self._scaled(self.outputs), probes=self._scaled(self.probes), scales={})
+
+    def _scaled(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        return {key: self._real(key, array) if key in self.scales else array for key, array in arrays.items()}
+
+    def _real(self, key: str, array: Array) -> Array:
+        scale = self.scales[key]
+        if key.endswith(".event") and scale.ndim:
+            scale = scale.reshape(-1)[self.probes[key.removesuffix(".event") + ".spike"][:, -1]]
+        return np.asarray(array * scale, np.float64)
 
     @property
     def spikes(self) -> dict[str, Array]:
@@ -223,18 +239,21 @@ def _collect(
         for o in interface.outputs
     }
     probes: dict[str, Array] = {}
+    scales = {o.name: np.asarray(o.scale) for o in interface.outputs if o.scale is not None}
     for probe in interface.probes:
         parts = [trace.probes[probe.key] for trace in traces]
+        name = probe.key if probe.kind == "value" else probe.key.removesuffix(".spike") + ".event"
+        if probe.scale is not None:
+            scales[name] = np.asarray(probe.scale).reshape(probe.shape if isinstance(probe.scale, tuple) else ())
         if probe.kind == "value":
             probes[probe.key] = stacked(parts)
             continue
         probes[probe.key] = parts[0] if batch is None else _batched(parts)
         if all(probe.key in trace.values for trace in traces):
-            name = probe.key.removesuffix(".spike") + ".event"
             probes[name] = np.concatenate([trace.values[probe.key] for trace in traces])
     counts = {p: sum(trace.emitted[p] for trace in traces) for p in interface.populations}
     events = sum(trace.synaptic_events for trace in traces)
-    return Run(steps, batch, outputs, probes, counts, events, seconds)
+    return Run(steps, batch, outputs, probes, counts, events, seconds, scales)
 
 
 def _batched(parts: list[Array]) -> Array:

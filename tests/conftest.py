@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# The IR is verified after every pass, in commands that tests start too.
+os.environ.setdefault("SPIKEC_VERIFY_EACH", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from spikec.backends.cpu.module import CpuModule
-from spikec.runtime.interface import Interface
+from spikec.runtime.interface import Input, Interface, Output
 from spikec.runtime.layout import Layout, Stream
 
 TYPES = {
@@ -76,15 +76,19 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "".join(f"[{extent}]" for extent in shape)
 
 
-def _unit(unit: str) -> str:
-    return f", {unit}" if unit else ""
+def _meaning(declared: Input | Output | None) -> str:
+    """The unit of a stream, and the scale of integers that stand for reals."""
+    if declared is None:
+        return ""
+    unit = f", {declared.unit}" if declared.unit else ""
+    return unit if declared.scale is None else f"{unit}, times {declared.scale!r}"
 
 
 def _members(streams: list[tuple[Stream, str, bool]], qualifier: str) -> list[str]:
     lines = []
-    for stream, unit, streamed in streams:
+    for stream, meaning, streamed in streams:
         steps = "[steps]" if streamed else ""
-        note = _comment(f"{stream.name}: {stream.dtype} {steps}{_shape(stream.shape)}{_unit(unit)}".rstrip())
+        note = _comment(f"{stream.name}: {stream.dtype} {steps}{_shape(stream.shape)}{meaning}".rstrip())
         lines.append(f"    {qualifier}{TYPES[stream.dtype]} *{identifier(stream.name)}; {note}")
     return lines or ["    void *unused; " + _comment("nothing")]
 
@@ -92,10 +96,11 @@ def _members(streams: list[tuple[Stream, str, bool]], qualifier: str) -> list[st
 def _streams(
     layout: Layout, interface: Interface
 ) -> tuple[list[tuple[Stream, str, bool]], list[tuple[Stream, str, bool]]]:
-    units = {i.name: i.unit for i in interface.inputs} | {o.name: o.unit for o in interface.outputs}
-    inputs = [(s, units.get(s.name, ""), True) for s in layout.inputs]
-    outputs = [(s, units.get(s.name, ""), True) for s in layout.outputs]
-    return inputs, outputs + [(s, units.get(s.name, ""), False) for s in layout.results]
+    given = {i.name: i for i in interface.inputs}
+    wanted = {o.name: o for o in interface.outputs}
+    inputs = [(s, _meaning(given.get(s.name)), True) for s in layout.inputs]
+    outputs = [(s, _meaning(wanted.get(s.name)), True) for s in layout.outputs]
+    return inputs, outputs + [(s, _meaning(wanted.get(s.name)), False) for s in layout.results]
 
 
 def header(module: CpuModule, interface: Interface) -> str:

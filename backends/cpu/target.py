@@ -47,6 +47,11 @@ class CpuTarget:
         return CpuTarget(text, triple, cpu or DEFAULT_CPUS.get(triple.split("-")[0], ""), "", False)
 
     @property
+    def level(self) -> str:
+        """What `emit` takes: the code that `lower.step_to_cpu` made."""
+        return "cpu"
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """What `emit` can make."""
         return ("mlir", "llvm", "asm", "obj", "so", "exe", "header")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spikec.dialects import random, step
+from spikec.dialects import powers, random, step
 from spikec.dialects.constants import Array
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
@@ -99,14 +99,17 @@ class Machine:
         arrays = {
             name: self._arrays[ir.FlatSymbolRefAttr(reference).value][0] for name, reference in table.arrays.items()
         }
-        weight = arrays["w"] if "w" in arrays else number(table.weight)
+        weight, coded = arrays["w"] if "w" in arrays else number(table.weight), table.code is not None
+        if coded and "w" not in arrays:
+            weight = powers.encode(weight)
         match table.format:
             case "dense":
-                return synapses.Dense(table.post, weight.reshape(table.pre, table.post))
+                return synapses.Dense(table.post, weight.reshape(table.pre, table.post), coded)
             case "csr":
-                return synapses.Rows(arrays["row"], arrays["col"].view(f"uint{table.index}").astype(np.int64), weight)
+                column = arrays["col"].view(f"uint{table.index}").astype(np.int64)
+                return synapses.Rows(arrays["row"], column, weight, coded)
             case _:
-                return synapses.Rows(np.arange(table.pre + 1), np.arange(table.pre), weight)
+                return synapses.Rows(np.arange(table.pre + 1), np.arange(table.pre), weight, coded)
 
     def _call(self, op: Any, scope: Scope) -> Instruction:
         callee, operands = ir.FlatSymbolRefAttr(op.attributes["callee"]).value, scope.slots(op.operands)
@@ -191,11 +194,13 @@ class Machine:
     def _draw(self, op: Any, scope: Scope) -> Instruction:
         draw, t = step.Draw(op), scope.slot(op.operands[0])
         into, source = draw.into, (draw.seed, draw.path)
+        integral = dtype(self.buffers[into].type).kind == "i"
+        draw_numbers = random.integers if integral else random.uniform
 
         def run(slots: Slots) -> None:
             value = self.value(into, slots[t])
             key = random.key(self.seed, *source)
-            value[:] = random.uniform(key, np.arange(len(value)), int(slots[t]), self.sample)
+            value[:] = draw_numbers(key, np.arange(len(value)), int(slots[t]), self.sample)
 
         return run
 

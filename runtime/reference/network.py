@@ -223,9 +223,10 @@ class Network:
         draw, result, type = snn.Draw(op), scope.slot(op.results[0]), op.results[0].type
         source, extents, to = (draw.seed, draw.path), shape(type), dtype(type)
         elements = np.arange(size(type))
+        draw_numbers = random.integers if to.kind == "i" else random.uniform
 
         def run(slots: Slots) -> None:
-            drawn = random.uniform(random.key(self.seed, *source), elements, self.step, self.sample)
+            drawn = draw_numbers(random.key(self.seed, *source), elements, self.step, self.sample)
             slots[result] = drawn.astype(to).reshape(extents)
 
         return run

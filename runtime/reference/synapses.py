@@ -13,6 +13,7 @@ from spikec.dialects.convolution import Convolution
 from spikec.dialects.random import uniform
 from spikec.runtime.reference import elementary, reals
 from spikec.runtime.reference.arithmetic import integer_product, integer_sum
+from spikec.runtime.reference.elements import wrap
 
 Keep = Callable[[Array, Array], Array]
 """From sources and targets (int64, broadcast against each other) to the pairs that are kept."""
@@ -24,12 +25,14 @@ _DRAWS = 1 << 18  # how many numbers are drawn at once
 class Rows:
     """The targets of each source, ascending: those of source i are `target[begin[i] : begin[i + 1]]`.
 
-    `weight` has one element per synapse in that order, or is one number for all (rank 0).
+    `weight` has one element per synapse in that order, or is one number for all (rank 0); where the
+    weights are `coded`, it holds codes of powers of two (`dialects.powers`).
     """
 
     begin: Array
     target: Array
     weight: Array
+    coded: bool = False
 
     def row(self, source: int) -> tuple[Array, Array]:
         """Targets and weights of one source."""
@@ -39,10 +42,11 @@ class Rows:
 
 @dataclass(frozen=True)
 class Dense:
-    """All pairs; `weight` is [pre, post], or one number for all (rank 0)."""
+    """All pairs; `weight` is [pre, post], or one number for all (rank 0), or codes as in `Rows`."""
 
     post: int
     weight: Array
+    coded: bool = False
 
     def row(self, source: int) -> tuple[slice, Array]:
         return slice(0, self.post), self.weight[source] if self.weight.ndim else self.weight
@@ -61,14 +65,25 @@ def propagate(synapses: Synapses, events: Array, into: Array, width: int) -> int
     additions = 0
     for source in np.flatnonzero(events).tolist():
         targets, weight = synapses.row(source)
-        term = weight.astype(into.dtype)
-        if events.dtype != np.bool_:
-            event = events[source].astype(into.dtype)
-            term = reals.multiply(term, event) if real else integer_product(term, event, width)
+        event = np.asarray(events[source])
+        if synapses.coded:
+            term = _shifted(event.astype(into.dtype), weight, width)
+        elif events.dtype == np.bool_:
+            term = weight.astype(into.dtype)
+        else:
+            factors = weight.astype(into.dtype), event.astype(into.dtype)
+            term = reals.multiply(*factors) if real else integer_product(*factors, width)
         old = into[targets]
         into[targets] = reals.add(old, term) if real else integer_sum(old, term, width)
         additions += len(old)
     return additions
+
+
+def _shifted(event: Array, code: Array, width: int) -> Array:
+    """event times the power of two behind a code: 0 is 0, c > 0 is 2^(c-1) and c < 0 is -2^(-c-1)."""
+    places = np.maximum(np.abs(code.astype(event.dtype)) - 1, 0)
+    size = np.where(code == 0, event.dtype.type(0), np.left_shift(event, places))
+    return wrap(np.where(code < 0, -size, size), width)
 
 
 def one_to_one(size: int) -> Iterator[Array]:

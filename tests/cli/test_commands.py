@@ -258,7 +258,7 @@ def test_the_manifest(spikec: Spikec, c_compiler: None) -> None:
     assert manifest["target"] == "cpu"
     assert (manifest["dt"], manifest["dt_unit"]) == (0.001, "s")
     assert [(i["name"], i["shape"], i["dtype"], i["unit"], i["scale"]) for i in manifest["inputs"]] == [
-        ("x", [3], "float32", "", 1.0)
+        ("x", [3], "float32", "", None)
     ]
     assert [o["name"] for o in manifest["outputs"]] == ["y", "most"]
     assert manifest["options"]["params"] == {"theta": "0.9"}
@@ -409,7 +409,9 @@ def test_targets_and_passes(spikec: Spikec) -> None:
     assert names == ["cpu", "reference"]
     assert "--emit" in spikec("targets").out
     passes = json.loads(spikec("passes", "--json").out)["passes"]
-    assert {"name", "about", "options"} == set(passes[0])
+    assert {"name", "about", "level", "package", "options", "error"} == set(passes[0])
+    assert {entry["package"] for entry in passes} == {"spikec"}
+    assert all(entry["about"] and entry["error"] is None for entry in passes)
     assert "canonicalize" in spikec("passes").out
 
 

@@ -44,8 +44,9 @@ def test_help_loads_nothing(argv: list[str]) -> None:
     assert set(loaded) <= ({"numpy"} if argv[0] == "cost" else set())
 
 
-def test_a_network_in_the_cache_needs_no_compiler() -> None:
-    run = ["run", "net.snn", "--input", "x.npy"]
+@pytest.mark.parametrize("pipeline", [[], ["--pipeline", "narrow,schedule{block=1}"]])
+def test_a_network_in_the_cache_needs_no_compiler(pipeline: list[str]) -> None:
+    run = ["run", "net.snn", "--input", "x.npy", *pipeline]
     assert {"lark", "mlir"} <= loaded(*run)
     assert not {"lark", "mlir", "mpmath", "networkx"} & loaded(*run)
 

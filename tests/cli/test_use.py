@@ -51,8 +51,10 @@ Spikec = Callable[..., Any]
         (["opt", "net.mlir", "--pipeline", "canonicalise"], "did you mean 'canonicalize'?"),
         (["opt", "net.mlir", "--pipeline", "canonicalize{fast=1}"], "pass 'canonicalize' has no option 'fast'"),
         (["opt", "net.mlir", "--pipeline", "canonicalize,"], "a pass is missing"),
-        (["opt", "net.mlir", "--pipeline", "{}"], "is not NAME"),
+        (["opt", "net.mlir", "--pipeline", "{}"], "the name of a pass must stand here"),
         (["opt", "net.mlir", "--print-after", "nothing"], "unknown pass 'nothing'"),
+        (["run", "absent.snn", "--pipeline", "canonicalise"], "did you mean 'canonicalize'?"),
+        (["compile", "absent.snn", "--emit", "snn", "--pipeline", "schedule{blok=3}"], "did you mean 'block'?"),
         (["explain", "E9999"], "there is no code E9999"),
     ],
 )
@@ -77,7 +79,7 @@ def test_help_and_version(spikec: Spikec, argv: list[str]) -> None:
         (["run", "net.snn", "--target", "ptx:sm_80"], "--target ptx"),
         (["compile", "net.snn", "--target", "fpga{device=45k}", "-o", "a"], "--target fpga"),
         (["compile", "net.snn", "--emit", "verilog"], "--emit verilog"),
-        (["run", "net.snn", "--pipeline", "quantize{weights=8}", "--target", "reference"], "quantize"),
+        (["run", "net.snn", "--pipeline", "sparsify{density=0.1}", "--target", "reference"], "sparsify"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_by_name(spikec: Spikec, argv: list[str], what: str) -> None:

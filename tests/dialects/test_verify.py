@@ -135,7 +135,7 @@ def test_mistakes_at_level_snn(mistake: tuple[str, str, str]) -> None:
 
 STEP_MISTAKES = [
     ('kind = "state"', 'kind = "cell"', "unknown kind 'cell'"),
-    ('kind = "temp", slots = 1', 'kind = "temp", slots = 2', "2 slots for a buffer of kind temp"),
+    ('kind = "state", slots = 1', 'kind = "state", slots = 2', "2 slots for a buffer of kind state"),
     ('forms = ["list"], kind = "input"', 'forms = ["bits"], kind = "input"', "unknown forms"),
     (
         'forms = ["list"], kind = "input"',
@@ -199,7 +199,7 @@ STEP_MISTAKES = [
         "from = @a.V, into = @output.label",
         "copies memref<48xf32> to memref<48xi32>",
     ),
-    ("into = @a.V, key = 0", "into = @label.count, key = 0", "draws into memref<48xi32>"),
+    ("into = @a.V, key = 0", "into = @a.spike, key = 0", "draws into memref<48xi1>"),
     ("into = @probe.a.V} : (index)", "into = @a.V} : (index)", "is no probe"),
     ("call @stage.a(", "call @finish(", "which is no stage"),
     (

@@ -22,6 +22,8 @@ PAGES = (
     "examples/01_lif/README.md",
     "examples/02_vogels_abbott/README.md",
     "examples/03_digits/README.md",
+    "examples/plugin/README.md",
+    "docs/new_pass.md",
 )
 
 
@@ -31,14 +33,20 @@ def blocks(page: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_run(page: str, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    # The commands `spikec` and `python` are those of the interpreter that runs the tests.
-    scripts = tmp_path / "scripts"
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__", "build"))
+    # The commands `spikec` and `python` are those of the interpreter that runs the tests; `pip` installs into a folder.
+    scripts, site = tmp_path / "scripts", tmp_path / "site"
     scripts.mkdir()
-    for name, command in (("spikec", f'"{sys.executable}" -m spikec'), ("python", f'"{sys.executable}"')):
-        (scripts / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    python = f'"{sys.executable}"'
+    offline = f'--quiet --no-index --no-deps --no-build-isolation --target "{site}"'
+    for name, command in (
+        ("spikec", f'{python} -m spikec "$@"'),
+        ("python", f'{python} "$@"'),
+        ("pip", f'{python} -m pip "$@" {offline}'),
+    ):
+        (scripts / name).write_text(f"#!/bin/sh\nexec {command}\n")
         (scripts / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(site)}
     commands = blocks(page, "sh")
     assert commands
     done = subprocess.run(

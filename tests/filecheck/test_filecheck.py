@@ -26,7 +26,7 @@ def made(path: Path) -> Program:
     run = text.split("\n", 1)[0].removeprefix("// RUN:").strip()
     passes, _, last = run.rpartition(",")
     pipeline, lowers = (passes, True) if last.strip() == "lower" else (run, False)
-    program = pipelines.apply(pipelines.parse(pipeline), parse(text))
+    program = pipelines.parse(pipeline)(parse(text))
     return snn_to_step.lower(program) if lowers else program
 
 

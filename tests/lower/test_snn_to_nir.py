@@ -12,7 +12,10 @@ import h5py
 import numpy as np
 import pytest
 from spikec import cli, driver
+from spikec.dialects.constants import Constants
 from spikec.dialects.diagnostics import CompileError, Diagnostics
+from spikec.dialects.program import Program
+from spikec.lower import snn_to_nir
 from spikec.runtime.run import Run
 
 LIF = """
@@ -457,3 +460,23 @@ def test_the_command_line_writes_a_file_and_not_to_the_screen(
     folder.mkdir()
     assert cli.main(["compile", str(source), "--emit", "nir,snn", "--target", "reference", "-o", str(folder)]) == 0
     assert sorted(p.name for p in folder.iterdir()) == ["mlp.nir", "mlp.snn.mlir", "mlp.snn.safetensors"]
+
+
+def test_fixed_point_is_refused() -> None:
+    """Integer sums wrap, and NIR has no scales."""
+    text = """module attributes {snn.model = "M", snn.dt = 1.0e-3 : f64, snn.dt_unit = "s"} {
+  "snn.synapses"() {sym_name = "w", pre = 3, post = 4, connect = {kind = "all"}, weight = 3 : i8} : () -> ()
+  func.func @step(%x: tensor<3xi8> {snn.name = "x", snn.scale = 0.5 : f64}) -> (tensor<4xi16> {snn.name = "y"}) {
+    %z = arith.constant dense<0> : tensor<4xi16>
+    %i = "snn.propagate"(%x, %z) {synapses = @w} : (tensor<3xi8>, tensor<4xi16>) -> tensor<4xi16>
+    return %i : tensor<4xi16>
+  }
+}"""
+    diagnostics = Diagnostics()
+    with pytest.raises(CompileError):
+        snn_to_nir.lower(Program.parse(text, Constants()), 0, diagnostics)
+    messages = [(d.code, d.message) for d in diagnostics.items]
+    assert messages == [
+        ("E1102", "the input 'x' is in fixed point"),
+        ("E1102", "the projection 'w' has integer weights"),
+    ]

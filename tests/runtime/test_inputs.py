@@ -250,12 +250,6 @@ def test_absent_files_and_folders(tmp_path: Path) -> None:
         inputs.read([f"s={tmp_path / 'c.npy'}"], interface(SPIKES))
 
 
-def test_event_files_are_refused_by_name(tmp_path: Path) -> None:
-    np.savez(tmp_path / "e.npz", t=np.zeros(1), x=np.zeros(1), y=np.zeros(1), p=np.zeros(1))
-    with pytest.raises(CompileError, match="'event files' is not supported yet"):
-        inputs.read([f"s={tmp_path / 'e.npz'}"], interface(SPIKES))
-
-
 def test_an_input_given_twice(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
     with pytest.raises(UsageError, match="twice"):

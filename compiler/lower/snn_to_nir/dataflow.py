@@ -66,6 +66,9 @@ def graph_of(program: Program, seed: int, diagnostics: Diagnostics) -> tuple[Gra
     return flow.graph, flow.start
 
 
+FIXED_POINT = "NIR has real numbers alone; export the network before it is quantized"
+
+
 class _Flow:
     def __init__(self, program: Program, seed: int, diagnostics: Diagnostics) -> None:
         self.program = program
@@ -86,6 +89,7 @@ class _Flow:
         inputs = [str(ir.StringAttr(marks[snn.NAME]).value) for marks in argument_marks(step)]
         outputs = [str(ir.StringAttr(marks[snn.NAME]).value) for marks in result_marks(step)]
         self._other_entries()
+        self._integers(step)
         for name in (*inputs, *outputs):
             self.graph.reserve(name)
         for name, argument in zip(inputs, self.block.arguments, strict=True):
@@ -126,6 +130,14 @@ class _Flow:
                 message = f"the state '{state}' starts with drawn or computed values"
                 help = "the states of a NIR graph start at zero"
                 self.diagnostics.error(NEURON, span_of(self.states[state].operation), message, help)
+
+    def _integers(self, step: Any) -> None:
+        """Reports inputs and outputs whose integers stand for reals: a NIR graph has no scales."""
+        for what, entries in (("input", argument_marks(step)), ("output", result_marks(step))):
+            for marks in entries:
+                if snn.SCALE in marks:
+                    message = f"the {what} '{ir.StringAttr(marks[snn.NAME]).value}' is in fixed point"
+                    self.diagnostics.error(OPERATION, span_of(step), message, FIXED_POINT)
 
     def _input(self, name: str, argument: Any) -> None:
         shape = tuple(argument.type.shape)
@@ -405,6 +417,8 @@ class _Flow:
         if isinstance(events, np.ndarray):
             raise Refusal(OPERATION, f"the projection '{view.sym_name}' has a constant source", op)
         assert isinstance(events, Wire)
+        if isinstance(op.results[0].type.element_type, ir.IntegerType):
+            raise Refusal(OPERATION, f"the projection '{view.sym_name}' has integer weights", op, FIXED_POINT)
         kind = ir.StringAttr(view.connect["kind"]).value
         if kind == "conv":
             arrived = self._convolution(op, view, events, shape)

@@ -19,7 +19,7 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.lower.snn_to_step.types import element_of, is_bool, memref, shape_of, size_of
 
-MLIR_NAMES = {"uint16": "i16", "uint32": "i32", "int32": "i32", "float32": "f32", "float64": "f64"}
+MLIR_NAMES = {"uint16": "i16", "uint32": "i32", "float32": "f32", "float64": "f64", "bool": "i1"}
 
 
 @dataclass
@@ -105,10 +105,11 @@ class Buffers:
             self._constants[name] = buffer
         return self._constants[name]
 
-    def array(self, wanted: str, array: Array, location: Any) -> str:
-        """A new constant buffer with an array of its own."""
+    def array(self, wanted: str, array: Array, location: Any, element: Any = None) -> str:
+        """A new constant buffer with an array of its own; `element` is its type where numpy's does not tell it."""
         name = self.fresh(wanted)
-        element = ir.Type.parse(MLIR_NAMES.get(str(array.dtype), str(array.dtype).replace("int", "i")))
+        if element is None:
+            element = ir.Type.parse(MLIR_NAMES.get(str(array.dtype), str(array.dtype).replace("int", "i")))
         type = memref(array.shape, element)
         self._declared[name] = Buffer(name, "constant", type, location, extra={"digest": self.store.add(name, array)})
         return name

@@ -10,7 +10,7 @@ An edge of kind 2 that would close a loop is refused, and the caller keeps the o
 A loop among groups is refused as well, since a stage runs as a whole.  Why kind 1 alone never makes a loop
 of groups: what leaves a group comes from its update, and every other node of it leads to that update.
 
-This module is the only one that knows networkx.
+This module is the only one of the lowering that knows networkx.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn, step
+from spikec.dialects import powers, snn, step
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
@@ -25,6 +25,7 @@ from spikec.lower import connect, filters
 from spikec.lower.convolution import convolved
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.types import element_of, shape_of
+from spikec.runtime.interface import numpy_type
 
 DENSE_LIMIT = 1 << 24
 
@@ -62,11 +63,12 @@ class Tables:
             "pre": synapses.pre,
             "post": synapses.post,
             "element": self._element(synapses, weights),
+            "code": synapses.code,
             "location": location,
         }
         filtered = "filter" in synapses.connect
         if kind == "one_to_one" and not filtered:
-            arrays = {} if weights is None else {"w": self._buffers.constant(weights)}
+            arrays = {} if weights is None else {"w": self._diagonal(synapses, weights, location)}
             return self._finish(fields, "one_to_one", arrays, None if weights else synapses.weight)
         if kind == "all" and not filtered and weights is not None:
             return self._finish(fields, "dense", {"w": self._matrix(synapses, weights, location)}, None)
@@ -79,18 +81,32 @@ class Tables:
             return synapses.weight.type
         return element_of(snn.Constant(self._symbols[weights]).type)
 
+    def _diagonal(self, synapses: snn.Synapses, weights: str, location: Any) -> str:
+        if synapses.code is None:
+            return self._buffers.constant(weights)
+        return self._weights(synapses, self._array(synapses, weights), location)
+
     def _matrix(self, synapses: snn.Synapses, weights: str, location: Any) -> str:
         """The buffer of the weights as [pre, post]: the constant itself, or the same elements in that shape."""
         declared = snn.Constant(self._symbols[weights])
         shape = (synapses.pre, synapses.post)
+        if synapses.code is not None:
+            return self._weights(synapses, self._array(synapses, weights).reshape(shape), location)
         if shape_of(declared.type) == shape or weights not in self._program.constants:
             return self._buffers.constant(weights)
-        return self._buffers.array(f"{synapses.sym_name}.w", self._program.constants[weights].reshape(shape), location)
+        return self._weights(synapses, self._program.constants[weights].reshape(shape), location)
 
     def _filled(self, synapses: snn.Synapses, location: Any) -> str:
-        element = _numpy(synapses.weight.type)
+        element = numpy_type(synapses.weight.type)
         array = np.full((synapses.pre, synapses.post), synapses.weight.value, dtype=element)
-        return self._buffers.array(f"{synapses.sym_name}.w", array, location)
+        return self._weights(synapses, array, location)
+
+    def _weights(self, synapses: snn.Synapses, array: Array, location: Any) -> str:
+        """A buffer of the weights of a projection, as they are or as codes."""
+        name = f"{synapses.sym_name}.w"
+        if synapses.code is not None:
+            return self._buffers.array(name, powers.encode(array), location)
+        return self._buffers.array(name, array, location, self._element(synapses, symbol_of(synapses.weight)))
 
     def _compressed(
         self, fields: dict[str, Any], synapses: snn.Synapses, kind: str, weights: str | None
@@ -102,7 +118,7 @@ class Tables:
             "col": self._buffers.array(f"{name}.col", rows.col, location),
         }
         if array is not None:
-            arrays["w"] = self._buffers.array(f"{name}.w", array, location)
+            arrays["w"] = self._weights(synapses, array, location)
         fields["index"] = connect.index_bits(synapses.post)
         return self._finish(fields, "csr", arrays, None if weights else synapses.weight)
 
@@ -145,7 +161,3 @@ class Tables:
     def _finish(self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any) -> dict[str, Any]:
         references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}
         return {**fields, "format": format, "arrays": references, "weight": weight}
-
-
-def _numpy(type: Any) -> str:
-    return {"f32": "float32", "f64": "float64", "i1": "bool"}.get(str(type), str(type).replace("i", "int"))

@@ -27,8 +27,11 @@ def lower(frame: Frame, op: step.Draw) -> None:
         counter = [element, splat(t, width), splat(sample, width), splat(high, width)]
         word = arith.trunci(shaped(integer(32), width), _philox(counter, words))
         bits = arith.shrui(word, number(8, word.type))
-        real = shaped(held.element, width)
-        into.store(arith.mulf(arith.uitofp(real, bits), number(2.0**-24, real)), first)
+        if held.element == integer(32):
+            into.store(bits, first)
+        else:
+            real = shaped(held.element, width)
+            into.store(arith.mulf(arith.uitofp(real, bits), number(2.0**-24, real)), first)
         return []
 
     events.blocks(frame.plan, held.size, not held.on_host, block, [])

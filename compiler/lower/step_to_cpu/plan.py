@@ -1,24 +1,25 @@
 """Where everything lies: each buffer's place in the arena, among the constants or with the host.
 
-The arena starts with a head: the number of steps done (i64), the sample of the batch (i32, padded to 8
-bytes), the key array, the counters and the cursors of event probes; the buffers follow.  On a machine with
-vectors, each slot is padded to whole blocks of `lanes` elements, so that updates need no remainder loop; a
-pad holds numbers that nobody reads.
+The places in the arena are those that the program says (`spikec.dialects.arena`); nothing is chosen here.  Each
+slot is padded to whole blocks of `lanes` elements, so that updates need no remainder loop; a pad holds numbers that
+nobody reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from spikec.dialects import step
+from spikec.dialects.arena import KEYS, LANES, SAMPLE, STEPS, Extent, Needs, arena, extents, padded
+from spikec.dialects.diagnostics import InternalError
+from spikec.dialects.functions import size
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.lower.step_to_cpu.code import python_number
 from spikec.runtime.layout import ALIGNMENT, Cell, Draw, Layout, Recorder, Stored, Stream
 
-STEPS, SAMPLE, KEYS = 0, 8, 16
+__all__ = ["KEYS", "SAMPLE", "STEPS", "Held", "Limits", "Plan", "layout", "plan", "storage"]
+
 HOST_KINDS = ("input", "output", "result")
 DTYPES = {
     "i1": "bool",
@@ -121,18 +122,9 @@ class Plan:
         """How many pointers the host's table has; a probe has two."""
         return sum(2 if held.kind == "probe" else 1 for held in self.hosts)
 
-    def reserve(self, size: int) -> int:
-        """The offset of `size` new bytes of the arena."""
-        offset = -(-self.arena // self.alignment) * self.alignment
-        self.arena = offset + size
-        return offset
-
-    @property
-    def alignment(self) -> int:
-        return ALIGNMENT if self.lanes > 1 else 8
-
-    def padded(self, size: int) -> int:
-        return -(-size // self.lanes) * self.lanes
+    def register(self, element: Any) -> int:
+        """How many elements a register of sums holds: twice as many integers of up to 16 bits."""
+        return self.lanes if isinstance(element, ir.IntegerType) and element.width <= 16 else self.native
 
 
 def plan(program: Program, limits: Limits) -> Plan:
@@ -141,69 +133,54 @@ def plan(program: Program, limits: Limits) -> Plan:
     real = 64 if any(str(b.type.element_type) == "f64" for b in buffers) else 32
     native = limits.vector_bits // real or 1
     result = Plan(2 * native if native > 1 else 1, native, limits.compress, limits.flush)
-    uses = _Uses.of(program)
-    result.draws = uses.draws
-    result.arena = KEYS + 8 * len(uses.draws)
-    _head(result, buffers)
+    if LANES % result.lanes:
+        raise InternalError(f"slots are padded to {LANES} elements, not to blocks of {result.lanes}", "step_to_cpu")
+    needs, places = Needs.of(program), arena(program)
+    taken = extents(program, needs)
+    result.draws = {key: Draw(path, seed) for key, (path, seed) in needs.keys.items()}
+    result.arena, result.scratch = places.size, places.scratch
+    result.scratch_size = padded(needs.scratch) + LANES
     tables = list(program.ops(step.Table))
     for buffer in buffers:
-        _place(result, buffer, uses, tables, program.constants)
+        held = _held(buffer)
+        if held.name in taken:
+            _place(result, held, taken[held.name], places.offsets[held.name])
+        if held.kind == "constant":
+            _place_constant(result, held, needs, tables)
+        result.buffers[held.name] = held
     for kind in ("input", "output", "result", "probe"):
         for held in result.buffers.values():
             if held.kind == kind:
                 held.host = result.host_entries()
                 result.hosts.append(held)
-    if uses.scratch:
-        result.scratch_size = result.padded(uses.scratch) + result.lanes
-        result.scratch = result.reserve(4 * result.scratch_size)
-    result.arena = -(-result.arena // ALIGNMENT) * ALIGNMENT
     return result
-
-
-def _head(result: Plan, buffers: list[Any]) -> None:
-    """Counters and cursors: one i64 each."""
-    for buffer in buffers:
-        if buffer.kind == "counter":
-            held = result.buffers[buffer.sym_name] = _held(buffer)
-            held.values, held.stride = result.arena, 1
-            result.arena += 8
-        elif buffer.kind == "probe" and buffer.record == "event":
-            result.cursors[buffer.sym_name] = result.arena
-            result.arena += 8
 
 
 def _held(buffer: Any) -> Held:
     type = buffer.type
     shape = tuple(type.shape)
-    return Held(buffer, buffer.sym_name, buffer.kind, type.element_type, _size(type), shape, buffer.slots)
+    return Held(buffer, buffer.sym_name, buffer.kind, type.element_type, size(type), shape, buffer.slots)
 
 
-def _place(result: Plan, buffer: Any, uses: _Uses, tables: list[Any], constants: Mapping[str, Any]) -> None:
-    if buffer.kind == "counter":
+def _place(result: Plan, held: Held, taken: Extent, offset: int) -> None:
+    """The parts of a buffer that begins at an offset of the arena."""
+    if held.kind == "probe":
+        result.cursors[held.name] = offset
         return
-    held = result.buffers[buffer.sym_name] = _held(buffer)
-    forms = buffer.forms or []
-    listed = "list" in forms
-    if held.kind == "constant":
-        _place_constant(result, held, uses, tables)
-    elif held.kind in ("state", "stream", "temp"):
-        held.stride = result.padded(held.size)
-        if not forms or "mask" in forms or not held.spikes or held.name in uses.values:
-            held.values = result.reserve(held.slots * held.stride * held.width)
-    if listed and held.kind not in ("constant", "probe"):
-        # A whole vector is stored at the end of a list, beyond its last entry.
-        held.list_stride = result.padded(held.size) + result.lanes
-        held.list = result.reserve(held.slots * held.list_stride * 4)
-        held.count = result.reserve(held.slots * 8)
+    held.stride, held.list_stride = taken.stride, taken.list_stride
+    held.values = offset + taken.values if taken.values >= 0 else -1
+    held.list = offset + taken.list if taken.list >= 0 else -1
+    held.count = offset + taken.count if taken.count >= 0 else -1
 
 
-def _place_constant(result: Plan, held: Held, uses: _Uses, tables: list[Any]) -> None:
+def _place_constant(result: Plan, held: Held, uses: Needs, tables: list[Any]) -> None:
     """Rows of a dense table are padded to whole vectors, unless something else reads the array."""
     users = [t for t in tables if any(_named(a) == held.name for a in t.arrays.values())]
     held.stride = held.size
     if users and all(t.format == "dense" for t in users) and held.name not in uses.values:
         held.rows = users[0].pre
-        held.stride = -(-users[0].post // result.native) * result.native
+        width = result.register(held.element)
+        held.stride = -(-users[0].post // width) * width
     held.values = -(-result.constants // ALIGNMENT) * ALIGNMENT
     pad = result.lanes if result.lanes > 1 else 0
     result.constants = held.values + (held.rows * held.stride + pad) * held.width
@@ -211,79 +188,6 @@ def _place_constant(result: Plan, held: Held, uses: _Uses, tables: list[Any]) ->
 
 def _named(attribute: Any) -> str:
     return str(ir.FlatSymbolRefAttr(attribute).value)
-
-
-@dataclass
-class _Uses:
-    """What the ops of all stages need beyond the forms that buffers declare."""
-
-    values: set[str] = field(default_factory=set)
-    draws: dict[int, Draw] = field(default_factory=dict)
-    scratch: int = 0
-
-    @staticmethod
-    def of(program: Program) -> _Uses:
-        uses = _Uses({b.sym_name for b in program.ops(step.Buffer) if b.init is not None})
-        buffers = {b.sym_name: b for b in program.ops(step.Buffer)}
-        for op in stage_ops(program):
-            uses._add(op, buffers)
-        return uses
-
-    def _add(self, op: Any, buffers: dict[str, Any]) -> None:
-        match op:
-            case step.Propagate():
-                self._active(buffers[op.from_])
-            case step.Copy():
-                self.values.update((op.from_, op.into))
-            case step.Fill() if python_number(op.value) != 0:
-                self.values.add(op.into)
-            case step.Update():
-                self.values.update(_named(a) for a in op.args if isinstance(a, ir.FlatSymbolRefAttr))
-            case step.Map():
-                self.values.update(op.args)
-                self.values.update(op.results_)
-            case step.Draw():
-                self.draws[op.key] = Draw(op.path, op.seed)
-                self.values.add(op.into)
-            case step.Record():
-                probe = buffers[op.into]
-                if probe.record == "value":
-                    self.values.add(probe.of)
-                else:
-                    self._active(buffers[probe.of])
-            case step.Tally() if "list" not in (buffers[op.of].forms or []):
-                self.values.add(op.of)
-
-    def _active(self, buffer: Any) -> None:
-        """The active elements of a buffer are walked: its own list, or one made for the occasion."""
-        if "list" not in (buffer.forms or []):
-            self.values.add(buffer.sym_name)
-            self.scratch = max(self.scratch, _size(buffer.type))
-
-
-def _size(type: Any) -> int:
-    size = 1
-    for extent in type.shape:
-        size *= extent
-    return size
-
-
-def stage_ops(program: Program) -> Iterator[Any]:
-    """The typed ops of all functions of a program, in order."""
-    for operation in program.module.body.operations:
-        if operation.operation.name == "func.func":
-            for inner in _walk(operation.operation):
-                view = step.DIALECT.view(inner)
-                if view is not None:
-                    yield view
-
-
-def _walk(operation: Any) -> Iterator[Any]:
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                yield inner.operation
-                yield from _walk(inner.operation)
 
 
 def layout(plan: Plan, program: Program) -> Layout:
@@ -305,7 +209,7 @@ def layout(plan: Plan, program: Program) -> Layout:
         outputs=streams("output"),
         results=streams("result"),
         probes=tuple(_recorder(plan, h) for h in plan.hosts if h.kind == "probe"),
-        cells=tuple(_cell(h) for h in plan.buffers.values() if h.kind in ("state", "stream", "temp") and h.values >= 0),
+        cells=tuple(_cell(h) for h in plan.buffers.values() if h.kind in ("state", "stream") and h.values >= 0),
         counters=tuple((h.name, h.values) for h in plan.buffers.values() if h.kind == "counter"),
         draws=tuple(plan.draws[key] for key in sorted(plan.draws)),
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikec.dialects import step
-from spikec.dialects.mlir import arith, ir
+import numpy as np
+from spikec.dialects import powers, step
+from spikec.dialects.mlir import arith, ir, math
 from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.code import (
     Value,
@@ -23,6 +24,7 @@ from spikec.lower.step_to_cpu.code import (
     number,
     plus,
     python_number,
+    shaped,
     splat,
     when,
 )
@@ -51,10 +53,13 @@ class _Source:
 
 
 class _Weights:
-    """The weights of a table: one number, or an array."""
+    """The weights of a table: one number, or an array of weights or of codes of powers of two."""
 
     def __init__(self, frame: Frame, table: step.Table) -> None:
+        self.coded = table.code is not None
         self.number = None if table.weight is None else python_number(table.weight)
+        if self.coded and self.number is not None:
+            self.number = int(powers.encode(np.asarray(self.number)))
         name = None if table.weight is not None else ir.FlatSymbolRefAttr(table.arrays["w"]).value
         self.held = frame.held(name) if name is not None else None
         self.place = frame.place(name) if name is not None else None
@@ -65,10 +70,22 @@ class _Weights:
             weight = converted(self.place.load(at, width), element)
         else:
             assert self.number is not None
-            weight = number(self.number, ir.VectorType.get([width], element) if width > 1 else element)
-        if value is None:
-            return weight
-        return times(weight, splat(converted(value, element), width))
+            weight = number(self.number, shaped(element, width))
+        factor = None if value is None else splat(converted(value, element), width)
+        if self.coded:
+            return _shifted(number(1, weight.type) if factor is None else factor, weight)
+        return weight if factor is None else times(weight, factor)
+
+
+def _shifted(value: Value, code: Value) -> Value:
+    """value times the power of two behind a code, by shifting."""
+    type = code.type
+    zero, bits = number(0, type), number(element_of(type).width, type)
+    places = arith.addi(math.absi(code), number(-1, type))
+    # As an unsigned number, the -1 of code 0 is beyond the last bit like any shift that is too far.
+    fits = arith.cmpi(arith.CmpIPredicate.ult, places, bits)
+    size = arith.select(fits, arith.shli(value, places), zero)
+    return arith.select(less(code, zero), arith.subi(zero, size), size)
 
 
 def summed(left: Value, right: Value) -> Value:
@@ -136,7 +153,7 @@ def _csr(frame: Frame, table: step.Table, source: _Source, weights: _Weights, in
 
 def _dense(frame: Frame, table: step.Table, source: _Source, weights: _Weights, into: Place, padded: bool) -> None:
     assert weights.held is not None
-    native = frame.plan.native if padded else 1
+    native = frame.plan.register(into.element) if padded else 1
     stride = weights.held.stride if weights.held.rows == table.pre else table.post
     vectors = -(-table.post // native)
     tile = TILE * native

@@ -9,6 +9,7 @@ from typing import Any
 from spikec.backends.cpu.module import CpuModule
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects import step
+from spikec.dialects.accesses import uses
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.mlir import PassManager, arith, func, ir, llvm, memref, scf
 from spikec.dialects.program import Program
@@ -61,6 +62,8 @@ class _Builder:
         self.plan = placed
         self.target = target
         self.symbols = program.symbols()
+        self.views = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
+        self.listers = self._listers()
         byte = integer(8)
         self.common = [ir.MemRefType.get([placed.arena], byte), ir.MemRefType.get([max(placed.constants, 1)], byte)]
         self.hosts = self._host_types()
@@ -78,10 +81,8 @@ class _Builder:
     def module(self) -> Any:
         result = ir.Module.create()
         with ir.InsertionPoint(result.body):
-            self._stage("inputs", self._list_inputs)
-            for name, operation in self.symbols.items():
-                if operation.name == "func.func" and name.startswith("stage."):
-                    self._stage(name, lambda frame, op=operation: self._ops(frame, op))
+            for name in self._stages():
+                self._stage(name, lambda frame, name=name: self._stage_body(frame, name))
             self._run(self.symbols["run"])
             self._init()
             self._finish()
@@ -154,13 +155,31 @@ class _Builder:
             case _:
                 raise InternalError(f"no lowering of {op.name()}", "step_to_cpu")
 
-    def _list_inputs(self, frame: Frame) -> None:
+    def _stages(self) -> list[str]:
+        """The stages of a step in order."""
+        block = self.symbols["step"].regions[0].blocks[0]
+        calls = [o.operation for o in block.operations if o.operation.name == "func.call"]
+        return [ir.FlatSymbolRefAttr(call.attributes["callee"]).value for call in calls]
+
+    def _stage_body(self, frame: Frame, name: str) -> None:
+        """The ops of a stage; the first one that uses an input makes its list."""
         for held in self.plan.hosts:
-            if held.kind == "input":
+            if held.kind == "input" and self.listers.get(held.name) == name:
                 events.relist(frame, held.name)
+        self._ops(frame, self.symbols[name])
+
+    def _listers(self) -> dict[str, str]:
+        """The first stage that uses each buffer."""
+        first: dict[str, str] = {}
+        for name in self._stages():
+            for operation in self.symbols[name].regions[0].blocks[0].operations:
+                view = step.DIALECT.view(operation.operation)
+                for use in uses(view, self.views) if view is not None else ():
+                    first.setdefault(use.buffer, name)
+        return first
 
     def _run(self, run: Any) -> None:
-        """The time loop as the program arranged it; inputs are listed before the first stage of a step."""
+        """The time loop as the program arranged it."""
         index_type = ir.IndexType.get()
         op = self._function("run", [*self.common, *self.hosts, self.strides, index_type, index_type], public=True)
         source = run.regions[0].blocks[0]
@@ -217,7 +236,6 @@ class _Schedule:
 
     def __init__(self, arguments: list[Any]) -> None:
         self.arguments = arguments
-        self.listed = False
 
     def copy(self, block: Any, values: dict[Any, Any]) -> list[Any]:
         """Copies the ops of a block; the operands of its terminator."""
@@ -232,7 +250,8 @@ class _Schedule:
                     case "scf.yield":
                         return operands
                     case "func.call":
-                        self._call(ir.FlatSymbolRefAttr(op.attributes["callee"]).value, operands[0])
+                        stage = ir.FlatSymbolRefAttr(op.attributes["callee"]).value
+                        func.CallOp([], PREFIX + stage, [*self.arguments, operands[0]])
                     case "scf.for":
                         self._loop(op, operands, values)
                     case _:
@@ -241,12 +260,6 @@ class _Schedule:
                         made = ir.Operation.create(op.name, results=types, operands=operands, attributes=attributes)
                         values.update(zip(map(ir.Value, op.results), made.results, strict=True))
         return []
-
-    def _call(self, stage: str, t: Any) -> None:
-        if not self.listed:
-            self.listed = True
-            func.CallOp([], PREFIX + "inputs", [*self.arguments, t])
-        func.CallOp([], PREFIX + stage, [*self.arguments, t])
 
     def _loop(self, op: Any, operands: list[Any], values: dict[Any, Any]) -> None:
         begin, end, stride, *carried = operands

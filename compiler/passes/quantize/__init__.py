@@ -1,1 +1,186 @@
-"""From a real-valued network to integers with scales."""
+"""From a real-valued network to integers with scales.
+
+    classes      which values share a scale
+    weights      the integers of weights, and their scales
+    calibration  the ranges that inputs bring about
+    scales       the scale of each class
+    affine       sums with coefficients, the reals between two integers
+    arithmetic   such a sum as integer code
+    translate    an op at a time
+    network      states, synapses, programs and entry points
+    quality      what was lost
+
+`docs/quantize.md` has the arithmetic for readers of the generated code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from spikec.dialects import snn
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.dialects.functions import signature, symbol_of
+from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
+from spikec.passes.canonicalize import Canonicalize
+from spikec.passes.narrow import Narrow
+from spikec.passes.quantize import ranges, report
+from spikec.passes.quantize.arithmetic import Arithmetic
+from spikec.passes.quantize.calibration import Seen, read_labels
+from spikec.passes.quantize.classes import Classes, is_real
+from spikec.passes.quantize.network import Network
+from spikec.passes.quantize.quality import compare
+from spikec.passes.quantize.ranges import Reaches
+from spikec.passes.quantize.refusal import Refusal, span_of
+from spikec.passes.quantize.scales import Scales, Weights, greatest_sum
+from spikec.passes.quantize.weights import Unquantizable, quantized
+from spikec.runtime.interface import Input, Interface
+
+ACC = 32
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Replaces real numbers by integers with scales: weights, states, sums, thresholds and decays."""
+
+    name: ClassVar[str] = "quantize"
+    level: ClassVar[str] = "snn"
+
+    weights: int = field(default=8, metadata={"help": "bits of a weight, 1 to 16"})
+    state: int = field(default=16, metadata={"help": "bits of a neuron's state, 2 to 32"})
+    acc: int | None = field(default=None, metadata={"help": "bits that sums of arrivals must fit in; 32 or more as needed"})
+    scale: Literal["mse", "symmetric", "minmax", "percentile", "pow2"] = field(
+        default="mse", metadata={"help": "how the scale of weights is found; pow2: weights are 0 or +-2^k"}
+    )
+    per: Literal["tensor", "channel"] = field(default="tensor", metadata={"help": "one scale per tensor or per channel"})
+    decay: Literal["multiply", "shift"] = field(default="multiply", metadata={"help": "factors as products or as shifts"})
+    round: Literal["floor", "zero", "even"] = field(default="floor", metadata={"help": "rounding of run-time shifts"})
+    calibrate: str | None = field(default=None, metadata={"help": "FILE[:KEY] with inputs that bring about the ranges"})
+    labels: str | None = field(default=None, metadata={"help": "FILE[:KEY] with the right answer for each sample"})
+    steps: int | None = field(default=None, metadata={"help": "steps of a calibration run, for which a sample is held"})
+    seed: int = field(default=0, metadata={"help": "seed of the calibration runs"})
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("weights", 1, 16), ("state", 2, 32), ("acc", 4, 64), ("steps", 1, 1 << 31)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"'{name}' is {value}; it must be {low} to {high}")
+        if self.labels is not None and self.calibrate is None:
+            raise ValueError("'labels' needs 'calibrate'")
+
+    def files(self) -> Sequence[Path]:
+        """The files that decide the result."""
+        return [Path(split(text)[0]) for text in (self.calibrate, self.labels) if text is not None]
+
+    def run(self, program: Program) -> Program:
+        """The integer program.  Raises CompileError for what has no integer form."""
+        with program.module.context, ir.Location.unknown():
+            try:
+                return self._run(program)
+            except Refusal as refusal:
+                raise CompileError([refusal.diagnostic()]) from None
+
+    def _run(self, program: Program) -> Program:
+        classes = Classes(program)
+        weights = self._weights(program)
+        data = ranges.calibration(program, self.calibrate, self.steps)
+        if data is None:
+            reaches = ranges.proven(program, classes.ranges)
+        else:
+            reaches = ranges.observed(program, data, self.seed)
+        inputs, input_bits = self._inputs(program, reaches)
+        scales = Scales(classes, weights, inputs, reaches.state, reaches.values, self.state, self.acc or ACC)
+        arithmetic = Arithmetic(self.round, self.decay)
+        powers = self.scale == "pow2"
+        made = Network(program, classes, scales, weights, arithmetic, input_bits, self.acc, powers).run()
+        made = Narrow().run(Canonicalize().run(made))
+        made = made.noted(*report.notes(self.weights, made, weights, arithmetic.shifts))
+        if data is None:
+            return made
+        labels = read_labels(self.labels, data) if self.labels is not None else None
+        return made.noted(*compare(program, made, data, labels, self.seed))
+
+    # ------------------------------------------------------------ weights
+
+    def _weights(self, program: Program) -> dict[str, Weights]:
+        """The integer weights of each projection with real ones; all mistakes at once."""
+        found: dict[str, Weights] = {}
+        mistakes: list[Diagnostic] = []
+        for view in program.ops(snn.Synapses):
+            values = real_weights(view, program)
+            if values is None:
+                continue
+            try:
+                made = quantized(values, self.weights, self.scale, self._axis(view, values))
+            except Unquantizable as error:
+                text = f"quantize: the weights of '{view.sym_name}': {error}"
+                mistakes.append(Diagnostic(error.code, "error", text, span_of(view.operation), help=error.help))
+                continue
+            found[view.sym_name] = Weights(made, greatest_sum(view, made.values))
+        if mistakes:
+            raise CompileError(mistakes)
+        return found
+
+    def _axis(self, view: snn.Synapses, values: Array) -> int | None:
+        kind = ir.StringAttr(view.connect["kind"]).value
+        if self.per == "tensor" or values.ndim < 2:
+            return None
+        return 0 if kind == "conv" else 1
+
+    # ------------------------------------------------------------ inputs
+
+    def _inputs(self, program: Program, reaches: Reaches) -> tuple[dict[str, float], dict[str, int]]:
+        """The scale and the bits of each real input."""
+        scales: dict[str, float] = {}
+        bits: dict[str, int] = {}
+        step = program.symbols()["step"]
+        for given, type in zip(Interface.of(program).inputs, signature(step).inputs, strict=True):
+            if not is_real(type):
+                continue
+            scales[given.name], bits[given.name] = self._input(given, reaches.input(given.name))
+        return scales, bits
+
+    def _input(self, given: Input, seen: Seen | None) -> tuple[float, int]:
+        limits = [abs(v) for v in (given.low, given.high) if v is not None]
+        if seen is not None and seen.whole and seen.magnitude < 1 << (self.state - 1):
+            return 1.0, self.state
+        reach = max(limits, default=seen.magnitude if seen is not None else 0.0)
+        if not limits and seen is None:
+            raise Refusal(
+                "E1214",
+                f"the range of the input '{given.name}' is not known",
+                help=f"declare it (`input {given.name} : real[...] in [lo, hi]`), or give calibrate=FILE",
+            )
+        least = reach / ((1 << (self.state - 1)) - 1)
+        return (2.0 ** float(np.ceil(np.log2(least))) if least > 0 else 1.0), self.state
+
+
+def real_weights(view: snn.Synapses, program: Program) -> Array | None:
+    """The weights of a projection as reals, [pre, post] flattened per side (convolutions in their own shape);
+    None for integer weights."""
+    name = symbol_of(view.weight)
+    if name is None:
+        return np.asarray([view.weight.value], np.float32) if is_real(view.weight.type) else None
+    if name not in program.constants:
+        raise Refusal("E0802", f"the constants have no array '{name}'", view.operation)
+    array = program.constants[name]
+    if array.dtype.kind != "f":
+        return None
+    kind = ir.StringAttr(view.connect["kind"]).value
+    return array.reshape(view.pre, view.post) if kind in ("all", "prob") else array
+
+
+def split(text: str) -> tuple[str, str | None]:
+    """FILE[:KEY] as a file and a key."""
+    head, colon, key = text.rpartition(":")
+    if colon and "." in Path(head).name and "/" not in key:
+        return head, key
+    return text, None
+
+
+__all__ = ["Quantize"]

@@ -1,0 +1,238 @@
+"""What the integer programs of `quantize` lose against the float programs they come from.
+
+    python benchmarks/accuracy.py [--networks digits,shifts,nmnist] [--net FILE] [--json FILE]
+
+digits:  examples/03_digits on the 899 images that its training never saw, accuracy by bits of a weight.
+shifts:  examples/09_shifts on the same images: weights that are powers of two, against training with real ones.
+nmnist:  the convolutional net `nir/field/cnn_nmnist.nir` of the conformance data, which SPIKEC_CONFORMANCE or --net
+         names, on events of digits from examples/10_dvs: spikes of each output.
+
+For each integer program, outputs and probes of the CPU are compared bit for bit with the reference interpreter's on
+the first images.  Exit status 1 where something differs there, or where a loss is above what is allowed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import spikec
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+FIELD_NET = Path("nir/field/cnn_nmnist.nir")
+FIRST_TEST_IMAGE = 898
+COMPARED_IMAGES = 3  # run by the reference interpreter too
+
+DIGITS_STEPS = 100
+# Pipelines and the points of accuracy that they may lose.
+DIGITS: tuple[tuple[str, float | None], ...] = (
+    ("quantize{weights=8,state=16}", 0.3),
+    ("quantize{weights=8,state=16,per=channel}", 0.3),
+    ("quantize{weights=5,state=16}", 1.5),
+    ("quantize{weights=4,state=16}", 1.5),
+    ("quantize{weights=4,state=16,per=channel}", 1.5),
+    ("quantize{weights=4,state=16,scale=pow2}", 1.5),
+)
+
+SHIFTS_STEPS = 32
+SHIFTS = "quantize{weights=4,scale=pow2,state=16}"
+
+NMNIST_STEPS = 300  # of 1 ms, for each digit
+NMNIST_IMAGES = 5  # of each digit
+NMNIST_PER_CENT = 2.0
+NMNIST_LEAST_SPIKES = 100
+NMNIST_COMPARED_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured program.  `lost` is in points of accuracy, or in per cent of an output's spikes."""
+
+    network: str
+    program: str
+    measured: str
+    lost: float | None = None
+    allowed: float | None = None
+    equals_reference: bool | None = None
+
+    @property
+    def ok(self) -> bool:
+        within = self.lost is None or self.allowed is None or self.lost <= self.allowed
+        return within and self.equals_reference is not False
+
+    def __str__(self) -> str:
+        limit = f" of {self.allowed:.1f}" if self.allowed is not None else ""
+        lost = f"{self.lost:.2f}{limit}" if self.lost is not None else ""
+        equal = {None: "", True: "yes", False: "NO"}[self.equals_reference]
+        return f"{self.network:<8}{self.program:<46}{self.measured:>22}{lost:>14}{equal:>8}{'' if self.ok else '  !'}"
+
+
+HEAD = f"{'':<54}{'measured':>22}{'lost':>14}{'= ref':>8}"
+
+
+# ---------------------------------------------------------------- networks that classify digits
+
+
+@functools.cache
+def test_images() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The images that no training saw, (899, 64) with grey values from 0 to 16, and their digits."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.data[FIRST_TEST_IMAGE:].astype(np.int64), digits.target[FIRST_TEST_IMAGE:].astype(np.int64)
+
+
+def labelled(program: Any, pipeline: str, images: Any, steps: int) -> npt.NDArray[np.int64]:
+    """The answers of a model with input `x` and output `label`."""
+    run = spikec.compile(program, pipeline=pipeline).run({"x": images}, steps, len(images))
+    labels: npt.NDArray[np.int64] = run.outputs["label"].astype(np.int64)
+    return labels
+
+
+def percent(labels: npt.NDArray[np.int64]) -> float:
+    return 100 * float((labels == test_images()[1]).mean())
+
+
+def bit_equal(program: Any, pipeline: str, inputs: Mapping[str, Any], steps: int, batch: int | None) -> bool:
+    """Whether everything that a run records is the same on the CPU and on the reference interpreter."""
+    cpu, reference = (
+        spikec.compile(program, target, pipeline=pipeline).run(inputs, steps, batch) for target in ("cpu", "reference")
+    )
+    pairs = [(cpu.outputs, reference.outputs), (cpu.probes, reference.probes)]
+    same = all(a[name].tobytes() == b[name].tobytes() for a, b in pairs for name in a.keys() | b.keys())
+    return same and cpu.counts == reference.counts
+
+
+def digits() -> Iterator[Row]:
+    """Rows of 03_digits: float, and each pipeline of DIGITS."""
+    program = spikec.load(EXAMPLES / "03_digits" / "digits.snn")
+    images = (test_images()[0] / 16).astype(np.float32)
+    real = percent(labelled(program, "", images, DIGITS_STEPS))
+    yield Row("digits", "float", f"{real:.2f} %")
+    for pipeline, allowed in DIGITS:
+        found = percent(labelled(program, pipeline, images, DIGITS_STEPS))
+        equal = bit_equal(program, pipeline, {"x": images[:COMPARED_IMAGES]}, DIGITS_STEPS, COMPARED_IMAGES)
+        yield Row("digits", pipeline, f"{found:.2f} %", real - found, allowed, equal)
+
+
+def shifts() -> Iterator[Row]:
+    """Rows of 09_shifts: trained with real weights, with powers of two, and these as integers."""
+    folder, images = EXAMPLES / "09_shifts", test_images()[0]
+    trained = spikec.load(folder / "shifts.snn", {"weights": folder / "real.npz"})
+    real = percent(labelled(trained, "", images, SHIFTS_STEPS))
+    yield Row("shifts", "float, real weights", f"{real:.2f} %")
+    program = spikec.load(folder / "shifts.snn")
+    for pipeline in ("", SHIFTS):
+        found = percent(labelled(program, pipeline, images, SHIFTS_STEPS))
+        inputs = {"x": images[:COMPARED_IMAGES]}
+        equal = bit_equal(program, pipeline, inputs, SHIFTS_STEPS, COMPARED_IMAGES) if pipeline else None
+        name = pipeline or "float, weights 0 and +-2^k"
+        yield Row("shifts", name, f"{found:.2f} %", real - found, 1.0, equal)
+
+
+# ---------------------------------------------------------------- N-MNIST
+
+
+def camera() -> ModuleType:
+    """The event camera of the example 10_dvs."""
+    spec = importlib.util.spec_from_file_location("dvs_events", EXAMPLES / "10_dvs" / "events.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def recordings(each: int = NMNIST_IMAGES, first: int = 0) -> npt.NDArray[np.float32]:
+    """Events of images `first` to `first + each` of every digit by 1 ms: counts (10 each, steps, 2, 34, 34)."""
+    from sklearn.datasets import load_digits
+
+    events, data = camera(), load_digits()
+    chosen = [np.flatnonzero(data.target == digit)[first + n] for digit in range(10) for n in range(each)]
+    counts = [events.digit(data.images[image] / 16).counts(34, 34, 1000, NMNIST_STEPS) for image in chosen]
+    return np.stack(counts).astype(np.float32)
+
+
+def output_spikes(program: Any, pipeline: str, events: npt.NDArray[np.float32]) -> list[int]:
+    """Spikes of each output over all recordings."""
+    run = spikec.compile(program, pipeline=pipeline).run({"input": events}, batch=len(events))
+    spikes: list[int] = run.outputs["output"].sum(axis=(0, 1)).astype(int).tolist()
+    return spikes
+
+
+def nmnist(net: Path) -> Iterator[Row]:
+    """Spikes of each output, 8-bit weights against float, and how long the float net runs."""
+    program = spikec.load(net, semantics="nir-euler", dt=1)
+    events = recordings()
+    wanted = output_spikes(program, "", events)
+    yield Row("nmnist", "float", f"{len(events)} x {NMNIST_STEPS} steps")
+    with tempfile.TemporaryDirectory() as folder:
+        calibration = Path(folder) / "events.npy"
+        np.save(calibration, recordings(1, first=NMNIST_IMAGES))
+        pipeline = f"quantize{{weights=8,state=16,calibrate={calibration}}}"
+        found = output_spikes(program, pipeline, events)
+        part = {"input": events[0, :NMNIST_COMPARED_STEPS]}
+        equal = bit_equal(program, pipeline, part, NMNIST_COMPARED_STEPS, None)
+    for output, (before, after) in enumerate(zip(wanted, found, strict=True)):
+        lost = 100 * abs(after - before) / max(before, 1)
+        allowed = NMNIST_PER_CENT if before >= NMNIST_LEAST_SPIKES else None
+        yield Row("nmnist", f"8-bit weights, output {output}", f"{after} for {before} spikes", lost, allowed, equal)
+
+
+def field_net(given: Path | None) -> Path | None:
+    """The file of the N-MNIST net, or None where this machine has none."""
+    root = os.environ.get("SPIKEC_CONFORMANCE")
+    path = given or (Path(root) / FIELD_NET if root else None)
+    return path if path is not None and path.is_file() else None
+
+
+# ---------------------------------------------------------------- command
+
+
+def measured(networks: list[str], net: Path | None) -> Iterator[Row]:
+    if "digits" in networks:
+        yield from digits()
+    if "shifts" in networks:
+        yield from shifts()
+    if "nmnist" in networks:
+        if net is None:
+            print(f"nmnist is left out: neither --net nor SPIKEC_CONFORMANCE gives {FIELD_NET}", file=sys.stderr)
+        else:
+            yield from nmnist(net)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--networks", default="digits,shifts,nmnist", help="some of digits,shifts,nmnist")
+    parser.add_argument("--net", type=Path, help="the N-MNIST net, a .nir file")
+    parser.add_argument("--json", type=Path, default=Path("build/accuracy.json"), help="where the table is written")
+    arguments = parser.parse_args()
+    networks = arguments.networks.split(",")
+    if unknown := set(networks) - {"digits", "shifts", "nmnist"}:
+        parser.error(f"unknown networks: {', '.join(sorted(unknown))}")
+    rows = []
+    print(HEAD)
+    for row in measured(networks, field_net(arguments.net)):
+        print(row, flush=True)
+        rows.append(row)
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps([{**asdict(row), "ok": row.ok} for row in rows], indent=2) + "\n")
+    print(f"wrote {arguments.json}")
+    return 0 if all(row.ok for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The constants of `spikec.analysis.estimate`, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ASSUMED = 0.05
+"""Events per element and step where nothing else is known."""
+
+# Energy at 45 nm: M. Horowitz, "Computing's energy problem", ISSCC 2014.  f64 and the integers that he does not list
+# are scaled, additions with the width and products with its square.  Caches are half of his figures for 64 bits;
+# 640 pJ for 32 bits of DRAM are what S. Han et al. ("EIE", ISCA 2016) take for the same process.
+
+ENERGY: Mapping[str, tuple[float, float]] = {
+    "i8": (0.03, 0.2),
+    "i16": (0.05, 0.8),
+    "i32": (0.1, 3.1),
+    "i64": (0.2, 12.4),
+    "f32": (0.9, 3.7),
+    "f64": (1.8, 14.8),
+}
+"""pJ of an addition and of a multiplication; comparisons, selections and shifts count as additions."""
+
+NEAR: tuple[tuple[float, float], ...] = ((8e3, 5 / 4), (32e3, 10 / 4), (1e6, 50 / 4))
+"""pJ per byte of an SRAM of up to so many bytes; what is larger but still on chip takes the last one."""
+DRAM = 640 / 4
+"""pJ per byte of memory off the chip."""
+
+ON_CHIP: Mapping[str, float] = {"cpu": 32e6, "ptx": 40e6, "fpga": 4e6}
+"""Bytes: the last cache of a server core's share; L2 of an A100; block RAM of a large Artix-7 or small UltraScale."""
+
+# cpu, in cycles of 1/3 ns.
+VECTOR = 64  # bytes of a register
+OP = 6.0  # to begin any op: loop bounds, list lengths
+SIMPLE = 0.5  # an arithmetic op on a register
+SLOW = 8.0  # a division or root on a register
+MOVED = 0.5  # a register loaded or stored
+LISTED = 4.0  # a register of neurons tested for events
+EVENT = 3.0  # an event put into a list and taken out
+ROW = 12.0  # a row of a csr table begun
+SCATTERED = 1.3  # an addition through an index
+STREAMED = 1.2  # a register of weights added
+DRAWN = 55.0  # a register of random numbers
+FAR = 0.12  # more for each byte of weights that comes from beyond the second cache
+SECOND_CACHE = 1e6
+
+# ptx: NVIDIA A100 (data sheet: 1555 GB/s, 1.41 GHz); the launch is what a kernel of a graph takes, about 2 us.
+GPU_CLOCK = 1.41
+GPU_BYTES = 1555 / GPU_CLOCK  # per cycle
+LAUNCH = 2000 * GPU_CLOCK  # cycles
+
+# fpga
+LANES = 16
+HAZARD = 4

@@ -1,0 +1,189 @@
+"""What one step costs on a target, before anything is built: operations, bytes, cycles and energy of each stage.
+
+The model counts what the ops of a stage do at assumed rates of events, and multiplies by the constants of `cost_model`:
+
+- a propagate walks `rate * sources` events; each adds one row of its table (all targets of a dense one, the average
+  row of a csr one), and multiplies where the events carry values;
+- an update does the operations of its program for each element; elementary functions count what their lists hold;
+- bytes are what the ops read and write: weights with their indices, states and other buffers, lists of events;
+- energy is that of arithmetic and memory alone (`ENERGY`, `NEAR`, `DRAM`): no instruction is fetched, nothing
+  leaks, so it compares networks and schedules and does not predict a meter.
+
+Cycles, by target:
+
+- cpu: one core with vectors of 512 bits.  Costs of loops over resident data, fitted to measurements by
+  `benchmarks/estimate.py`, which also shows how far off they are.
+- ptx: each stage is one kernel; it costs a launch and the time its bytes take at the bandwidth of the memory.
+- fpga: each stage is a process with `LANES` adders.  Its targets lie in groups of that many; an event is added to
+  one group a cycle, and the program passes over all groups in two.  With E events that reach G groups it takes
+  G * (E + 2) cycles; a sum cannot be added to again within `HAZARD` cycles, so that G counts at least so much.
+  Stages work on different steps at once: the slowest decides the rate of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+from spikec.analysis.cost_model import ASSUMED, DRAM, GPU_BYTES, LAUNCH, NEAR, ON_CHIP
+from spikec.analysis.costs import Cost, Network
+from spikec.dialects.functions import symbol_of
+from spikec.dialects.mlir import ir
+from spikec.dialects.notes import Table
+from spikec.dialects.program import Program
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stage in one step.  `events` are active sources walked, `synaptic` the weights they add.
+
+    `additions` and `multiplications` are all of the stage, the synaptic ones too; `updates` are elements of programs.
+    `weights` (with indices), `state` and `lists` are bytes moved; `energy` is in nJ.
+    """
+
+    stage: str
+    events: float = 0.0
+    synaptic: float = 0.0
+    additions: float = 0.0
+    multiplications: float = 0.0
+    updates: float = 0.0
+    weights: float = 0.0
+    state: float = 0.0
+    lists: float = 0.0
+    cycles: float = 0.0
+    energy: float = 0.0
+
+
+SUMMED = ("events", "synaptic", "additions", "multiplications", "updates", "weights", "state", "lists")
+COLUMNS = (
+    "stage",
+    "events",
+    "synaptic events",
+    "additions",
+    "multiplications",
+    "updates",
+    "weights, bytes",
+    "state, bytes",
+    "lists, bytes",
+    "cycles",
+    "energy, nJ",
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The stages of `@step` in order."""
+
+    target: str
+    rows: tuple[Row, ...]
+
+    @property
+    def total(self) -> Row:
+        """All stages together; on an fpga they run at once, so that the slowest gives the cycles."""
+        sums = {f.name: sum(getattr(row, f.name) for row in self.rows) for f in fields(Row) if f.name != "stage"}
+        if self.target == "fpga":
+            sums["cycles"] = max((row.cycles for row in self.rows), default=0.0)
+        return Row("all", **sums)
+
+    def table(self, title: str) -> Table:
+        """The stages and their sum, rounded for people."""
+        rows = [astuple(row) for row in (*self.rows, self.total)]
+        return Table(title, COLUMNS, tuple((name, *map(_rounded, numbers)) for name, *numbers in rows))
+
+
+def _rounded(value: float) -> float | int:
+    return round(value) if value >= 100 or value == round(value) else float(f"{value:.3g}")
+
+
+def tables(program: Program, target: str, rates: Mapping[str, float] | float | None = None) -> tuple[Table, ...]:
+    """What a report shows of a program at level `step`; nothing for a target without a model."""
+    if target.partition(":")[0] not in TARGETS:
+        return ()
+    made = estimate(program, target, ASSUMED if rates is None else rates)
+    if isinstance(rates, Mapping):
+        said = "at the rates given"
+    else:
+        said = (
+            f"{'assumed ' if rates is None else ''}{ASSUMED if rates is None else rates:g} events per neuron and step"
+        )
+    return (made.table(f"estimate for {made.target}, one step, {said}"),)
+
+
+def estimate(program: Program, target: str, rates: Mapping[str, float] | float = ASSUMED) -> Estimate:
+    """The cost of one step of a program at level `step`.
+
+    `rates` are events per element and step: one number, or numbers by the name of a population (`hidden`), an input
+    (`x`) or a buffer; `*` stands for all others.  Sources that are real numbers count as all active unless named.
+    Raises ValueError for a target that has no model.
+    """
+    name = target.partition(":")[0]
+    if name not in TARGETS:
+        raise ValueError(f"no estimate for the target '{target}'")
+    with program.module.context:
+        network = Network(program, rates)
+        blocks = _blocks(network.symbols.get("run"))
+        return Estimate(name, tuple(_row(network, name, stage, blocks.get(stage, 1)) for stage in network.order()))
+
+
+def _row(network: Network, target: str, stage: str, block: int) -> Row:
+    costs = network.stage(stage)
+    sums = {key: sum(getattr(cost, key) for cost in costs) for key in SUMMED}
+    cycles, energy = TARGETS[target](costs), _energy(network, target, costs, block)
+    return Row(stage.removeprefix("stage."), **sums, cycles=cycles, energy=energy)
+
+
+def _energy(network: Network, target: str, costs: list[Cost], block: int) -> float:
+    """nJ.  What a step of a block reads of a table off the chip is fetched at most once a block."""
+    chip = ON_CHIP[target]
+    near, state = _per_byte(min(network.constants, chip), chip), _per_byte(network.resident, chip)
+    total = 0.0
+    for cost in costs:
+        fetched = min(cost.weights, cost.table / block) if network.constants > chip else 0.0
+        total += cost.picojoules + (cost.state + cost.lists) * state
+        total += fetched * DRAM + (cost.weights - fetched) * near
+    return total / 1000
+
+
+def _per_byte(size: float, chip: float) -> float:
+    """pJ per byte of a memory of so many bytes."""
+    if size > chip:
+        return DRAM
+    return next((energy for limit, energy in NEAR if size <= limit), NEAR[-1][1])
+
+
+def _blocks(run: Any) -> dict[str, int]:
+    """How many steps each stage runs at a time: the longest stride of the loops around its call."""
+    found: dict[str, int] = {}
+
+    def visit(block: Any, steps: int, constants: dict[Any, int]) -> None:
+        for wrapped in block.operations:
+            op = wrapped.operation
+            if op.name == "arith.constant":
+                constants[ir.Value(op.results[0])] = int(ir.IntegerAttr(op.attributes["value"]).value)
+            elif op.name == "func.call":
+                found[str(symbol_of(op.attributes["callee"]))] = steps
+            elif op.name == "scf.for":
+                stride = constants.get(ir.Value(op.operands[2]), 1)
+                visit(op.regions[0].blocks[0], max(steps, stride), constants)
+
+    if run is not None:
+        visit(run.regions[0].blocks[0], 1, {})
+    return found
+
+
+def _cpu(costs: list[Cost]) -> float:
+    return sum(cost.cpu for cost in costs)
+
+
+def _ptx(costs: list[Cost]) -> float:
+    return LAUNCH + sum(cost.weights + cost.state + cost.lists for cost in costs) / GPU_BYTES
+
+
+def _fpga(costs: list[Cost]) -> float:
+    """Fills and copies of sums happen while the program passes over them."""
+    return sum(cost.lanes for cost in costs if cost.events or cost.updates or cost.additions)
+
+
+TARGETS: Mapping[str, Callable[[list[Cost]], float]] = {"cpu": _cpu, "ptx": _ptx, "fpga": _fpga}
+"""The models of cycles by the name of a target."""

@@ -1,0 +1,74 @@
+"""How far the values of the real network reach: observed on calibration data, or proven for all inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikec.analysis.ranges import Interval, Ranges
+from spikec.dialects import snn
+from spikec.dialects.program import Program
+from spikec.passes.quantize.calibration import Calibration, Observations, Seen, observe
+from spikec.passes.quantize.classes import is_real
+from spikec.runtime.interface import Interface
+
+HEADROOM = 1.25
+"""What is kept free above the greatest magnitude that was observed: other inputs reach a little further."""
+
+
+@dataclass(frozen=True)
+class Reaches:
+    """The greatest magnitude of each real state (None: nothing bounds it), and what inputs were seen to be."""
+
+    states: dict[str, float | None]
+    calibration: Calibration | None = None
+    inputs: dict[str, Seen] = field(default_factory=dict)
+    values: Callable[[Any], float | None] = lambda value: None
+
+    def state(self, name: str) -> float | None:
+        return self.states[name]
+
+    def input(self, name: str) -> Seen | None:
+        return self.inputs.get(name)
+
+
+def proven(program: Program, found: Ranges) -> Reaches:
+    """By interval analysis: the worst case of all inputs."""
+    states: dict[str, float | None] = {}
+    for view in program.ops(snn.State):
+        if is_real(view.type):
+            states[view.sym_name] = _finite(found.state(view.sym_name))
+    return Reaches(states, values=lambda value: _finite(found.of(value)))
+
+
+def _finite(interval: Interval) -> float | None:
+    reach = max(abs(interval.low), abs(interval.high))
+    return float(reach) if math.isfinite(reach) else None
+
+
+def observed(program: Program, calibration: Calibration, seed: int) -> Reaches:
+    """By a run on calibration data."""
+    found: Observations = observe(program, calibration, seed)
+    states: dict[str, float | None] = {}
+    for view in program.ops(snn.State):
+        if is_real(view.type):
+            seen = found.states[view.sym_name]
+            states[view.sym_name] = HEADROOM * seen.magnitude if seen.finite else None
+
+    def value(of: Any) -> float | None:
+        seen = found.of(of)
+        return HEADROOM * seen.magnitude if seen is not None and seen.finite else None
+
+    return Reaches(states, calibration, found.inputs, value)
+
+
+def calibration(program: Program, calibrate: str | None, steps: int | None) -> Calibration | None:
+    """The calibration data of FILE[:KEY], or some steps of a network without inputs; None without either.
+
+    Raises CompileError for data that does not fit.
+    """
+    if calibrate is not None:
+        return Calibration.read(calibrate, Interface.of(program), steps)
+    return Calibration(steps) if steps is not None else None
