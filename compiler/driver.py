@@ -211,8 +211,11 @@ def _passed(compilation: Compilation, passes: Pipeline, program: Program) -> Pro
 
 def _plain(table: Table) -> Table:
     """A table with Python's own numbers in place of numpy's."""
-    rows = tuple(tuple(c.item() if hasattr(c, "item") else c for c in row) for row in table.rows)
-    return replace(table, rows=rows)
+    return replace(table, rows=tuple(tuple(_number(cell) for cell in row) for row in table.rows))
+
+
+def _number(cell: Any) -> Any:
+    return cell.item() if hasattr(cell, "item") else cell
 
 
 def _verify(compilation: Compilation, made: Program, source: Program) -> None:

@@ -18,6 +18,7 @@ from spikec.dialects.program import Program
 
 _ROUNDING = {32: 2.0**-24, 64: 2.0**-53}
 _TINY = {32: 2.0**-126, 64: 2.0**-1022}
+_LARGEST = {32: 2.0**127, 64: 2.0**1023}
 _SAFE = 2**62
 _STRETCH = 2**20  # weights that are summed at once
 
@@ -68,7 +69,7 @@ class FanIn:
             count = self.synapses + 2
             roundings = count * ((1 + multiplied) * _ROUNDING[real_bits] + _ROUNDING[64])
             relative = roundings / (1 - roundings) if roundings < 0.5 else math.inf
-            errors = relative, 2 * count * _TINY[real_bits]
+            errors = relative, 2 * count * _TINY[real_bits], _LARGEST[real_bits]
             with np.errstate(all="ignore"):
                 below = self._rounded(low, ends, (least, most), errors, -1)
                 return below, self._rounded(high, ends, (most, least), errors, 1)
@@ -80,14 +81,24 @@ class FanIn:
         return low + positive * least + negative * most, high + positive * most + negative * least
 
     def _rounded(
-        self, start: Array, ends: tuple[Array, Array], by: tuple[Any, Any], errors: tuple[float, float], side: int
+        self,
+        start: Array,
+        ends: tuple[Array, Array],
+        by: tuple[Any, Any],
+        errors: tuple[float, float, float],
+        side: int,
     ) -> Array:
-        """start + positive * by[0] + negative * by[1], moved to `side` by the relative and the absolute error."""
+        """start + positive * by[0] + negative * by[1], moved to `side` by the relative and the absolute error.
+
+        A sum that may pass the largest number on its way is infinite.
+        """
         terms = [np.where(end == 0, 0.0, end * factor) for end, factor in zip(ends, by, strict=True)]
         size = np.abs(terms[0]) + np.abs(terms[1])
-        slack = errors[0] * (np.abs(start) + size) + errors[1]
-        moved: Array = np.where(size == 0, start, start + terms[0] + terms[1] + side * slack)
-        return np.where(np.isnan(moved), side * math.inf, moved)
+        relative, absolute, largest = errors
+        reach = np.abs(start) + size
+        total = start + terms[0] + terms[1] + side * (relative * reach + absolute)
+        moved: Array = np.where(reach <= largest, total, side * math.inf)
+        return np.where(size == 0, start, moved)
 
 
 def _weight(program: Program, attribute: Any) -> Array:

@@ -272,7 +272,8 @@ class _Analysis:
         name = snn.Propagate(op).synapses
         if name not in self._fans:
             self._fans[name] = FanIn.of(self._program, snn.Synapses(self._symbols[name]))
-        return list(op.operands), partial(self._arrived, self._fans[name], *op.operands, op.results[0])
+        events, init = op.operands
+        return [events, init], partial(self._arrived, self._fans[name], events, init, op.results[0])
 
     def _arrived(self, fan: FanIn, source: Any, init: Any, result: Any, found: list[Interval]) -> list[Interval]:
         """What arrives per target is kept for a propagate that goes on from there."""

@@ -52,9 +52,9 @@ def cases() -> st.SearchStrategy[Case]:
     return st.randoms(use_true_random=True).map(write_case)
 
 
-def write_case(random: Random) -> Case:
-    """One program, all of whose choices are taken from `random`."""
-    w = Writer(random, CLOCKS[0], False)
+def write_case(random: Random, functions: bool = True) -> Case:
+    """One program, all of whose choices are taken from `random`; without exp and its like, and divisions, on request."""
+    w = Writer(random, CLOCKS[0], False, functions)
     w.clock, w.volts = w.pick(CLOCKS), w.chance(30)
     w.steps = w.whole(8, 40)
     write_inputs(w)

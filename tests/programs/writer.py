@@ -71,6 +71,7 @@ class Writer:
     random: Random
     clock: Clock
     volts: bool
+    functions: bool = True
     lines: list[str] = field(default_factory=list)
     declarations: list[str] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
@@ -141,11 +142,12 @@ class Writer:
         if depth == 0 or self.chance(15):
             return str(self.pick(leaves)) if leaves and self.chance(80) else self.decimal(0.1, 2)
         a = self.real(leaves, depth - 1)
-        form = self.whole(0, 21)
-        if form < len(UNARY):
-            return str(UNARY[form]).format(a)
+        unary, binary = (UNARY, BINARY) if self.functions else (ALGEBRAIC, POLYNOMIAL)
+        form = self.whole(0, len(unary) + 4)
+        if form < len(unary):
+            return str(unary[form]).format(a)
         b = self.real(leaves, depth - 1)
-        return str(self.pick(BINARY)).format(a, b, self.condition(leaves, depth - 1))
+        return str(self.pick(binary)).format(a, b, self.condition(leaves, depth - 1))
 
     def condition(self, leaves: Sequence[str], depth: int = 1) -> str:
         comparison = self.pick(("<", "<=", ">", ">=", "==", "!="))
@@ -186,3 +188,7 @@ BINARY = (
     "(if {2} then {0} else {1})",
     "(if {2} then {0} else {1})",
 )
+
+TRANSCENDENTAL = ("exp", "tanh", "sigmoid", "sqrt", "log", "sin", "cos")
+ALGEBRAIC = tuple(form for form in UNARY if not form.startswith(TRANSCENDENTAL))
+POLYNOMIAL = tuple(form for form in BINARY if "/" not in form)

@@ -24,6 +24,7 @@ from spikec.passes.quantize.affine import Affine, Atom, Number
 
 WORD, LONG = 31, 62  # bits of magnitude in i32, and in i64 with one to spare
 SIGNIFICANT = 16  # bits of a factor that are enough however great its variable is
+LOST = 2.0**-8  # of a unit: what never reaches more is nothing
 EXTRA = 4  # bits after the point of terms that are rounded one by one
 DIGITS = 4  # signed digits of a factor that is done by shifts
 SNAP = 1e-9  # what counts as the rounding of a quotient
@@ -122,11 +123,12 @@ class Arithmetic:
     def at(self, code: Code, form: Affine, scale: Number, rounding: str | None = None) -> Atom:
         """The form as an integer in units of `scale`.  Raises TooWide."""
         ratios = [(atom, snapped(coefficient / scale)) for atom, coefficient in form.terms]
+        ratios = [(atom, ratio) for atom, ratio in ratios if float(np.max(np.abs(ratio))) * atom.limit > LOST]
         constant = snapped(form.constant / scale)
-        if form.is_constant:
-            # An initial value of a maximum may be infinite: it is less than everything all the same.
-            constant = np.clip(constant, -(2.0**LONG), 2.0**LONG)
-        elif not np.all(np.abs(constant) < 2.0**LONG):
+        if not ratios:
+            whole = np.rint(np.clip(constant, -(2.0**LONG) + 1, 2.0**LONG - 1))
+            return Atom(code.number(whole), int(np.max(np.abs(whole))))
+        if not np.all(np.abs(constant) < 2.0**LONG):
             raise TooWide
         if len(ratios) == 1 and np.all(ratios[0][1] == 1.0) and not np.any(constant):
             return ratios[0][0]
@@ -158,6 +160,8 @@ class Arithmetic:
         total = code.number(np.rint(constant * 2.0**EXTRA))
         limit = int(np.max(np.abs(constant))) << EXTRA
         for atom, ratio in ratios:
+            if atom.limit * float(np.max(np.abs(ratio))) >= 2.0 ** (LONG - EXTRA):
+                raise TooWide
             excess = max(0, atom.limit.bit_length() + SIGNIFICANT - LONG)
             bits = max(SIGNIFICANT - math.floor(math.log2(float(np.max(np.abs(ratio))))), 0)
             value = code.shift_right(code.wide(atom.value), excess, "floor")

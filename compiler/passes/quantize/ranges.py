@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,9 @@ from spikec.dialects.program import Program
 from spikec.passes.quantize.calibration import Calibration, Observations, Seen, observe
 from spikec.passes.quantize.classes import is_real
 from spikec.runtime.interface import Interface
+
+FAR = 1e30
+"""What reaches further is not bounded in any useful sense."""
 
 HEADROOM = 1.25
 """What is kept free above the greatest magnitude that was observed: other inputs reach a little further."""
@@ -45,7 +47,11 @@ def proven(program: Program, found: Ranges) -> Reaches:
 
 def _finite(interval: Interval) -> float | None:
     reach = max(abs(interval.low), abs(interval.high))
-    return float(reach) if math.isfinite(reach) else None
+    return float(reach) if reach < FAR else None
+
+
+def _seen(seen: Seen) -> float | None:
+    return HEADROOM * seen.magnitude if seen.magnitude < FAR else None  # not for NaN either
 
 
 def observed(program: Program, calibration: Calibration, seed: int) -> Reaches:
@@ -55,11 +61,11 @@ def observed(program: Program, calibration: Calibration, seed: int) -> Reaches:
     for view in program.ops(snn.State):
         if is_real(view.type):
             seen = found.states[view.sym_name]
-            states[view.sym_name] = HEADROOM * seen.magnitude if seen.finite else None
+            states[view.sym_name] = _seen(seen)
 
     def value(of: Any) -> float | None:
         seen = found.of(of)
-        return HEADROOM * seen.magnitude if seen is not None and seen.finite else None
+        return None if seen is None else _seen(seen)
 
     return Reaches(states, calibration, found.inputs, value)
 

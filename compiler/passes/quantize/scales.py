@@ -27,6 +27,7 @@ from spikec.passes.quantize.weights import Quantized
 DRAWN = 2.0**-24  # the unit of a uniform number
 UNKNOWN = 2.0**-16  # of a value that is made of nothing with a scale
 GUARD = 2.0**-8  # of a finest unit, where other parts are no multiples of it
+MOST = 1e30  # is taken for the greatest size that anything has
 STEPS = 4.0  # worst-case steps that the range of an unbounded state is made for
 
 
@@ -150,7 +151,7 @@ class Scales:
         for _, form in self._forms(root):
             for owner, (atom, coefficient) in self._expanded(form):
                 drive = max(drive, self._worst(owner, atom.value) * float(np.max(np.abs(coefficient))))
-        return STEPS * max([drive, *sizes, 2.0**-10])
+        return STEPS * min(max([drive, *sizes, 2.0**-10]), MOST)
 
     def _initial(self, state: str) -> float:
         view = snn.State(self.classes.symbols[state])
@@ -216,8 +217,8 @@ class Scales:
         elif value.owner.name == snn.Draw.name():
             return DRAWN
         elif value.owner.name == "arith.mulf":
-            units = [self._unit_of_class((owner, v), root) for v in value.owner.operands]
-            return None if None in units else units[0] * units[1]  # type: ignore[operator]
+            left, right = (self._unit_of_class((owner, v), root) for v in value.owner.operands)
+            return None if left is None or right is None else left * right
         return self._unit_of_class((owner, value), root)
 
     def _arriving(self, value: Any) -> Number | None:

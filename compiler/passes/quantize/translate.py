@@ -251,7 +251,8 @@ class Block:
         inputs, inits = list(op.operands)[:-outputs], list(op.operands)[-outputs:]
         block = op.regions[0].blocks[0]
         taken = [self.plain(v)[0] if is_real(v.type) else None for v in inputs]
-        started = [self.wide(v, self._one(r)) if is_real(v.type) else None for v, r in zip(inits, op.results, strict=True)]
+        most = max((t.limit for t in taken if t), default=0)
+        started = [self._start(v, r, most) if is_real(v.type) else None for v, r in zip(inits, op.results, strict=True)]
         new = [t.value if t else self.known(v) for t, v in zip(taken, inputs, strict=True)]
         new += [s[0] if s else self.known(v) for s, v in zip(started, inits, strict=True)]
         made = _generic(op, new, outputs)
@@ -272,10 +273,18 @@ class Block:
             if begin is None:
                 self.values[result] = fresh
                 continue
-            most = begin[1] + rounds * max(limit - begin[1], 0)
-            if most.bit_length() > LONG:
+            reach = begin[1] + rounds * max(limit - begin[1], 0)
+            if reach.bit_length() > LONG:
                 raise Refusal("E1213", "a sum needs more than 62 bits", op, "give the states fewer bits")
-            self.set(result, atom(fresh, self._one(result), most))
+            self.set(result, atom(fresh, self._one(result), reach))
+
+    def _start(self, init: Any, result: Any, most: int) -> tuple[Any, int]:
+        """The initial value of a reduction; an infinite one is as far out as anything that comes."""
+        form = self.forms[init]
+        bound = uniform(form.constant) if form.is_constant else 0.0
+        if bound is None or math.isfinite(bound):
+            return self.wide(init, self._one(result))
+        return self.code(init.type).number(math.copysign(float(most), bound)), most
 
     def _one(self, value: Any) -> float:
         return float(np.max(self.scale(value)))

@@ -33,8 +33,8 @@ class Schedule:
     """Orders a timestep: stages, blocks of steps, memory.
 
     `block`: how many steps a layer runs before the next (0: chosen, 1: one step at a time).  `mode`: propagations
-    walk lists of events, all of their source, or what fits it.  `reuse`: temporaries share memory.  `fuse`: ops that run
-    one after the other become one.
+    walk lists of events, all of their source, or what fits it.  `reuse`: temporaries share memory.  `fuse`: ops that
+    follow each other become one.
     """
 
     name: ClassVar[str] = "schedule"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
 import networkx
@@ -27,12 +28,51 @@ def components(nodes: Collection[int], pairs: Pairs) -> list[list[int]]:
     return [members[number] for number in following]
 
 
-def leads(pairs: Pairs, first: int, last: int) -> bool:
-    """Whether a way of at least two pairs leads from one node to another (a single pair does not count)."""
-    graph = _graph((first, last), pairs)
-    if graph.has_edge(first, last):
-        graph.remove_edge(first, last)
-    return bool(networkx.has_path(graph, first, last))
+class Quotient:
+    """Parts of a graph's nodes, which can be joined unless a third part stands between two of them.
+
+    `part` has the name of the part of each node.
+    """
+
+    def __init__(self, part: Iterable[int], pairs: Pairs) -> None:
+        self.part = list(part)
+        self._members: dict[int, list[int]] = defaultdict(list)
+        for node, name in enumerate(self.part):
+            self._members[name].append(node)
+        self._after: dict[int, set[int]] = {name: set() for name in self._members}
+        self._before: dict[int, set[int]] = {name: set() for name in self._members}
+        for first, second in pairs:
+            one, other = self.part[first], self.part[second]
+            if one != other:
+                self._after[one].add(other)
+                self._before[other].add(one)
+
+    def join(self, first: int, second: int) -> None:
+        """Joins the parts of two nodes, unless a way leads from one to the other through a third one."""
+        one, other = self.part[first], self.part[second]
+        if one == other or self._leads(one, other) or self._leads(other, one):
+            return
+        for node in self._members[other]:
+            self.part[node] = one
+        self._members[one] += self._members.pop(other)
+        for ways, back in ((self._after, self._before), (self._before, self._after)):
+            for third in ways.pop(other):
+                back[third].discard(other)
+                if third != one:
+                    ways[one].add(third)
+                    back[third].add(one)
+
+    def _leads(self, first: int, last: int) -> bool:
+        pending = [name for name in self._after[first] if name != last]
+        seen = set(pending)
+        while pending:
+            for name in self._after[pending.pop()]:
+                if name == last:
+                    return True
+                if name not in seen and name != first:
+                    seen.add(name)
+                    pending.append(name)
+        return False
 
 
 def _graph(nodes: Collection[int], pairs: Pairs) -> networkx.DiGraph:

@@ -13,49 +13,31 @@ can run for many steps.  Where a tie would make a stage wait for itself it is no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import pairwise
 
 from spikec.dialects import step
 from spikec.dialects.accesses import Use
 from spikec.passes.schedule.dependence import HOST, Dependences
-from spikec.passes.schedule.graphs import leads, ordered
+from spikec.passes.schedule.graphs import Quotient, ordered
 from spikec.passes.schedule.plan import Stage
 
 
 def stages(dependences: Dependences) -> tuple[Stage, ...]:
     """The stages in an order in which one step can run them."""
-    ties = _Ties(dependences)
+    now = [pair for pair, far in dependences.edges.items() if far == 0]
+    parts = Quotient(range(len(dependences.ops)), now)
     for name in dependences.uses:
         writers = [op for op, use in dependences.uses[name] if use.writes]
         if dependences.buffers[name].kind not in HOST:
             for writer in writers[1:]:
-                ties.tie(writers[0], writer)
+                parts.join(writers[0], writer)
     for op, sources in _sources(dependences).items():
-        ties.tie(max(sources), op)
-    for number in reversed(range(len(dependences.ops))):
-        users = {ties.part[user] for user in _users(dependences, number)}
-        if len(users) == 1 and not _feeds(dependences, number):
-            ties.tie(number, users.pop())
-    return _named(dependences, _joined(dependences, ties.part))
-
-
-class _Ties:
-    """The part that each op belongs to, named by one of its ops; parts never wait for each other in one step."""
-
-    def __init__(self, dependences: Dependences) -> None:
-        self._dependences = dependences
-        self.part = list(range(len(dependences.ops)))
-
-    def tie(self, first: int, second: int) -> None:
-        """Joins two parts, unless a third one stands between them."""
-        one, other = self.part[first], self.part[second]
-        if one == other:
-            return
-        pairs = self._dependences.quotient(self.part, below=1)
-        if leads(pairs, one, other) or leads(pairs, other, one):
-            return
-        self.part = [one if p == other else p for p in self.part]
+        parts.join(max(sources), op)
+    for op, users in sorted(_users(dependences).items(), reverse=True):
+        homes = {parts.part[user] for user in users}
+        if len(homes) == 1:
+            parts.join(op, homes.pop())
+    return _named(dependences, _joined(dependences, parts.part))
 
 
 def _made_before(dependences: Dependences, op: int, use: Use) -> list[int]:
@@ -77,31 +59,29 @@ def _propagates(dependences: Dependences, op: int) -> bool:
     return isinstance(dependences.ops[op], step.Propagate)
 
 
-def _users(dependences: Dependences, op: int) -> Iterator[int]:
-    """The later ops that use a temporary that an op writes."""
-    for name, users in dependences.uses.items():
-        if dependences.buffers[name].kind == "temp" and any(o == op and use.writes for o, use in users):
-            yield from (user for user, use in users if use.reads and user > op)
-
-
-def _feeds(dependences: Dependences, op: int) -> bool:
-    """Whether what an op writes is the source of a propagation."""
-    written = {name for name, users in dependences.uses.items() if any(o == op and u.writes for o, u in users)}
-    return any(isinstance(o, step.Propagate) and o.from_ in written for o in dependences.ops)
+def _users(dependences: Dependences) -> dict[int, list[int]]:
+    """The later ops that use what an op makes, for the ops that make temporaries which are no events to propagate."""
+    result: dict[int, list[int]] = defaultdict(list)
+    feeding: set[int] = set()
+    propagated = {op.from_ for op in dependences.ops if isinstance(op, step.Propagate)}
+    for name, found in dependences.uses.items():
+        writers = [op for op, use in found if use.writes]
+        if name in propagated:
+            feeding.update(writers)
+        elif dependences.buffers[name].kind == "temp":
+            for writer in writers:
+                result[writer] += [user for user, use in found if use.reads and user > writer]
+    return {op: users for op, users in result.items() if op not in feeding}
 
 
 def _joined(dependences: Dependences, part: list[int]) -> list[int]:
     """Neighbours without propagation as one part, where that ties nothing else together."""
     heavy = {part[op] for op in range(len(part)) if _propagates(dependences, op)}
-    order = _order(dependences, part)
-    for before, after in pairwise(order):
-        one = part[before]
-        if one in heavy or part[after] in heavy:
-            continue
-        pairs = dependences.quotient(part)
-        if not leads(pairs, one, after) and not leads(pairs, after, one):
-            part = [one if p == after else p for p in part]
-    return part
+    parts = Quotient(part, dependences.edges)
+    for before, after in pairwise(_order(dependences, part)):
+        if part[before] not in heavy and part[after] not in heavy:
+            parts.join(before, after)
+    return parts.part
 
 
 def _order(dependences: Dependences, part: list[int]) -> list[int]:
