@@ -687,6 +687,15 @@ CODES: dict[str, Code] = {
         "Every weight of a projection is zero, so nothing passes through it. Its integers are zeros and its scale\n"
         "is 1. Weights that were never loaded look like this.",
     ),
+    # ------------------------------------------------------------ schedules
+    "E1231": _code(
+        "a block that needs too much memory",
+        "In a block of many steps a layer runs all of them before the next layer does, so what one layer hands to the\n"
+        "next is kept for so many steps. The message says how much that is. Choose a shorter block, or leave the\n"
+        "choice to the compiler with block=0.",
+        "schedule{block=100000000}",
+        "schedule{block=32}",
+    ),
     # ------------------------------------------------------------ passes and targets of other packages
     "E1271": _code(
         "a pass or target of another package that does not work",

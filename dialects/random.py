@@ -51,6 +51,14 @@ def uniform(
     return integers(key, elements, step, sample).astype(np.float64) * 2.0**-24
 
 
+def words(
+    key: tuple[int, int], elements: np.ndarray[Any, Any], step: int | np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """Words 0 and 1 of the counters of `integers` in sample 0 as one number, word 1 the higher: uint64."""
+    low, high = _philox(key, elements, step, 0)[:2]
+    return low | (high.astype(np.uint64) << np.uint64(32))
+
+
 def integers(
     key: tuple[int, int], elements: np.ndarray[Any, Any], step: int | np.ndarray[Any, Any], sample: int
 ) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -59,8 +67,13 @@ def integers(
 
     `elements` and `step` are integers below 2^32 and 2^64, and are broadcast against each other.
     """
+    return (_philox(key, elements, step, sample)[0] >> np.uint32(8)).astype(np.int32)
+
+
+def _philox(
+    key: tuple[int, int], elements: np.ndarray[Any, Any], step: int | np.ndarray[Any, Any], sample: int
+) -> Counter:
     element, steps = np.broadcast_arrays(np.asarray(elements).astype(np.uint64), np.asarray(step).astype(np.uint64))
     low = (steps & np.uint64(_MASK)).astype(np.uint32)
     high = (steps >> np.uint64(32)).astype(np.uint32)
-    word = philox((element.astype(np.uint32), low, np.full(low.shape, sample, np.uint32), high), key)[0]
-    return (word >> np.uint32(8)).astype(np.int32)
+    return philox((element.astype(np.uint32), low, np.full(low.shape, sample, np.uint32), high), key)

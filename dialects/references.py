@@ -38,12 +38,13 @@ def unresolved(view: Op, symbols: dict[str, Any]) -> Iterator[str]:
     for what, name, kind in _references(view):
         if name not in symbols:
             yield f"{what} refers to @{name}, which does not exist"
-        elif symbols[name].name != kind:
-            yield f"{what} refers to @{name}, which is a '{symbols[name].name}' and not a '{kind}'"
+        elif symbols[name].name not in kind.split():
+            wanted = " or a ".join(f"'{one}'" for one in kind.split())
+            yield f"{what} refers to @{name}, which is a '{symbols[name].name}' and not a {wanted}"
 
 
 def _references(view: Op) -> Iterator[tuple[str, str, str]]:
-    """(what refers, to which symbol, of which kind)."""
+    """(what refers, to which symbol, of which kind; blanks between several)."""
     attributes = view.operation.attributes
     for name, field in view.fields.items():
         if isinstance(field, Ref | Refs) and name in attributes:
@@ -65,9 +66,12 @@ def _hidden(view: Op) -> Iterator[tuple[str, str, str]]:
             yield from _maybe("attribute 'init'", view.init, constant)
             yield from _maybe("attribute 'scale'", view.scale, constant)
         case snn.Synapses():
-            yield from _maybe("attribute 'weight'", view.weight, constant)
+            yield from _maybe("attribute 'weight'", view.weight, f"{constant} {FUNCTION}")
             yield from _maybe("attribute 'scale'", view.scale, constant)
-            yield from _maybe("'filter' of 'connect'", view.connect.get("filter"), FUNCTION)
+            for name in ("filter", "p"):
+                yield from _maybe(f"'{name}' of 'connect'", view.connect.get(name), FUNCTION)
+            for name in ("sources", "targets"):
+                yield from _maybe(f"'{name}' of 'connect'", view.connect.get(name), constant)
         case step.Buffer():
             yield from _maybe("attribute 'init'", view.init, buffer)
         case step.Table():

@@ -74,11 +74,14 @@ class State(Op):
 class Synapses(Op):
     """The recipe of a projection from `pre` sources to `post` targets (flat sizes).
 
-    `connect` is a dictionary: `kind` "all", "one_to_one" or "prob" (with `p`, `seed`, `path`), and
-    optionally `filter`, a private function `(pre: i64, post: i64) -> i1` that keeps a pair; or `kind`
-    "conv" with the geometry of a convolution (`dialects.convolution`) and no filter.  `weight` is a
-    number or a constant: `[pre, post]` flattened per side, `[n]` for one_to_one, and
-    `[output channels, input channels of a group, kernel...]` for conv.  The real weight is an integer one
+    `connect` is a dictionary: `kind` "all", "one_to_one", "prob" (with `seed`, `path` and `p`, an f64 or a
+    private function `(pre: i64, post: i64) -> f64`), "fixed_in", "fixed_out" or "fixed_total" (with `count`,
+    `seed`, `path`, and the mark `repeat` where a pair may have several synapses) or "table" (with the
+    constants `sources` and `targets`), and optionally `filter`, a private function `(pre: i64, post: i64) -> i1`
+    that keeps a pair; or `kind` "conv" with the geometry of a convolution (`dialects.convolution`) and no filter.
+    `weight` is a number, a constant (`[pre, post]` flattened per side, `[n]` for one_to_one, one element per
+    row for a table, `[output channels, input channels of a group, kernel...]` for conv), or but for conv a
+    private function of each synapse (`dialects.connectors`).  The real weight is an integer one
     times `scale`, an f64 or a constant with one f64 per target (conv: per output channel).  `code` "pow2"
     promises that every weight is 0 or plus or minus a power of two.
     """

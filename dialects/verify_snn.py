@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from spikec.dialects import convolution, fixed_point, snn
+from spikec.dialects import connectors, convolution, fixed_point, snn
 from spikec.dialects.functions import (
     argument_marks,
     argument_roles,
@@ -104,26 +104,25 @@ def _is_number(attribute: Any) -> bool:
 
 
 def _synapses(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
-    recipe = view.connect
-    kind = ir.StringAttr(recipe["kind"]).value if isinstance(recipe.get("kind"), ir.StringAttr) else None
+    recipe, kind = view.connect, connectors.kind_of(view)
     if kind == "conv":
         yield from _convolution(view, symbols)
         return
-    if kind not in ("all", "one_to_one", "prob"):
+    if kind not in connectors.KINDS:
         yield f"unknown connector {recipe.get('kind')}"
         return
-    yield from _unknown(recipe, {"kind", "filter", *({"p", "seed", "path"} if kind == "prob" else ())})
-    if kind == "prob":
-        for name, wanted in (("p", ir.FloatAttr), ("seed", ir.IntegerAttr), ("path", ir.StringAttr)):
-            if not isinstance(recipe.get(name), wanted):
-                yield f"the connector 'prob' needs '{name}'"
-    if view.pre < 1 or view.post < 1:
-        yield f"sizes {view.pre} and {view.post} must be positive"
-    if kind == "one_to_one" and view.pre != view.post:
-        yield f"one_to_one needs equal sizes, not {view.pre} and {view.post}"
+    found = list(connectors.problems(view, symbols))
+    yield from found
+    if found:
         return
-    count = view.pre if kind == "one_to_one" else view.pre * view.post
-    yield from _value("weight", view.weight, weight_element(view, symbols), count, symbols)
+    function = connectors.weight_function(view, symbols)
+    if function is not None:
+        yield from connectors.weight_problems(view, function, symbols)
+    else:
+        counts = {"neuron": view.pre, "pair": view.pre * view.post}
+        layout = connectors.weight_layout(view)
+        count = connectors.rows_of_table(view, symbols) if layout == "row" else counts[layout]
+        yield from _value("weight", view.weight, weight_element(view, symbols), count, symbols)
     yield from _filter(recipe, symbols)
 
 
@@ -142,7 +141,9 @@ def _convolution(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
         if count != math.prod(extents):
             yield f"'{name}' is {count}, where {list(extents)} has {math.prod(extents)} elements"
     constant = symbol_of(view.weight)
-    if constant is None:
+    if constant is not None and symbols[constant].name == "func.func":
+        yield f"the weights of a convolution are a number or a constant, not the function @{constant}"
+    elif constant is None:
         yield from _value("weight", view.weight, weight_element(view, symbols), 1, symbols)
     elif tuple(snn.Constant(symbols[constant]).type.shape) != shape.weights:
         type = snn.Constant(symbols[constant]).type
@@ -162,6 +163,8 @@ def _filter(recipe: dict[str, Any], symbols: dict[str, Any]) -> Iterator[str]:
 def weight_element(view: snn.Synapses, symbols: dict[str, Any]) -> Any:
     """The element type of a projection's weights."""
     name = symbol_of(view.weight)
+    if name is not None and symbols[name].name == "func.func":
+        return signature(symbols[name]).results[0]
     if name is not None:
         return snn.Constant(symbols[name]).type.element_type
     return view.weight.type if _is_number(view.weight) else None

@@ -16,11 +16,9 @@ Arrays of frames are (F, H, W) and times (F,) in microseconds.  Everything is a 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -150,9 +148,9 @@ def _noise(
 # ---------------------------------------------------------------- moving images
 
 
-def saccades(ms: int = 100, size: float = 5.0) -> Reals:
+def saccades(ms: int = 100, size: float = 3.0) -> Reals:
     """Displacements (x, y) in pixels, one each millisecond, along the three sides of a triangle: (3 ms + 1, 2)."""
-    corners = np.array([[0.0, 0.0], [0.5, 1.0], [1.0, 0.0], [0.0, 0.0]]) * size
+    corners = np.array([[-0.5, -0.5], [0.0, 0.5], [0.5, -0.5], [-0.5, -0.5]]) * size
     share = np.arange(ms)[:, None] / ms
     sides = [begin + share * (end - begin) for begin, end in pairwise(corners)]
     return np.concatenate([*sides, corners[-1:]])
@@ -179,18 +177,10 @@ def _splines(size: int, count: int, zoom: float, shifts: Reals) -> Reals:
     return np.where(distance < 1, near, far)
 
 
-def digit(image: npt.ArrayLike, seed: int = 0, sensor: Sensor | None = None, path: Reals | None = None) -> Events:
-    """The events of an image (h, w) with values from 0 to 1, looked at with three saccades."""
-    path = saccades() if path is None else path
-    return record(moved(image, path), np.arange(len(path)) * 1000, sensor, seed)
-
-
-def joined(parts: Sequence[Events], gap_us: int) -> Events:
-    """Recordings one after the other, each beginning `gap_us` after the one before began."""
-    shifted = [part.t + number * gap_us for number, part in enumerate(parts)]
-    columns: list[Any] = [np.concatenate(shifted)]
-    columns += [np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "p")]
-    return Events(*columns)
+def digit(image: npt.ArrayLike, seed: int = 0, sensor: Sensor | None = None, zoom: float = 2.8) -> Events:
+    """The events of an image (h, w) with values from 0 to 1 on 34 by 34 pixels, looked at with three saccades."""
+    path = saccades()
+    return record(moved(image, path, zoom=zoom), np.arange(len(path)) * 1000, sensor, seed)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import pytest
 import spikec
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects import step
-from spikec.dialects.diagnostics import InternalError
+from spikec.dialects.diagnostics import CompileError, InternalError
 from spikec.dialects.program import Program
 from spikec.dialects.verify import problems
 from spikec.lower import snn_to_step, step_to_cpu
@@ -336,8 +336,15 @@ def test_a_run_that_leaves_out_a_stage_or_goes_on_for_ever_is_found(lowered: Any
     assert found
 
 
+def test_a_block_that_needs_too_much_memory_is_refused(lowered: Any) -> None:
+    plain, _ = lowered(FEED_FORWARD, **LAYERS)
+    with pytest.raises(CompileError, match="E1231") as error:
+        Schedule(block=10**9).run(plain)
+    assert "a block of 1000000000 steps needs" in str(error.value)
+
+
 def test_options_are_checked() -> None:
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="between 0 and"):
         Schedule(block=-1)
     with pytest.raises(ValueError, match="not auto, event or dense"):
         Schedule(mode="lists")  # type: ignore[arg-type]

@@ -170,8 +170,6 @@ class Classes:
         real = [v for v in op.operands if is_real(v.type)]
         if name in LINEAR:
             form = linear(name, [self.form(owner, v) for v in real])
-            if form is None and name == "arith.divf":
-                raise Refusal("E1211", "a division by a variable has no integer form", op)
             if form is None:
                 self._cut(owner, real)
             self._set(owner, op.results[0], form)
@@ -214,10 +212,12 @@ class Classes:
             self._join([(owner, op.operands[0]), (owner, result)])
 
     def _function(self, owner: str, op: Any) -> None:
-        """exp and its like: of constants alone."""
+        """exp and its like: a number for a constant, else a value of its own."""
         form = self.form(owner, op.operands[0])
         if not form.is_constant:
-            raise Refusal("E1211", f"'{op.name.removeprefix('math.')}' of a variable has no integer form", op)
+            self._cut(owner, op.operands)
+            self._set(owner, op.results[0])
+            return
         value = scalars.evaluate(op, [np.asarray(form.constant, np.float32)])
         assert value is not None
         self._set(owner, op.results[0], constant(value.astype(np.float64) if value.ndim else float(value)))

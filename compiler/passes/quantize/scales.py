@@ -22,6 +22,7 @@ from spikec.dialects.mlir import ir
 from spikec.passes.quantize.affine import Affine, Number, uniform
 from spikec.passes.quantize.arithmetic import snapped
 from spikec.passes.quantize.classes import Classes, Key, Population, extents, is_real
+from spikec.passes.quantize.functions import FUNCTIONS, scale_of
 from spikec.passes.quantize.weights import Quantized
 
 DRAWN = 2.0**-24  # the unit of a uniform number
@@ -216,6 +217,9 @@ class Scales:
             return 1.0
         elif value.owner.name == snn.Draw.name():
             return DRAWN
+        elif value.owner.name in FUNCTIONS:
+            low, high = self.classes.ranges.within(owner, value)
+            return scale_of(float(max(abs(low), abs(high))))
         elif value.owner.name == "arith.mulf":
             left, right = (self._unit_of_class((owner, v), root) for v in value.owner.operands)
             return None if left is None or right is None else left * right

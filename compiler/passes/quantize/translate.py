@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from spikec.analysis.intervals import Interval
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import walk
 from spikec.dialects.mlir import arith, ir
@@ -14,6 +15,7 @@ from spikec.dialects.mlir import math as mlir_math
 from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, constant, linear, uniform
 from spikec.passes.quantize.arithmetic import LONG, Arithmetic, Code, TooWide, snapped, width
 from spikec.passes.quantize.classes import MOVED, ROUNDED, Classes, extents, is_real, move
+from spikec.passes.quantize.functions import FUNCTIONS, evaluate, scale_of, series
 from spikec.passes.quantize.refusal import Refusal
 from spikec.passes.quantize.scales import DRAWN, Scales
 
@@ -111,11 +113,15 @@ class Block:
             self.forms[op.results[0]] = self.classes.forms[self.owner, op.results[0]]
         elif name in LINEAR:
             form = linear(name, [self.forms[v] for v in real])
-            self.set(op.results[0], form if form is not None else self.product(op))
+            if form is None:
+                form = self.product(op) if name == "arith.mulf" else self.quotient(op)
+            self.set(op.results[0], form)
         elif name == "arith.cmpf":
             self.values[op.results[0]] = self.compared(op)
         elif name in ("arith.select", "arith.maximumf", "arith.minimumf", "math.absf"):
             self.chosen(op, real)
+        elif name in FUNCTIONS:
+            self.set(op.results[0], self.smooth(op, op.operands[0], self._one(op.results[0])))
         elif name in ROUNDED:
             self.set(op.results[0], self.rounded(op))
         elif name == "arith.fptosi":
@@ -153,10 +159,46 @@ class Block:
             return arith.subi(code.number(0), code.wide(value))
         return value
 
+    def smooth(self, op: Any, argument: Any, scale: float) -> Affine:
+        """A function of a variable as a polynomial over all that the variable can be."""
+        made, unit = self.wide(argument), self.scale(argument)
+        if np.ndim(unit):
+            unit = float(np.max(unit))
+            made = self.wide(argument, unit)
+        reach = made[1] * unit
+        interval = self.classes.ranges.within(self.owner, argument).meet(Interval(-reach, reach))
+        name = op.name.removeprefix("math.").removeprefix("arith.")
+        coefficients = series(FUNCTIONS[op.name], interval) if interval is not None else None
+        if interval is None or coefficients is None:
+            text = f"'{name}' has no polynomial over all that its argument can be"
+            help = "bound the argument, such as with clamp, or calibrate"
+            raise Refusal("E1211", text if interval is None else f"{text}, {interval.low:.4g} to {interval.high:.4g}", op, help)
+        code = self.code(argument.type)
+        form = atom(made[0], unit, made[1])
+        result = evaluate(self.arithmetic, code, form, interval, coefficients, scale)
+        return atom(result.value, scale, result.limit)
+
+    def quotient(self, op: Any) -> Affine:
+        """A division by a variable: a product with its reciprocal."""
+        divisor = op.operands[1]
+        interval = self.classes.ranges.within(self.owner, divisor)
+        if interval.low <= 0 <= interval.high:
+            raise Refusal("E1211", "the divisor can be 0 or change its sign", op, "bound it, such as with max")
+        least = min(abs(interval.low), abs(interval.high))
+        inverse = self.smooth(op, divisor, scale_of(1.0 / float(least)))
+        dividend = self.forms[op.operands[0]]
+        if dividend.is_constant:
+            return inverse.times(dividend.constant)
+        code = self.code(op.results[0].type)
+        made, scale = inverse.terms[0]
+        return self._product(code, (self.wide(op.operands[0]), self.scale(op.operands[0])), ((code.wide(made.value), made.limit), scale))
+
     def product(self, op: Any) -> Affine:
         """Of two variables: exact where 62 bits hold it, else of the leading bits of both."""
         a, b = ((self.wide(v), self.scale(v)) for v in op.operands)
-        code = self.code(op.results[0].type)
+        return self._product(self.code(op.results[0].type), a, b)
+
+    def _product(self, code: Code, a: tuple[tuple[Any, int], Number], b: tuple[tuple[Any, int], Number]) -> Affine:
         sides = []
         excess = (a[0][1] * b[0][1]).bit_length() - LONG
         for (value, limit), scale in (a, b):

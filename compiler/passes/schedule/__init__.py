@@ -19,6 +19,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
 from spikec.passes.schedule import blocks, fusion, memory, modes, rings
@@ -27,6 +28,10 @@ from spikec.passes.schedule.dependence import Dependences
 from spikec.passes.schedule.plan import Plan, Stage
 from spikec.passes.schedule.stages import stages
 
+MOST_BYTES = 1 << 30
+"""What rings may take at most, so that a block of very many steps is refused before memory is taken for it."""
+MOST_STEPS = 1 << 31
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -34,7 +39,7 @@ class Schedule:
 
     `block`: how many steps a layer runs before the next (0: chosen, 1: one step at a time).  `mode`: propagations
     walk lists of events, all of their source, or what fits it.  `reuse`: temporaries share memory.  `fuse`: ops that
-    follow each other become one.
+    follow each other become one.  Raises ValueError for other options, CompileError where rings get too large.
     """
 
     name: ClassVar[str] = "schedule"
@@ -46,8 +51,8 @@ class Schedule:
     fuse: bool = True
 
     def __post_init__(self) -> None:
-        if self.block < 0:
-            raise ValueError(f"'block' is {self.block}, which is negative")
+        if not 0 <= self.block <= MOST_STEPS:
+            raise ValueError(f"'block' is {self.block}, not between 0 and {MOST_STEPS}")
         if self.mode not in ("auto", "event", "dense"):
             raise ValueError(f"'mode' is '{self.mode}', not auto, event or dense")
 
@@ -61,6 +66,7 @@ class Schedule:
             if blocked.block > 1:
                 result, dependences, plan = spread, others, blocked
         grown = plan.slots(dependences)
+        _check_memory(dependences, plan, grown)
         tables = [_stages(dependences, plan), _modes(chosen), _slots(dependences, grown)]
         apply(result, dependences, plan)
         return memory.plan(result.noted(*(table for table in tables if table.rows)), self.reuse)
@@ -68,6 +74,13 @@ class Schedule:
     def _plan(self, program: Program) -> tuple[Dependences, Plan]:
         dependences = Dependences.of(program)
         return dependences, blocks.plan(dependences, stages(dependences), self.block)
+
+
+def _check_memory(dependences: Dependences, plan: Plan, grown: dict[str, int]) -> None:
+    needed = blocks.ring_bytes(dependences, grown, activity=1.0)
+    if needed > MOST_BYTES:
+        message = f"a block of {plan.block} steps needs {needed >> 20} MiB for what stages hand on"
+        raise CompileError([Diagnostic("E1231", "error", message, help=f"at most {MOST_BYTES >> 20} MiB are taken")])
 
 
 def _stages(dependences: Dependences, plan: Plan) -> Table:

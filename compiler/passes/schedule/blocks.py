@@ -109,14 +109,14 @@ def _weights(dependences: Dependences, stage: Stage) -> int:
     return sum(_bytes(dependences.buffers[name]) for name in arrays if name is not None)
 
 
-def ring_bytes(dependences: Dependences, slots: dict[str, int]) -> int:
+def ring_bytes(dependences: Dependences, slots: dict[str, int], activity: float = ACTIVITY) -> int:
     """Bytes in use of the buffers with so many slots: a list counts as far as it is filled."""
     total = 0.0
     for name, count in slots.items():
         buffer = dependences.buffers[name]
         listed = "list" in (buffer.forms or [])
         kept = 0 if buffer.kind == "input" or (listed and "mask" not in (buffer.forms or [])) else _bytes(buffer)
-        total += count * (kept + (4 * size(buffer.type) * ACTIVITY if listed else 0))
+        total += count * (kept + (4 * size(buffer.type) * activity if listed else 0))
     return int(total)
 
 

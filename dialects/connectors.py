@@ -1,0 +1,196 @@
+"""The recipes of `snn.synapses`: kinds of connectors, and the functions that they name.
+
+A function of a recipe is private and over scalars.  Its first two arguments are the indices of source and target
+(i64); the others say by a mark where their value comes from:
+
+| mark | value |
+|---|---|
+| `snn.index` | the number of the synapse in row order (i64) |
+| `snn.draw = "path", snn.seed = n` | a uniform draw in [0, 1) of its own for each synapse (f32 or f64) |
+| `snn.array = @c, snn.by = "pre"` | an element of a constant: by "pre", "post", "pair" (pre * posts + post) or "row" |
+
+"row" is the row of a table, in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from spikec.dialects import snn
+from spikec.dialects.functions import argument_marks, signature, size, symbol_of
+from spikec.dialects.mlir import ir
+
+FIXED = ("fixed_in", "fixed_out", "fixed_total")
+DRAWN = ("prob", *FIXED)
+KINDS = ("all", "one_to_one", *DRAWN, "table", "conv")
+
+DRAW = "snn.draw"  # argument of a weight: the path of a uniform draw for each synapse
+SEED = "snn.seed"  # beside DRAW: its seed, i64
+ARRAY = "snn.array"  # argument of a weight: the name of a constant
+BY = "snn.by"  # beside ARRAY: what chooses the element
+
+_ENTRIES: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "one_to_one": (),
+    "prob": ("p", "seed", "path"),
+    **{kind: ("count", "seed", "path") for kind in FIXED},
+    "table": ("sources", "targets"),
+}
+_BY = ("pre", "post", "pair", "row")
+
+
+def kind_of(view: snn.Synapses) -> str:
+    """The kind of a recipe, or an empty text."""
+    kind = view.connect.get("kind")
+    return str(ir.StringAttr(kind).value) if isinstance(kind, ir.StringAttr) else ""
+
+
+def weight_layout(view: snn.Synapses) -> str:
+    """What the elements of a constant of weights belong to: "pair" [pre, post], "neuron" [n], "row" (of a table) or
+    "kernel"."""
+    return {"one_to_one": "neuron", "table": "row", "conv": "kernel"}.get(kind_of(view), "pair")
+
+
+def weight_function(view: snn.Synapses, symbols: dict[str, Any]) -> Any | None:
+    """The function that gives each synapse its weight; None for weights that are a number or a constant."""
+    name = symbol_of(view.weight)
+    return symbols[name] if name is not None and symbols[name].name == "func.func" else None
+
+
+def is_drawn(view: snn.Synapses, symbols: dict[str, Any]) -> bool:
+    """Whether synapses or their weights depend on the run seed."""
+    function = weight_function(view, symbols)
+    return kind_of(view) in DRAWN or (function is not None and any(DRAW in marks for marks in argument_marks(function)))
+
+
+def functions_of(view: snn.Synapses, symbols: dict[str, Any]) -> list[str]:
+    """The names of all functions of a recipe."""
+    named = [symbol_of(attribute) for attribute in (view.connect.get("filter"), view.connect.get("p"), view.weight)]
+    return [name for name in named if name is not None and symbols[name].name == "func.func"]
+
+
+# ---------------------------------------------------------------- arguments of functions
+
+
+@dataclass(frozen=True)
+class Index:
+    """The number of the synapse."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A uniform number for each synapse."""
+
+    path: str
+    seed: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of a constant."""
+
+    array: str
+    by: str
+
+
+def extra_arguments(function: Any) -> list[Index | Drawn | Element]:
+    """Where the values of all arguments but the first two come from."""
+    types = list(signature(function).inputs)
+    return [_argument(marks, type) for marks, type in zip(argument_marks(function)[2:], types[2:], strict=True)]
+
+
+def _argument(marks: dict[str, Any], type: Any) -> Index | Drawn | Element:
+    if DRAW in marks:
+        seed = ir.IntegerAttr(marks[SEED]).value
+        return Drawn(str(ir.StringAttr(marks[DRAW]).value), seed, ir.FloatType(type).width)
+    if ARRAY in marks:
+        return Element(str(symbol_of(marks[ARRAY])), str(ir.StringAttr(marks[BY]).value))
+    return Index()
+
+
+# ---------------------------------------------------------------- rules
+
+
+def problems(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the recipe of a connector that is no convolution, but for its filter and its weight."""
+    recipe, kind = view.connect, kind_of(view)
+    known = {"kind", "filter", *_ENTRIES[kind], *(["repeat"] if kind in FIXED else [])}
+    for name in sorted(set(recipe) - known):
+        yield f"'connect' has an unknown entry '{name}'"
+    wanted: dict[str, Any] = {"count": ir.IntegerAttr, "seed": ir.IntegerAttr, "path": ir.StringAttr}
+    for name in _ENTRIES[kind]:
+        types = (ir.FloatAttr, ir.FlatSymbolRefAttr) if name == "p" else wanted.get(name, ir.FlatSymbolRefAttr)
+        if not isinstance(recipe.get(name), types):
+            yield f"the connector '{kind}' needs '{name}'"
+            return
+    if "repeat" in recipe and not isinstance(recipe["repeat"], ir.UnitAttr):
+        yield "'repeat' is a mark without a value"
+    if view.pre < 1 or view.post < 1:
+        yield f"sizes {view.pre} and {view.post} must be positive"
+    if kind == "one_to_one" and view.pre != view.post:
+        yield f"one_to_one needs equal sizes, not {view.pre} and {view.post}"
+    if kind in FIXED and ir.IntegerAttr(recipe["count"]).value < 0:
+        yield "'count' is negative"
+    if kind == "prob" and (name := symbol_of(recipe["p"])) is not None and not _is(symbols[name], "f64"):
+        yield f"the probability @{name} must be (i64, i64) -> f64"
+    if kind == "table":
+        yield from _table(view, symbols)
+
+
+def _table(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
+    types = [snn.Constant(symbols[view.connect[name].value]).type for name in _ENTRIES["table"]]
+    if any(str(type.element_type) != "i64" or len(type.shape) != 1 for type in types) or types[0] != types[1]:
+        yield f"a table has one source and one target for each row, vectors of i64, not {types[0]} and {types[1]}"
+
+
+def rows_of_table(view: snn.Synapses, symbols: dict[str, Any]) -> int:
+    """The number of rows of a recipe of kind "table"."""
+    return size(snn.Constant(symbols[view.connect["sources"].value]).type)
+
+
+def weight_problems(view: snn.Synapses, function: Any, symbols: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with a function of weights."""
+    type, name = signature(function), symbol_of(view.weight)
+    if [str(t) for t in type.inputs[:2]] != ["i64", "i64"] or len(type.results) != 1:
+        yield f"the weight @{name} must be (i64, i64, ...) -> a number"
+        return
+    if str(type.results[0]) not in ("f32", "f64"):
+        yield f"the weight @{name} is a {type.results[0]}, and not an f32 or f64"
+    for marks, argument in list(zip(argument_marks(function), type.inputs, strict=True))[2:]:
+        yield from _argument_problems(view, marks, argument, symbols)
+
+
+def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, symbols: dict[str, Any]) -> Iterator[str]:
+    what = f"an argument of the weight @{symbol_of(view.weight)}"
+    if DRAW in marks:
+        if str(type) not in ("f32", "f64") or not isinstance(marks[DRAW], ir.StringAttr):
+            yield f"{what} draws numbers of f32 or f64 under a name"
+        if not isinstance(marks.get(SEED), ir.IntegerAttr):
+            yield f"{what} draws without '{SEED}'"
+    elif ARRAY in marks:
+        name = symbol_of(marks[ARRAY])
+        by = str(ir.StringAttr(marks[BY]).value) if isinstance(marks.get(BY), ir.StringAttr) else ""
+        if name not in symbols or symbols[name].name != snn.Constant.name():
+            yield f"{what} names no constant: {marks[ARRAY]}"
+        elif by not in _BY or (by == "row") != (by == "row" and kind_of(view) == "table"):
+            yield f"{what} has '{BY}' {marks.get(BY)}"
+        else:
+            yield from _elements(view, what, snn.Constant(symbols[name]).type, by, type, symbols)
+    elif snn.INDEX not in marks or str(type) != "i64":
+        yield f"{what} has no role"
+
+
+def _elements(
+    view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: dict[str, Any]
+) -> Iterator[str]:
+    counts = {"pre": view.pre, "post": view.post, "pair": view.pre * view.post}
+    wanted = rows_of_table(view, symbols) if by == "row" else counts[by]
+    if array.element_type != type or size(array) != wanted:
+        yield f"{what} is an element of {array}, where {wanted} elements of {type} are needed"
+
+
+def _is(function: Any, result: str) -> bool:
+    return str(signature(function)) == f"(i64, i64) -> {result}"
