@@ -134,6 +134,11 @@ def _parser() -> _Parser:
     opt.add_argument("--constants", metavar="FILE", help="the arrays; by default FILE.safetensors beside FILE.mlir")
     _output(opt, "FILE", "where the IR goes instead of stdout")
 
+    fmt = command("fmt", "put .snn files into the usual layout, comments and line breaks kept")
+    fmt.add_argument("files", metavar="FILE.snn|-", nargs="+", help="a file that is written anew; -: stdin to stdout")
+    fmt.add_argument("--check", action="store_true", help="show what would change and change nothing; exit status 1")
+    fmt.add_argument("--stdout", action="store_true", help="print the result instead of writing the file")
+
     cost = command("cost", "estimate what a model costs on a target")
     _model(cost)
     cost.add_argument("--rates", metavar="RUN.json", help="what `run --json` printed")

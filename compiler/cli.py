@@ -364,6 +364,12 @@ def _opt(arguments: Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def _fmt(arguments: Namespace, terminal: Terminal) -> int:
+    from spikec import fmt
+
+    return fmt.run(arguments.files, arguments.check, arguments.stdout, terminal)
+
+
 def _cost(arguments: Namespace, terminal: Terminal) -> int:
     from spikec.choices import not_yet
 
@@ -429,6 +435,7 @@ COMMANDS: Mapping[str, Callable[[Namespace, Terminal], int]] = {
     "cost": _cost,
     "doctor": _doctor,
     "explain": _explain,
+    "fmt": _fmt,
     "opt": _opt,
     "passes": _passes,
     "run": _run,

@@ -351,10 +351,10 @@ def _artifact_files(
 
 def has_random_structure(program: Program) -> bool:
     """Whether connections are drawn from the run seed."""
-    from spikec.dialects import snn
-    from spikec.dialects.mlir import ir
+    from spikec.dialects import connectors, snn
 
-    return any(ir.StringAttr(op.connect["kind"]).value == "prob" for op in program.ops(snn.Synapses))
+    symbols = program.symbols()
+    return any(connectors.is_drawn(op, symbols) for op in program.ops(snn.Synapses))
 
 
 def constants_file(program: Program) -> bytes:

@@ -196,6 +196,13 @@ CODES: dict[str, Code] = {
         "spikec run net.snn -P taus=3",
         "spikec run net.snn -P tau=3",
     ),
+    "E0209": _code(
+        "wrong import",
+        "An import names a file of declarations by its path, relative to the folder of the file that it stands in,\n"
+        "or a part of the library such as std.neurons. The file holds no model, and files do not import each other.",
+        'import "/home/me/neurons.snn"\nimport std.neuron (LIF)',
+        'import "neurons.snn"\nimport std.neurons (LIF)',
+    ),
     # ------------------------------------------------------------ values, types and shapes
     "E0301": _code(
         "not a constant",

@@ -65,6 +65,18 @@ def is_drawn(view: snn.Synapses, symbols: dict[str, Any]) -> bool:
     return kind_of(view) in DRAWN or (function is not None and any(DRAW in marks for marks in argument_marks(function)))
 
 
+def most_for_target(view: snn.Synapses) -> int:
+    """The greatest number of synapses that one target can have, for neither a table nor a convolution."""
+    recipe, kind = view.connect, kind_of(view)
+    if kind == "one_to_one":
+        return 1
+    if kind not in FIXED:
+        return int(view.pre)
+    count = int(ir.IntegerAttr(recipe["count"]).value)
+    most = count * int(view.pre) if kind == "fixed_out" else count
+    return most if "repeat" in recipe else min(most, int(view.pre))
+
+
 def functions_of(view: snn.Synapses, symbols: dict[str, Any]) -> list[str]:
     """The names of all functions of a recipe."""
     named = [symbol_of(attribute) for attribute in (view.connect.get("filter"), view.connect.get("p"), view.weight)]

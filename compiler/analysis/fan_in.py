@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from spikec.analysis import scalars
 from spikec.analysis.intervals import Interval
-from spikec.dialects import snn
+from spikec.dialects import connectors, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.functions import symbol_of
@@ -20,6 +20,7 @@ _ROUNDING = {32: 2.0**-24, 64: 2.0**-53}
 _TINY = {32: 2.0**-126, 64: 2.0**-1022}
 _LARGEST = {32: 2.0**127, 64: 2.0**1023}
 _SAFE = 2**62
+_ANYTHING = 1e300  # times an event it may pass the largest number, times none it is zero
 _STRETCH = 2**20  # weights that are summed at once
 
 
@@ -39,12 +40,18 @@ class FanIn:
     def of(program: Program, synapses: Any) -> FanIn:
         recipe = synapses.connect
         kind = ir.StringAttr(recipe["kind"]).value
+        if connectors.weight_function(synapses, program.symbols()) is not None:
+            return _unknown(synapses.pre)
         weight = _weight(program, synapses.weight)
-        certain = "filter" not in recipe and kind != "conv"
+        certain = "filter" not in recipe and kind in ("all", "one_to_one", "prob")
         if kind == "conv":
             return _convolution(weight, Convolution.of(recipe))
-        if kind == "prob" and ir.FloatAttr(recipe["p"]).value < 1.0:
+        if kind == "prob" and (symbol_of(recipe["p"]) is not None or ir.FloatAttr(recipe["p"]).value < 1.0):
             certain = False
+        if kind == "table":
+            return _table(program, synapses, weight)
+        if kind in connectors.FIXED:
+            return _fixed(synapses, weight)
         if kind == "one_to_one":
             return _summed(weight.reshape(1, -1), 1, certain)
         if weight.ndim:
@@ -124,6 +131,37 @@ def _summed(weight: Array, synapses: int, certain: bool, times: int = 1) -> FanI
         positive = positive + np.maximum(part, 0).sum(axis=0)
         negative = negative + np.minimum(part, 0).sum(axis=0)
     return FanIn(positive * times, negative * times, synapses, certain)
+
+
+def _unknown(synapses: int) -> FanIn:
+    """Anything may arrive."""
+    return FanIn(np.asarray([_ANYTHING]), np.asarray([-_ANYTHING]), synapses, False)
+
+
+def _table(program: Program, view: Any, weight: Array) -> FanIn:
+    """Per target, over the rows of a table."""
+    target = program.constants.get(str(symbol_of(view.connect["targets"])))
+    if target is None or weight.dtype.kind != "f":
+        count = connectors.rows_of_table(view, program.symbols())
+        largest = np.abs(weight).max(initial=0).reshape(1, 1)
+        made = _summed(largest, count, False, times=count)
+        return FanIn(made.positive, -made.positive, count, False)
+    weights = np.broadcast_to(weight.astype(np.float64), target.shape)
+    positive = np.bincount(target, np.maximum(weights, 0), view.post)
+    negative = np.bincount(target, np.minimum(weights, 0), view.post)
+    return FanIn(positive, negative, int(np.bincount(target).max(initial=0)), "filter" not in view.connect)
+
+
+def _fixed(view: Any, weight: Array) -> FanIn:
+    """Per target, from the greatest number of synapses that it can have."""
+    most = connectors.most_for_target(view)
+    if "repeat" not in view.connect and weight.ndim:
+        return _summed(weight.reshape(view.pre, view.post), most, False)
+    if not weight.ndim:
+        return _summed(weight.reshape(1, 1), most, False, times=most)
+    shaped = weight.reshape(view.pre, view.post)
+    ends = np.stack([np.maximum(shaped.max(axis=0), 0), np.minimum(shaped.min(axis=0), 0)])
+    return _summed(ends, most, False, times=most)
 
 
 def _convolution(weight: Array, shape: Convolution) -> FanIn:

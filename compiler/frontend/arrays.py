@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from spikec.dialects.diagnostics import CompileError, Span
@@ -10,24 +11,29 @@ from spikec.runtime import arrays
 
 
 class Arrays:
-    """Reads arrays once and remembers which files the model read.  Paths are relative to `folder`."""
+    """Reads arrays once and remembers which files the model read.
 
-    def __init__(self, folder: Path) -> None:
+    A path is relative to the folder of the file that it was written in: `folder` for the model, `folders` for
+    imported files.
+    """
+
+    def __init__(self, folder: Path, folders: Mapping[str, Path] | None = None) -> None:
         self.folder = folder
+        self.folders = folders or {}
         self.files: list[Path] = []
         self._read: dict[tuple[Path, str | None], Value] = {}
 
-    def load(self, text: str, key: str | None, span: Span) -> Value:
+    def load(self, path: Value, key: str | None, span: Span) -> Value:
         """`load(path, key)`: an array; `load(path)`: the array of an npy or csv file, a table of an npz file's."""
-        path = self.folder / text
-        if key is None and path.suffix.lower() == ".npz":
+        file = self.folders.get(path.file, self.folder) / path.text
+        if key is None and file.suffix.lower() == ".npz":
             try:
-                arrays.keys(path)
+                arrays.keys(file)
             except CompileError as error:
                 raise _mistake(error, span) from None
-            self._remember(path)
-            return Value("table", table=path, name=path.stem, text=text)
-        return self._array(path, key, key or path.stem, span)
+            self._remember(file)
+            return Value("table", table=file, name=file.stem, text=path.text)
+        return self._array(file, key, key or file.stem, span)
 
     def entry(self, table: Value, key: str, span: Span) -> Value:
         """One array of a table."""

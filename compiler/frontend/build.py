@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import context, file_location, func, ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
-from spikec.frontend import instances, memory, populations, projections, syntax
+from spikec.frontend import imports, instances, memory, populations, projections, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Constant, Entity, Population, Stream
@@ -61,7 +62,7 @@ def build(
             return None
         program = Program(module.module, module.constants)
         verify(program, "building the network")
-        return Built(program, tuple(builder.arrays.files))
+        return Built(program, (*builder.imported.files, *builder.arrays.files))
 
 
 class _Builder:
@@ -70,17 +71,19 @@ class _Builder:
     def __init__(
         self, file: syntax.File, params: Mapping[str, str], diagnostics: Diagnostics, folder: Path, real: int
     ) -> None:
-        self.file = file
+        self.imported = imports.resolve(file, folder, diagnostics)
+        self.file = self.imported.file
         self.params = dict(params)
         self.diagnostics = diagnostics
-        self.arrays = Arrays(folder)
+        self.arrays = Arrays(folder, self.imported.folders)
         self.real = real
         self.used_params: set[str] = set()
         self.inputs: list[dict[str, Any]] = []  # the attributes of the arguments of @step
 
     def run(self) -> Module | None:
+        if self.diagnostics.has_errors:
+            return None
         model = self._model()
-        self._refuse_imports()
         clock = self._clock(model)
         module = Module(self.real, model.span.file)
         self.network = Network(module, clock, self.arrays, self.diagnostics)
@@ -109,12 +112,6 @@ class _Builder:
             count = "no model" if not self.file.models else f"{len(self.file.models)} models"
             raise Mistake("E0206", span, f"the file has {count}, and one is needed", "write 'model Name { ... }'")
         return self.file.models[0]
-
-    def _refuse_imports(self) -> None:
-        for node in self.file.imports:
-            self.diagnostics.error(
-                "E0901", node.span, "'import' is not supported yet", "copy the declarations into this file"
-            )
 
     def _clock(self, model: syntax.Model) -> Clock:
         steps = [s for s in model.body if isinstance(s, syntax.Step)]
@@ -181,6 +178,10 @@ class _Builder:
         return value, node.span
 
     def _declare_param(self, param: syntax.Param) -> None:
+        define = partial(self._define_param, param)
+        self.network.add(Constant(param.name, param.span, define=define))
+
+    def _define_param(self, param: syntax.Param) -> Value:
         given = self._given(param.name, param.type)
         for modifier in param.modifiers:
             if modifier.kind == "learn":
@@ -200,7 +201,7 @@ class _Builder:
             formal = syntax.Formal(param.span, param.name, param.type, param.value)
             value = check_type(value, formal, self.network.clock, span)
         self._check_bounds(param, value)
-        self.network.add(Constant(param.name, param.span, "done", _named(value, param.name)))
+        return _named(value, param.name)
 
     def _shaped(self, value: Value, type: syntax.Type, span: Span) -> Value:
         """The value in the declared shape; a scalar fills it.  Arrays from files are in SI units of the type."""
@@ -232,10 +233,10 @@ class _Builder:
                 raise Mistake("E0307", param.span, f"'{param.name}' is outside of [{low:g}, {high:g}]")
 
     def _check_unused_neurons(self) -> None:
-        """Neurons that no population uses are checked with their defaults, where they have them all."""
+        """The file's own neurons that no population uses are checked with their defaults, where they have them all."""
         network = self.network
         for name, node in network.neurons.items():
-            if name in network.used_neurons or not isinstance(node, syntax.Neuron):
+            if name in network.used_neurons or name in self.imported.names or not isinstance(node, syntax.Neuron):
                 continue
             if any(formal.default is None for formal in node.params):
                 continue
@@ -413,6 +414,8 @@ class _Builder:
 
     def _resolve(self, statements: list[Any]) -> None:
         for entity in list(self.network.entities.values()):
+            if isinstance(entity, Constant):
+                self.network.attempt(self.network.lookup, entity.name, entity.span)
             if isinstance(entity, Population | Stream):
                 self.network.attempt(self.network.resolve, entity, entity.span, poisons=entity.name)
 

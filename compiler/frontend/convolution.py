@@ -41,7 +41,7 @@ def sum_over_windows(expressions: DataflowExpressions, node: syntax.Call, name: 
 
 def _convolve(expressions: DataflowExpressions, node: syntax.Call, name: str, x: Value) -> Value:
     axes = 1 if name == "conv1d" else 2
-    options = _options(expressions, node, name, axes, {"stride": 1, "pad": 0, "dilation": 1, "groups": 1})
+    options = read_options(expressions, node, name, axes, {"stride": 1, "pad": 0, "dilation": 1, "groups": 1})
     weights, span = expressions.eval(node.args[1]), node.args[1].span
     expressions.emitter.need_number(weights, span, f"'{name}'")
     if not weights.is_const:
@@ -55,14 +55,14 @@ def _convolve(expressions: DataflowExpressions, node: syntax.Call, name: str, x:
     groups = options["groups"][0]
 
     def shape() -> Convolution:
-        _check_rank(node, name, axes, x)
+        check_rank(node, name, axes, x)
         if x.shape[0] != groups * members:
             needed = f"{groups} groups of {members}" if groups > 1 else str(members)
             message = f"weights of shape {show_shape(weights.shape)} need {needed} channels, not {x.shape[0]}"
             raise Mistake("E0303", node.span, message)
         if outputs % groups:
             raise Mistake("E0303", node.span, f"{groups} groups do not divide {outputs} output channels")
-        return _shape(node, x.shape, outputs, tuple(kernel), options, groups)
+        return window_shape(node, x.shape, outputs, tuple(kernel), options, groups)
 
     def weight(symbol: str) -> Any:
         stored = as_array(weights).astype(np.float64)
@@ -73,14 +73,14 @@ def _convolve(expressions: DataflowExpressions, node: syntax.Call, name: str, x:
 
 
 def _pool(expressions: DataflowExpressions, node: syntax.Call, name: str, x: Value) -> Value:
-    kernel = _per_axis(expressions, node.args[1], "the size of a window", 2, 1)
-    options = _options(expressions, node, name, 2, {"stride": kernel, "pad": 0})
+    kernel = per_axis(expressions, node.args[1], "the size of a window", 2, 1)
+    options = read_options(expressions, node, name, 2, {"stride": kernel, "pad": 0})
     emitter = expressions.emitter
     each = emitter.real_constant(1.0 if name == "sum_pool2d" else 1.0 / math.prod(kernel))
 
     def shape() -> Convolution:
-        _check_rank(node, name, 2, x)
-        return _shape(node, x.shape, x.shape[0], kernel, {**options, "dilation": (1, 1)}, x.shape[0])
+        check_rank(node, name, 2, x)
+        return window_shape(node, x.shape, x.shape[0], kernel, {**options, "dilation": (1, 1)}, x.shape[0])
 
     def weight(symbol: str) -> Any:
         return ir.FloatAttr.get(emitter.element("real"), each)
@@ -93,7 +93,7 @@ def _pool(expressions: DataflowExpressions, node: syntax.Call, name: str, x: Val
 Options = dict[str, tuple[int, ...]]
 
 
-def _options(
+def read_options(
     expressions: DataflowExpressions,
     node: syntax.Call,
     name: str,
@@ -112,33 +112,40 @@ def _options(
         seen.add(keyword.name)
         count = 1 if keyword.name == "groups" else axes
         least = 0 if keyword.name == "pad" else 1
-        options[keyword.name] = _per_axis(expressions, keyword.value, f"'{keyword.name}'", count, least)
+        options[keyword.name] = per_axis(expressions, keyword.value, f"'{keyword.name}'", count, least)
     return options
 
 
-def _per_axis(expressions: DataflowExpressions, node: syntax.Expr, what: str, axes: int, least: int) -> tuple[int, ...]:
+def per_axis(expressions: DataflowExpressions, node: syntax.Expr, what: str, axes: int, least: int) -> tuple[int, ...]:
     """One whole number for all axes, or a list of one for each."""
     items = node.items if isinstance(node, syntax.ListExpr) else (node,) * axes
     if len(items) != axes:
         wanted = "one number" if axes == 1 else f"one number or a list of {axes}"
         raise Mistake("E0306", node.span, f"{what} is {wanted}, not a list of {len(items)}")
-    numbers = tuple(expressions.whole(item, what, least) for item in items)
+    numbers = tuple(_whole(expressions, item, what, least) for item in items)
     if max(numbers) > LARGEST:
         raise Mistake("E0301", node.span, f"{what} is at most {LARGEST}")
     return numbers
 
 
+def _whole(expressions: DataflowExpressions, node: syntax.Expr, what: str, least: int) -> int:
+    """A whole number; half a window, as in `pad = k / 2`, is rounded down."""
+    if isinstance(node, syntax.Binary) and node.op == "/":
+        node = syntax.Binary(node.span, "//", node.left, node.right)
+    return expressions.whole(node, what, least)
+
+
 # ---------------------------------------------------------------- shapes
 
 
-def _check_rank(node: syntax.Call, name: str, axes: int, x: Value) -> None:
+def check_rank(node: syntax.Call, name: str, axes: int, x: Value) -> None:
     if len(x.shape) != axes + 1:
         wanted = "[channels, length]" if axes == 1 else "[channels, height, width]"
         message = f"'{name}' needs a value of shape {wanted}, not {show_shape(x.shape)}"
         raise Mistake("E0303", node.args[0].span, message, "'reshape(x, ...)' gives a value another shape")
 
 
-def _shape(
+def window_shape(
     node: syntax.Call, input: tuple[int, ...], channels: int, kernel: tuple[int, ...], options: Options, groups: int
 ) -> Convolution:
     """As many windows as fit into the input with `pad` zeros at both ends of each axis."""

@@ -10,12 +10,13 @@ import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
-from spikec.frontend import convolution, memory, syntax
+from spikec.frontend import convolution, memory, normalization, pooling, products, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.entities import Constant, Population
 from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.populations import population_of_call
+from spikec.frontend.shapes import reshaped
 from spikec.frontend.units import NUMBER, describe
 from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
 
@@ -53,6 +54,10 @@ class DataflowExpressions(Expressions):
             return getattr(self, f"_{name}")(node)  # type: ignore[no-any-return]
         if name in convolution.FUNCTIONS:
             return convolution.sum_over_windows(self, node, name)
+        if name in pooling.FUNCTIONS:
+            return pooling.largest_of_windows(self, node)
+        if name in normalization.FUNCTIONS:
+            return normalization.normalize(self, node, name)
         if name in self.network.neurons or isinstance(node.function, syntax.Index):
             return self._population(node)
         if name in ("uniform", "normal"):
@@ -60,57 +65,15 @@ class DataflowExpressions(Expressions):
                 node.function.span, name, "drawn values are built for initial states of populations so far"
             )
         known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *convolution.FUNCTIONS]
+        known += [*pooling.FUNCTIONS, *normalization.FUNCTIONS]
         return self.unknown(name or "this", node.function.span, known)
 
     # ------------------------------------------------------------ matrices
 
     def matmul(self, a: Value, b: Value, node: syntax.Binary) -> Value:
-        """`W @ x` and `x @ W` with a constant matrix and a vector: a projection that starts from zero."""
         if a.is_const and b.is_const:
             return super().matmul(a, b, node)
-        if not (a.is_array or b.is_array):
-            raise not_supported(node.span, "'@' of two streams" if a.is_number and b.is_number else "this '@'")
-        matrix, vector = (a, b) if a.is_array else (b, a)
-        weights = as_array(matrix) if a.is_array else as_array(matrix).T
-        if weights.ndim != 2 or len(vector.shape) != 1:
-            if not self.emitter.checked and weights.ndim == 2:
-                return self._propagated(weights, matrix, vector, node)
-            raise not_supported(node.span, f"'@' of shapes {show_shape(a.shape)} and {show_shape(b.shape)}")
-        if weights.shape[1] != vector.shape[0] and self.emitter.checked:
-            message = f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'"
-            raise Mistake(
-                "E0303", node.span, message, f"the matrix needs {vector.shape[0]} columns" if a.is_array else None
-            )
-        return self._propagated(weights, matrix, vector, node)
-
-    def _propagated(self, weights: Any, matrix: Value, vector: Value, node: syntax.Binary) -> Value:
-        """`weights` is [post, pre]."""
-        posts, pres = weights.shape
-        network, span = self.network, node.span
-        type = ir.RankedTensorType.get([posts], self.emitter.element("real"))
-        dim = matrix.dim * vector.dim
-        with file_location(span):
-            zero = structured.splat(0.0, type)
-            if network.dry:
-                return Value("real", ssa=zero, shape=(posts,), dim=dim)
-            symbol = network.unnamed("matmul")
-            stored = np.ascontiguousarray(weights.T.astype(np.float64))
-            name = f"{matrix.name or symbol}.T"
-            weight = ir.FlatSymbolRefAttr.get(network.module.constant(name, stored, span))
-            events = vector.ssa if vector.event else self.emitter.ssa(vector, vector.shape, "real", span)
-            self._declare_synapses(symbol, pres, posts, weight, span)
-            op = snn.Propagate.build(events, zero, results=[type], synapses=symbol)
-        return Value("real", ssa=op.results[0], shape=(posts,), dim=dim)
-
-    def _declare_synapses(self, symbol: str, pres: int, posts: int, weight: Any, span: Span) -> None:
-        location = file_location(span)
-
-        def build() -> None:
-            with location:
-                connect = {"kind": ir.StringAttr.get("all")}
-                snn.Synapses.build(sym_name=symbol, pre=pres, post=posts, connect=connect, weight=weight)
-
-        self.network.module.declare(f"synapses {symbol}", build)
+        return products.product(self, a, b, node)
 
     # ------------------------------------------------------------ populations in expressions
 
@@ -323,8 +286,12 @@ class DataflowExpressions(Expressions):
         return Value(kind, ssa=ssa, shape=(size,), dim=parts[0].dim, event=event)
 
     def _shape(self, node: syntax.Call) -> Value:
-        (x,) = self.arguments(node, "shape", 1, 1)
-        return number(np.asarray(x.shape, dtype=np.int64))
+        return number(np.asarray(self.extents_of(node, "shape"), dtype=np.int64))
+
+    def extents_of(self, node: syntax.Call, name: str) -> tuple[int, ...]:
+        """The shape alone is of interest: nothing is computed."""
+        with self.network.dry_run():
+            return super().extents_of(node, name)
 
     # ------------------------------------------------------------ reductions
 
@@ -412,22 +379,6 @@ def _bound(name: str, element: Any) -> float:
         largest: int = 2 ** (element.width - 1) - 1
         return -largest - 1 if name == "max" else largest
     return float("-inf") if name == "max" else float("inf")
-
-
-def reshaped(ssa: Any, shape: tuple[int, ...]) -> Any:
-    """A tensor in another shape of as many elements, through the flat one."""
-    old = tuple(ssa.type.shape)
-    element = ssa.type.element_type
-    if old == shape:
-        return ssa
-    if len(old) > 1 or (old and not shape):
-        groups = [list(range(len(old)))] if shape else []
-        flat = [int(np.prod(old))] if shape else []
-        ssa = tensor.collapse_shape(ir.RankedTensorType.get(flat, element), ssa, groups)
-    if len(shape) > 1 or (shape and not old):
-        groups = [list(range(len(shape)))] if old else []
-        ssa = tensor.expand_shape(ir.RankedTensorType.get(list(shape), element), ssa, groups, [], list(shape))
-    return ssa
 
 
 class InitExpressions(Expressions):

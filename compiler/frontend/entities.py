@@ -33,7 +33,10 @@ class Entity:
 
 @dataclass
 class Constant(Entity):
+    """`define`, where there is one, gives the value when it is first asked for."""
+
     value: Value | None = None
+    define: Callable[[], Value] | None = None
 
 
 @dataclass

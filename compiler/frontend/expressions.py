@@ -7,6 +7,7 @@ subclasses of their own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +15,7 @@ from typing import NoReturn
 
 import numpy as np
 from spikec.dialects.diagnostics import Span, did_you_mean
-from spikec.frontend import syntax
+from spikec.frontend import imports, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, INT64, Emitter, show_shape
 from spikec.frontend.units import DIMENSIONS, NUMBER, Dimension, describe, parse_unit
@@ -24,8 +25,8 @@ from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not
 LATER = frozenset(
     (
         *("s_analog", "latency", "delta", "poisson_count", "lfsr", "delay_sum", "gauss", "time_surface", "window"),
-        *("softmax", "layer_norm", "batch_norm", "normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
-        *("max_pool2d", "kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
+        *("normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
+        *("kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
         *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv", "dendritic"),
         *("real", "contour", "converge"),
     )
@@ -90,7 +91,8 @@ class Expressions:
     def unknown(self, name: str, span: Span, known: Iterable[str]) -> NoReturn:
         if name in LATER:
             raise not_supported(span, name)
-        raise Mistake("E0201", span, f"unknown name '{name}'", did_you_mean(name, [*known, "dt", *FUNCTIONS, *_PURE]))
+        help = imports.offer(name) or did_you_mean(name, [*known, "dt", *FUNCTIONS, *_PURE])
+        raise Mistake("E0201", span, f"unknown name '{name}'", help)
 
     # ------------------------------------------------------------ evaluation
 
@@ -106,7 +108,7 @@ class Expressions:
             case syntax.Quantity():
                 return self.clock.quantity(node)
             case syntax.String():
-                return Value("text", text=node.value)
+                return Value("text", text=node.value, file=node.span.file)
             case syntax.Name():
                 return self._name(node)
             case syntax.ListExpr():
@@ -153,7 +155,7 @@ class Expressions:
         for item in items:
             if isinstance(item, syntax.Slice):
                 raise Mistake("E0301", item.span, f"{what} needs numbers, not a slice")
-            shape.append(self.whole(item, what, 1))
+            shape.extend(self._extents(item, what))
         size = 1
         for extent in shape:
             size *= extent
@@ -162,6 +164,13 @@ class Expressions:
                 "E0301", next(iter(items)).span, f"{what} has {size} elements: at most {2**31 - 1} are possible"
             )
         return tuple(shape)
+
+    def _extents(self, node: syntax.Expr, what: str) -> tuple[int, ...]:
+        """One extent, or all of a shape such as `shape(x)`."""
+        value = self.eval(node)
+        if value.is_array and value.kind == "int" and len(value.shape) == 1 and np.all(as_array(value) >= 1):
+            return tuple(int(extent) for extent in as_array(value))
+        return (self.whole(node, what, 1),)
 
     def _name(self, node: syntax.Name) -> Value:
         if node.id in ("true", "false"):
@@ -281,11 +290,18 @@ class Expressions:
         return self.emitter.extreme("min", self.emitter.extreme("max", x, low, node.span), high, node.span)
 
     def _size(self, node: syntax.Call) -> Value:
-        (x,) = self.arguments(node, "size", 1, 1)
-        size = 1
-        for extent in x.shape:
-            size *= extent
-        return number(size)
+        return number(math.prod(self.extents_of(node, "size")))
+
+    def _channels(self, node: syntax.Call) -> Value:
+        shape = self.extents_of(node, "channels")
+        if not shape:
+            raise Mistake("E0303", node.span, "a scalar has no channels")
+        return number(shape[0])
+
+    def extents_of(self, node: syntax.Call, name: str) -> tuple[int, ...]:
+        """The shape of the one argument of a call."""
+        (x,) = self.arguments(node, name, 1, 1)
+        return x.shape
 
     def _load(self, node: syntax.Call) -> Value:
         self.count_arguments(node, "load", 1, 2)
@@ -294,7 +310,7 @@ class Expressions:
             raise Mistake(
                 "E0302", node.span, "'load' takes a path and the name of an array in it, as in 'load(weights, \"w1\")'"
             )
-        return self.arrays.load(path.text, key[0].text if key else None, node.span)
+        return self.arrays.load(path, key[0].text if key else None, node.span)
 
     def _zeros(self, node: syntax.Call) -> Value:
         self.count_arguments(node, "zeros", 0, 0)
@@ -309,7 +325,7 @@ class Expressions:
         return x
 
 
-_PURE = frozenset(["relu", "clamp", "size", "load", "zeros", "ones", "constant"])
+_PURE = frozenset(["relu", "clamp", "size", "channels", "load", "zeros", "ones", "constant"])
 
 
 def _piped(node: syntax.Pipe) -> syntax.Call:

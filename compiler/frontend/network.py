@@ -67,7 +67,32 @@ class Network:
             raise Poisoned
         if name not in self.entities:
             self.expressions.unknown(name, span, [*self.entities, *self.neurons])
+        entity = self.entities[name]
+        if isinstance(entity, Constant) and entity.state != "done":
+            self._define(entity, span)
         return self.entities[name]
+
+    def _define(self, constant: Constant, span: Span) -> None:
+        """Finds the value of a parameter, which may depend on names that are declared after it."""
+        if constant.state == "wrong":
+            raise Poisoned
+        if constant.state == "busy":
+            raise Mistake("E0601", span, f"the value of '{constant.name}' depends on itself")
+        assert constant.define is not None
+        constant.state = "busy"
+        before = self.dry, self.emitter.checked
+        self.dry, self.emitter.checked = 0, True
+        try:
+            with self.at("step"), self.statement(constant.name):
+                if not self.attempt(self._set, constant, constant.define, poisons=constant.name):
+                    raise Poisoned
+        finally:
+            self.dry, self.emitter.checked = before
+        constant.state = "done"
+
+    @staticmethod
+    def _set(constant: Constant, define: Callable[[], Value]) -> None:
+        constant.value = define()
 
     @contextmanager
     def statement(self, owner: str, seed: int = 0) -> Iterator[None]:

@@ -19,7 +19,7 @@ from spikec.frontend import ode, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import TYPES, Clock, Expressions
-from spikec.frontend.units import NUMBER, Dimension, describe
+from spikec.frontend.units import NUMBER, TIME, Dimension, describe
 from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, fits, not_supported, number
 
 RANDOM = ("uniform", "normal")
@@ -99,6 +99,8 @@ def bind_parameters(
             value, place = given[formal.name]
         elif formal.default is not None:
             value, place = evaluator(scope).eval(formal.default), formal.default.span
+            if place.file != span.file:  # an imported neuron: what is wrong is its use
+                place = span
         else:
             raise Mistake("E0204", span, f"'{owner}' needs a value for its parameter '{formal.name}'")
         scope[formal.name] = check_type(value, formal, clock, place)
@@ -127,9 +129,10 @@ def check_type(value: Value, formal: syntax.Formal, clock: Clock, span: Span) ->
     if fits(value, dim):
         value = value.with_dim(dim)
     else:
-        raise Mistake(
-            "E0401", span, f"parameter '{formal.name}' has dimension {describe(dim)}, its value {describe(value.dim)}"
-        )
+        message = f"parameter '{formal.name}' has dimension {describe(dim)}, its value {describe(value.dim)}"
+        counted = clock.in_steps and value.dim == TIME
+        help = f"this model counts time in steps: write '{formal.name} = 5 steps'" if counted else None
+        raise Mistake("E0401", span, message, help)
     if name == "int" and value.is_const and not value.is_array and value.kind == "real":
         whole = Fraction(value.scalar)
         if whole.denominator != 1:

@@ -52,6 +52,11 @@ def read_source(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "not a usable path"
         raise _unreadable("E0111", path, f"cannot read {path}: {reason}") from None
+    return decode(data, path)
+
+
+def decode(data: bytes, path: Path) -> str:
+    """The text of a file's bytes.  Raises CompileError if there are too many, or if it is not UTF-8."""
     if len(data) > MAX_BYTES:
         raise _unreadable("E0110", path, _TOO_LARGE, "put weights and tables into files of their own and load() them")
     try:
@@ -82,6 +87,19 @@ def parse_expression(text: str, file: str, diagnostics: Diagnostics) -> syntax.E
     before = len(diagnostics.items)
     tree: syntax.Expr | None = _parse(text, file, diagnostics, "only_expression")
     return tree if len(diagnostics.items) == before else None
+
+
+def tokens(text: str, file: str, diagnostics: Diagnostics) -> list[Any]:
+    """The tokens of a file as the parser reads them, without ends of lines and comments: lark tokens.
+
+    Mistakes are reported; the tokens of a broken statement may then be absent.
+    """
+    if len(text) > MAX_BYTES:
+        diagnostics.error("E0110", Span(file, 1, 1, 1, 2), _TOO_LARGE)
+        return []
+    parser = _Parser(text, file, "start", diagnostics)
+    parser.run()
+    return parser.read
 
 
 def _parse(text: str, file: str, diagnostics: Diagnostics, start: str) -> Any:
@@ -186,6 +204,7 @@ class _Parser:
         self._first: Any = None  # first token of the current statement
         self._previous: Any = None  # last token that is not an end of line
         self._errors = 0
+        self.read: list[Any] = []  # the tokens so far, without ends of lines
 
     def run(self) -> Any:
         """The lark tree of the text, or None when there are too many mistakes to go on."""
@@ -247,6 +266,8 @@ class _Parser:
     def _note(self, token: Any) -> None:
         """Keeps track of brackets and of where statements begin."""
         before = self._previous
+        if token.type not in ("_NL", "$END"):
+            self.read.append(token)
         if token.type in _SEPARATORS:
             if not (self._open and self._open[-1].group):
                 self._first = None

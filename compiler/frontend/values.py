@@ -42,7 +42,7 @@ class Value:
     """One of: a constant scalar or array (`const`), a run-time value (`ssa`), text, a list, a table of arrays.
 
     `kind` is "real", "int", "bool", "text", "list" or "table".  `shape` is () for scalars.  `event` marks what
-    a population or encoder emits.  `name` is the path of a named array or stream.
+    a population or encoder emits.  `name` is the path of a named array or stream, `file` where a text was written.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Value:
     event: bool = False
     name: str = ""
     text: str = ""
+    file: str = ""
     items: tuple[Value, ...] = ()
     table: Any = None
 

@@ -29,6 +29,8 @@ class Rows:
 
     row: Array
     col: Array
+    place: Array | None = None
+    """For a table: the row of the table that each synapse stands in (n, i64)."""
 
     def sources(self) -> Array:
         """The source of each synapse, as i64 (n)."""
@@ -43,14 +45,14 @@ def index_bits(post: int) -> int:
 def every(pre: int, post: int, keep: Filter | None = None) -> Rows:
     """All pairs, or those that the filter keeps."""
     if keep is None:
-        _check_number(pre * post)
-    return _gather(pre, post, _enumerate(pre, post), keep)
+        check_number(pre * post)
+    return gather(pre, post, enumerate_pairs(pre, post), keep)
 
 
 def one_to_one(size: int, keep: Filter | None = None) -> Rows:
     """The pairs (i, i)."""
     diagonal = np.arange(size)
-    return _gather(size, size, iter([(diagonal, diagonal)]), keep)
+    return gather(size, size, iter([(diagonal, diagonal)]), keep)
 
 
 def probable(pre: int, post: int, p: float, key: tuple[int, int], keep: Filter | None = None) -> Rows:
@@ -58,14 +60,42 @@ def probable(pre: int, post: int, p: float, key: tuple[int, int], keep: Filter |
     if p >= 1.0:
         return every(pre, post, keep)
     if keep is None and pre * post * p > 1.1 * MOST:  # far more than chance could make it
-        _check_number(round(pre * post * p))
+        check_number(round(pre * post * p))
     scale = _log(np.asarray(1.0 - p))
     if p <= 0.0 or scale == 0.0:
-        return _gather(pre, post, iter(()), keep)
-    return _gather(pre, post, _jumps(pre, post, float(scale), p, key), keep)
+        return gather(pre, post, iter(()), keep)
+    return gather(pre, post, _jumps(pre, post, float(scale), p, key), keep)
 
 
-def _enumerate(pre: int, post: int) -> Iterator[tuple[Array, Array]]:
+Chance = Callable[[Array, Array], Array]
+"""From source and target indices (i64, one shape) to probabilities (f64)."""
+
+
+def probable_pairs(pre: int, post: int, chance: Chance, key: tuple[int, int], keep: Filter | None = None) -> Rows:
+    """Each pair with its own probability: where the draw (source, target) is below it."""
+
+    def met(source: Array, target: Array) -> Array:
+        kept = np.ones(source.shape, bool) if keep is None else np.array(np.broadcast_to(keep(source, target), source.shape))
+        p = np.broadcast_to(chance(source[kept], target[kept]), (np.count_nonzero(kept),))
+        kept[kept] = uniform(key, source[kept], target[kept], 0) < p
+        return kept
+
+    return gather(pre, post, enumerate_pairs(pre, post), met)
+
+
+def listed(pre: int, post: int, sources: Array, targets: Array, keep: Filter | None = None) -> Rows:
+    """The pairs of a table, of which several may be equal: in its order within equal pairs."""
+    check_number(len(sources))
+    place = np.lexsort((targets, sources))
+    if keep is not None:
+        place = place[np.broadcast_to(keep(sources[place], targets[place]), place.shape)]
+    counts = np.bincount(sources[place], minlength=pre)
+    col = targets[place].astype(np.uint16 if index_bits(post) == 16 else np.uint32)
+    return Rows(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), col, place)
+
+
+def enumerate_pairs(pre: int, post: int) -> Iterator[tuple[Array, Array]]:
+    """All pairs by stretches of rows, ascending."""
     rows = max(1, STRETCH // max(1, post))
     for first in range(0, pre, rows):
         count = min(rows, pre - first)
@@ -103,7 +133,8 @@ def _stretch(rows: Array, post: int, scale: float, draws: int, key: tuple[int, i
     return source, target
 
 
-def _gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep: Filter | None) -> Rows:
+def gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep: Filter | None) -> Rows:
+    """The rows of ascending pairs, or of those that the filter keeps."""
     counts = np.zeros(pre + 1, dtype=np.int64)
     narrow = np.uint16 if index_bits(post) == 16 else np.uint32
     cols = [np.empty(0, dtype=narrow)]
@@ -116,11 +147,11 @@ def _gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep:
             counts[1:] += np.bincount(source, minlength=pre)
             cols.append(target.astype(narrow))
             total += len(source)
-            _check_number(total)
+            check_number(total)
     return Rows(np.cumsum(counts).astype(np.int32), np.concatenate(cols))
 
 
-def _check_number(synapses: int) -> None:
+def check_number(synapses: int) -> None:
     """Raises OverflowError beyond MOST, before memory is taken for so many."""
     if synapses > MOST:
         raise OverflowError(f"{synapses} synapses are more than a projection can have ({MOST})")

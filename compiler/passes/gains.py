@@ -213,6 +213,8 @@ def _per_weight(view: snn.Synapses, old: Array, factor: Array, side: str) -> tup
             return old.reshape(-1) if old.ndim else old, flat
         case "conv":
             return _per_kernel(Convolution.of(view.connect), old, flat, side)
+        case "table" if old.ndim:
+            return None
         case _ if old.ndim:
             pairs = (view.pre, view.post)
             return old.reshape(pairs), np.broadcast_to(flat if side == "target" else flat[:, np.newaxis], pairs)

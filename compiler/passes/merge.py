@@ -134,10 +134,12 @@ class _Partition:
         return {snn.Write(op).to: numbers.of(op.operands[0]) for op in ops}
 
     def _content(self, attribute: Any) -> Hashable:
-        """A number, or the digest and type of the constant that is named."""
+        """A number, or the digest and type of the constant or the code of the function that is named."""
         name = symbol_of(attribute)
         if name is None:
             return (attribute,)
+        if self.symbols[name].name == "func.func":
+            return structure.of_function(self.symbols[name])
         constant = snn.Constant(self.symbols[name])
         return constant.digest, constant.type
 
@@ -146,12 +148,11 @@ class _Partition:
         op = self.symbols[synapses]
         view = snn.Synapses(op)
         connect = dict(view.connect)
-        keep = connect.pop("filter", None)
-        name = None if keep is None else symbol_of(keep)
-        kept = None if name is None else structure.of_function(self.symbols[name])
+        named = {which: connect.pop(which) for which in ("filter", "p", "sources", "targets") if which in connect}
+        recipe = tuple((which, self._content(attribute)) for which, attribute in sorted(named.items()))
         rest = structure.attributes(op, frozenset({"sym_name", "connect", "weight", "scale"}))
         scale = None if view.scale is None else self._content(view.scale)
-        return rest, tuple(sorted(connect.items())), kept, self._content(view.weight), scale
+        return rest, tuple(sorted(connect.items())), recipe, self._content(view.weight), scale
 
     def old(self, state: str) -> Hashable:
         """The class of a state as it was in earlier steps."""

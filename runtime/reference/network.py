@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from spikec.dialects import random, snn
 from spikec.dialects.constants import Array
-from spikec.dialects.convolution import Convolution
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import argument_roles, result_roles
 from spikec.runtime.reference import synapses
 from spikec.runtime.reference.blocks import Function, Instruction, Lower, Scope, Slots, program
+from spikec.runtime.reference.connectors import Connectors
 from spikec.runtime.reference.elements import dtype, number, shape, size, stored, width
 from spikec.runtime.reference.recorder import ADDITIONS
 from spikec.runtime.reference.tensors import TENSOR_OPS
@@ -27,6 +27,7 @@ class Network:
         self._program = program
         self._symbols = program.symbols()
         self._states = {state.sym_name: state for state in program.ops(snn.State)}
+        self._connectors = Connectors(program)
         self._synapses: dict[str, synapses.Synapses] = {}
         self._history: dict[str, deque[Array]] = {}
         self._written: dict[str, Array] = {}
@@ -90,34 +91,6 @@ class Network:
             return stored(self._program.constants[attribute.value], type)
         return np.full(shape(type), number(attribute), dtype(type))
 
-    def _connect(self, op: Any) -> synapses.Synapses:
-        """Draws or enumerates the synapses of a projection."""
-        recipe, pre, post = op.connect, op.pre, op.post
-        kind = ir.StringAttr(recipe["kind"]).value
-        if kind == "conv":
-            window = Convolution.of(recipe)
-            return synapses.convolved(window, self._weight(op.weight, window.weights))
-        keep = self._filter(recipe)
-        weight = self._weight(op.weight, (pre,) if kind == "one_to_one" else (pre, post))
-        match kind:
-            case "all" if keep is None:
-                return synapses.Dense(post, weight)
-            case "all":
-                rows = synapses.every(pre, post)
-            case "one_to_one":
-                rows = synapses.one_to_one(pre)
-            case _:
-                source = ir.IntegerAttr(recipe["seed"]).value, ir.StringAttr(recipe["path"]).value
-                key = random.key(self.seed, *source)
-                rows = synapses.probable(pre, post, ir.FloatAttr(recipe["p"]).value, key)
-        return synapses.connected(rows, keep, weight)
-
-    def _filter(self, recipe: dict[str, Any]) -> synapses.Keep | None:
-        if "filter" not in recipe:
-            return None
-        function = program(self._symbols[ir.FlatSymbolRefAttr(recipe["filter"]).value])
-        return lambda pre, post: function(pre, post)[0]
-
     def _weight(self, attribute: Any, to: tuple[int, ...]) -> Array:
         """A number (rank 0), or a constant in the shape `to`."""
         if not isinstance(attribute, ir.FlatSymbolRefAttr):
@@ -133,7 +106,7 @@ class Network:
         def run(slots: Slots) -> None:
             into = np.array(slots[init])
             if name not in self._synapses:
-                self._synapses[name] = self._connect(snn.Synapses(self._symbols[name]))
+                self._synapses[name] = self._connectors.connect(snn.Synapses(self._symbols[name]), self.seed)
             added = synapses.propagate(self._synapses[name], slots[events].reshape(-1), into.reshape(-1), bits)
             self.counts[ADDITIONS] += added
             slots[result] = into

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -125,13 +124,11 @@ def _log(x: Array) -> Array:
     return elementary.evaluate("log", x)
 
 
-def connected(rows: Iterator[Array], keep: Keep | None, weight: Array) -> Rows:
-    """Filters rows of targets and gives each pair its weight: a number, `weight[i]` or `weight[i, j]`."""
-    kept = [targets if keep is None else targets[_kept(keep, i, targets)] for i, targets in enumerate(rows)]
-    lengths = np.array([len(targets) for targets in kept], np.int64)
-    target = np.concatenate([np.arange(0), *kept])
-    pairs = (np.repeat(np.arange(len(kept)), lengths), target)
-    return Rows(np.concatenate([[0], np.cumsum(lengths)]), target, weight[pairs[: weight.ndim]])
+def connected(rows: Iterator[Array], weight: Array) -> Rows:
+    """Rows of targets, all of one weight (rank 0)."""
+    made = list(rows)
+    lengths = np.array([len(targets) for targets in made], np.int64)
+    return Rows(np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([np.arange(0), *made]), weight)
 
 
 def convolved(shape: Convolution, weight: Array) -> Rows:
@@ -159,7 +156,3 @@ def _reached(shape: Convolution, y: Array) -> tuple[Array, Array]:
     o, rest = np.divmod(y + shape.padding - tried * shape.dilation, shape.stride)
     there = ((rest == 0) & (o >= 0) & (o < shape.output[1:])).all(axis=1)
     return np.ravel_multi_index(tuple(o[there].T), shape.output[1:]), k[there]
-
-
-def _kept(keep: Keep, source: int, targets: Array) -> Any:
-    return np.broadcast_to(keep(np.asarray(source, np.int64), targets), targets.shape)

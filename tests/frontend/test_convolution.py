@@ -56,7 +56,6 @@ HEAD = """model M { step 1 ms
         ("conv2d(v, C) + x", "E0401"),
         ("conv2d(v, C) + conv2d(v, C) / 1 mV", "E0401"),
         ("conv2d(x, reshape(x, 2, 1, 6, 6))", "E0901"),
-        ("max_pool2d(x, 2)", "E0901"),
         ("conv2e(x, K)", "E0201"),
     ],
 )

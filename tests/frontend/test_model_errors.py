@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from spikec.dialects.codes import CODES
-from spikec.dialects.diagnostics import Diagnostics
+from spikec.dialects.diagnostics import Diagnostic, Diagnostics
 from spikec.frontend.build import build
 from spikec.frontend.parse import parse, read_source
 
@@ -24,12 +24,18 @@ def test_diagnostics_of_a_wrong_model(path: Path, update_golden: bool, monkeypat
     file = parse(source, path.name, diagnostics)
     assert file is not None and not diagnostics.items
     build(file, {}, diagnostics, Path())
-    found = "".join(d.render(source) + "\n" for d in diagnostics.items)
+    found = "".join(_rendered(d, path.name, source) + "\n" for d in diagnostics.items)
     expected = path.with_suffix(".expect")
     if update_golden:
         expected.write_text(found, "utf-8", newline="\n")
     assert found == expected.read_text("utf-8")
     assert {d.code for d in diagnostics.items} == {path.stem.partition("_")[0]}
+
+
+def _rendered(diagnostic: Diagnostic, name: str, source: str) -> str:
+    """A message with its line, which may be one of an imported file."""
+    file = diagnostic.span.file if diagnostic.span else name
+    return diagnostic.render(source if file == name else read_source(Path(file)))
 
 
 def test_every_code_of_models_has_a_file() -> None:

@@ -422,7 +422,7 @@ class _Flow:
         kind = ir.StringAttr(view.connect["kind"]).value
         if kind == "conv":
             arrived = self._convolution(op, view, events, shape)
-        elif kind == "one_to_one" and "filter" not in view.connect:
+        elif kind == "one_to_one" and "filter" not in view.connect and not weights.are_computed(self.symbols, view):
             arrived = self._scaled_by(op, view, events, shape)
         else:
             fields = {"weight": weights.matrix(self.program, view, self.seed)}

@@ -6,16 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn
+from spikec.dialects import connectors, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.dialects.random import key
-from spikec.lower import connect, filters
 from spikec.lower.convolution import convolved
+from spikec.lower.recipes import Recipes
 from spikec.lower.snn_to_nir.refusal import OPERATION, SHAPE, Refusal
 
 LARGEST = 1 << 27  # elements of a matrix that is written out; NIR has no sparse ones
@@ -32,35 +31,28 @@ def values(program: Program, attribute: Any) -> Array:
     return program.constants[name].astype(np.float64)
 
 
+def are_computed(symbols: dict[str, Any], view: snn.Synapses) -> bool:
+    """Whether a function gives each synapse its weight."""
+    return connectors.weight_function(view, symbols) is not None
+
+
 def matrix(program: Program, view: snn.Synapses, seed: int) -> Array:
     """The weights [post, pre] of a connector that is no convolution; connections are drawn with the run seed."""
     if view.pre * view.post > LARGEST:
         message = f"projection '{view.sym_name}' would be a matrix of {view.pre} x {view.post}"
         raise Refusal(OPERATION, message, view.operation, "NIR has no sparse weights")
-    weight = values(program, view.weight)
-    kind = ir.StringAttr(view.connect["kind"]).value
-    if weight.ndim:
-        weight = weight.reshape(-1) if kind == "one_to_one" else weight.reshape(view.pre, view.post)
-    if kind == "all" and "filter" not in view.connect:
-        return np.ascontiguousarray(np.broadcast_to(weight, (view.pre, view.post)).T)
-    rows = _rows(program, view, kind, seed)
-    pairs = (rows.sources(), rows.col.astype(np.int64))
+    if connectors.kind_of(view) == "all" and "filter" not in view.connect:
+        if connectors.weight_function(view, program.symbols()) is None:
+            weight = values(program, view.weight)
+            weight = weight.reshape(view.pre, view.post) if weight.ndim else weight
+            return np.ascontiguousarray(np.broadcast_to(weight, (view.pre, view.post)).T)
+    recipes = Recipes(program, seed)
+    rows = recipes.rows(view)
+    found = recipes.weights(view, rows)
     result = np.zeros((view.post, view.pre))
-    result[pairs[::-1]] = weight[pairs[: weight.ndim]]
+    # Several synapses of one pair act as one with their sum.
+    np.add.at(result, (rows.col.astype(np.int64), rows.sources()), values(program, view.weight) if found is None else found)
     return result
-
-
-def _rows(program: Program, view: snn.Synapses, kind: str, seed: int) -> connect.Rows:
-    recipe = view.connect
-    keep = filters.filter_of(program.symbols()[recipe["filter"].value]) if "filter" in recipe else None
-    match kind:
-        case "all":
-            return connect.every(view.pre, view.post, keep)
-        case "one_to_one":
-            return connect.one_to_one(view.pre, keep)
-        case _:
-            drawn = key(seed, ir.IntegerAttr(recipe["seed"]).value, ir.StringAttr(recipe["path"]).value)
-            return connect.probable(view.pre, view.post, ir.FloatAttr(recipe["p"]).value, drawn, keep)
 
 
 def padding(shape: Convolution, op: Any) -> Array | str:

@@ -17,12 +17,12 @@ from spikec.dialects import powers, snn, step
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
-from spikec.dialects.functions import symbol_of
+from spikec.dialects.functions import signature, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.dialects.random import key
-from spikec.lower import connect, filters
+from spikec.lower import connect
 from spikec.lower.convolution import convolved
+from spikec.lower.recipes import Recipes
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.types import element_of, shape_of
 from spikec.runtime.interface import numpy_type
@@ -37,7 +37,7 @@ class Tables:
         self._program = program
         self._symbols = program.symbols()
         self._buffers = buffers
-        self._seed = seed
+        self._recipes = Recipes(program, seed)
         self._tables: dict[str, dict[str, Any]] = {}
 
     def of(self, synapses: str) -> str:
@@ -66,6 +66,8 @@ class Tables:
             "code": synapses.code,
             "location": location,
         }
+        if weights is not None and self._symbols[weights].name == "func.func":
+            return self._compressed(fields, synapses, kind, weights)
         filtered = "filter" in synapses.connect
         if kind == "one_to_one" and not filtered:
             arrays = {} if weights is None else {"w": self._diagonal(synapses, weights, location)}
@@ -79,6 +81,8 @@ class Tables:
     def _element(self, synapses: snn.Synapses, weights: str | None) -> Any:
         if weights is None:
             return synapses.weight.type
+        if self._symbols[weights].name == "func.func":
+            return signature(self._symbols[weights]).results[0]
         return element_of(snn.Constant(self._symbols[weights]).type)
 
     def _diagonal(self, synapses: snn.Synapses, weights: str, location: Any) -> str:
@@ -112,7 +116,7 @@ class Tables:
         self, fields: dict[str, Any], synapses: snn.Synapses, kind: str, weights: str | None
     ) -> dict[str, Any]:
         name, location = synapses.sym_name, synapses.operation.location
-        rows, array = self._connected(synapses, kind, weights)
+        rows, array = self._connected(synapses, kind)
         arrays = {
             "row": self._buffers.array(f"{name}.row", rows.row, location),
             "col": self._buffers.array(f"{name}.col", rows.col, location),
@@ -122,41 +126,20 @@ class Tables:
         fields["index"] = connect.index_bits(synapses.post)
         return self._finish(fields, "csr", arrays, None if weights else synapses.weight)
 
-    def _connected(self, synapses: snn.Synapses, kind: str, weights: str | None) -> tuple[connect.Rows, Array | None]:
+    def _connected(self, synapses: snn.Synapses, kind: str) -> tuple[connect.Rows, Array | None]:
         """The rows, and the weight of each synapse where they differ."""
-        array = None if weights is None else self._array(synapses, weights)
-        try:
-            if kind == "conv":
+        if kind == "conv":
+            weights = symbol_of(synapses.weight)
+            array = None if weights is None else self._array(synapses, weights)
+            try:
                 return convolved(Convolution.of(synapses.connect), array)
-            rows = self._rows(synapses, kind)
-        except OverflowError as error:
-            raise CompileError([Diagnostic("E0605", "error", f"{synapses.sym_name}: {error}")]) from None
-        if array is None:
-            return rows, None
-        if kind == "one_to_one":
-            return rows, array.reshape(-1)[rows.sources()]
-        return rows, array.reshape(synapses.pre, synapses.post)[rows.sources(), rows.col]
-
-    def _rows(self, synapses: snn.Synapses, kind: str) -> connect.Rows:
-        recipe = synapses.connect
-        keep = filters.filter_of(self._symbols[recipe["filter"].value]) if "filter" in recipe else None
-        match kind:
-            case "all":
-                return connect.every(synapses.pre, synapses.post, keep)
-            case "one_to_one":
-                return connect.one_to_one(synapses.pre, keep)
-            case _:
-                path = ir.StringAttr(recipe["path"]).value
-                drawn = key(self._seed, ir.IntegerAttr(recipe["seed"]).value, path)
-                probability = ir.FloatAttr(recipe["p"]).value
-                return connect.probable(synapses.pre, synapses.post, probability, drawn, keep)
+            except OverflowError as error:
+                raise CompileError([Diagnostic("E0605", "error", f"{synapses.sym_name}: {error}")]) from None
+        rows = self._recipes.rows(synapses)
+        return rows, self._recipes.weights(synapses, rows)
 
     def _array(self, synapses: snn.Synapses, weights: str) -> Array:
-        if weights not in self._program.constants:
-            message = f"projection '{synapses.sym_name}' needs the array '{weights}', which is not at hand"
-            hint = "give the constants with --constants FILE"
-            raise CompileError([Diagnostic("E0802", "error", message, help=hint)])
-        return self._program.constants[weights]
+        return self._recipes.array(synapses, weights)
 
     def _finish(self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any) -> dict[str, Any]:
         references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from spikec.dialects import snn
+from spikec.dialects import connectors, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.functions import signature, symbol_of
@@ -121,7 +121,7 @@ class Quantize:
                 text = f"quantize: the weights of '{view.sym_name}': {error}"
                 mistakes.append(Diagnostic(error.code, "error", text, span_of(view.operation), help=error.help))
                 continue
-            found[view.sym_name] = Weights(made, greatest_sum(view, made.values))
+            found[view.sym_name] = Weights(made, greatest_sum(view, made.values, program.symbols()))
         if mistakes:
             raise CompileError(mistakes)
         return found
@@ -166,13 +166,15 @@ def real_weights(view: snn.Synapses, program: Program) -> Array | None:
     name = symbol_of(view.weight)
     if name is None:
         return np.asarray([view.weight.value], np.float32) if is_real(view.weight.type) else None
+    if connectors.weight_function(view, program.symbols()) is not None:
+        text = f"the weights of '{view.sym_name}' are computed for each synapse"
+        raise Refusal("E0901", text, view.operation, help="quantize needs weights that are numbers or arrays")
     if name not in program.constants:
         raise Refusal("E0802", f"the constants have no array '{name}'", view.operation)
     array = program.constants[name]
     if array.dtype.kind != "f":
         return None
-    kind = ir.StringAttr(view.connect["kind"]).value
-    return array.reshape(view.pre, view.post) if kind in ("all", "prob") else array
+    return array.reshape(view.pre, view.post) if connectors.weight_layout(view) == "pair" else array
 
 
 def split(text: str) -> tuple[str, str | None]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn
+from spikec.dialects import connectors, snn
 from spikec.dialects.constants import Array, Constants
 from spikec.dialects.functions import argument_marks, argument_roles, result_marks, result_roles, signature, symbol_of
 from spikec.dialects.mlir import arith, func, ir
@@ -109,7 +109,8 @@ class Network:
                 op.clone()
 
     def _is_filter(self, op: Any) -> bool:
-        names = {symbol_of(view.connect["filter"]) for view in self.program.ops(snn.Synapses) if "filter" in view.connect}
+        views = self.program.ops(snn.Synapses)
+        names = {name for view in views for name in connectors.functions_of(view, self.program.symbols())}
         return ir.StringAttr(op.attributes["sym_name"]).value in names
 
     def _state(self, view: snn.State) -> None:
@@ -151,6 +152,9 @@ class Network:
         return ir.FlatSymbolRefAttr.get(self.constant(f"{name}.scale", np.asarray(scale, np.float64)))
 
     def _synapses(self, view: snn.Synapses) -> None:
+        for name in ("sources", "targets"):
+            if name in view.connect:
+                self.kept(str(symbol_of(view.connect[name])))
         if view.sym_name not in self.weights:
             if symbol_of(view.weight) is not None:
                 self.kept(str(symbol_of(view.weight)))

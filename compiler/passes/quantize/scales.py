@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn
+from spikec.dialects import connectors, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.functions import symbol_of
@@ -118,6 +118,9 @@ class Scales:
         if finest is None:
             return 2.0 ** math.ceil(math.log2(least)) if least > 0 else UNKNOWN
         smallest = float(np.min(finest))
+        integrates = len(bounds) < len(known) and not self._bounds(root)
+        if owned and integrates and smallest >= least:
+            return finest  # nothing tells where it ends: all its bits for what it has gathered
         if owned:
             return _plain(finest * _power(smallest, least))
         return _plain(finest if smallest >= least else finest * _power(smallest, least))
@@ -145,7 +148,7 @@ class Scales:
 
     def _guess(self, root: Key) -> float:
         """The range of a state that nothing bounds: some worst-case steps from where it starts or is compared."""
-        sizes = [abs(c) for key, c in self.classes.compared if self.classes.root(key) == root]
+        sizes = self._bounds(root)
         drive = 0.0
         for name in self._states(root):
             sizes.append(self._initial(name))
@@ -153,6 +156,10 @@ class Scales:
             for owner, (atom, coefficient) in self._expanded(form):
                 drive = max(drive, self._worst(owner, atom.value) * float(np.max(np.abs(coefficient))))
         return STEPS * min(max([drive, *sizes, 2.0**-10]), MOST)
+
+    def _bounds(self, root: Key) -> list[float]:
+        """The constants that values of a class are compared with, such as thresholds."""
+        return [size for key, size in self.classes.compared if self.classes.root(key) == root]
 
     def _initial(self, state: str) -> float:
         view = snn.State(self.classes.symbols[state])
@@ -278,7 +285,7 @@ def _plain(number: Any) -> Number:
     return float(number)
 
 
-def greatest_sum(view: snn.Synapses, values: Array) -> int:
+def greatest_sum(view: snn.Synapses, values: Array, symbols: dict[str, Any]) -> int:
     """The greatest magnitude that one step of plain spikes can add to one target, from integer weights."""
     kind = ir.StringAttr(view.connect["kind"]).value
     sizes = np.abs(values.astype(np.int64))
@@ -289,6 +296,10 @@ def greatest_sum(view: snn.Synapses, values: Array) -> int:
         return int(sizes.reshape(sizes.shape[0], -1).sum(axis=1).max())
     if kind == "one_to_one":
         return int(sizes.max())
+    if kind == "table":
+        return int(sizes.max(initial=0)) * connectors.rows_of_table(view, symbols)
+    most = connectors.most_for_target(view)
     if symbol_of(view.weight) is None:
-        return int(sizes.max()) * int(view.pre)
-    return int(sizes.reshape(view.pre, view.post).sum(axis=0).max())
+        return int(sizes.max()) * most
+    largest = int(sizes.max()) * most
+    return largest if "repeat" in view.connect else min(largest, int(sizes.reshape(view.pre, view.post).sum(axis=0).max()))

@@ -1,0 +1,135 @@
+"""The recipe of a `snn.synapses` carried out under a run seed: which synapses it makes, and their weights."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from spikec.dialects import connectors, snn
+from spikec.dialects.connectors import Drawn, Element
+from spikec.dialects.constants import Array
+from spikec.dialects.diagnostics import CompileError, Diagnostic, Span
+from spikec.dialects.functions import signature, symbol_of
+from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
+from spikec.dialects.random import key, uniform
+from spikec.lower import connect, filters, fixed
+from spikec.runtime.interface import numpy_type
+
+STRETCH = 1 << 18  # synapses whose weights are computed at once
+
+
+class Recipes:
+    """The recipes of one program.  Raises CompileError for a recipe that cannot be carried out."""
+
+    def __init__(self, program: Program, seed: int) -> None:
+        self._program = program
+        self._symbols = program.symbols()
+        self._seed = seed
+
+    def rows(self, view: snn.Synapses) -> connect.Rows:
+        """The synapses of a connector that is no convolution."""
+        try:
+            return self._rows(view)
+        except OverflowError as error:
+            raise CompileError([_diagnostic("E0605", view, str(error))]) from None
+        except fixed.Shortage as error:
+            raise CompileError([_diagnostic("E0606", view, str(error))]) from None
+
+    def _rows(self, view: snn.Synapses) -> connect.Rows:
+        recipe, pre, post = view.connect, view.pre, view.post
+        keep = filters.filter_of(self._symbols[recipe["filter"].value]) if "filter" in recipe else None
+        match connectors.kind_of(view):
+            case "all":
+                return connect.every(pre, post, keep)
+            case "one_to_one":
+                return connect.one_to_one(pre, keep)
+            case "table":
+                pairs = [self.array(view, recipe[name].value) for name in ("sources", "targets")]
+                return connect.listed(pre, post, *pairs, keep)
+            case "prob":
+                return self._probable(view, keep)
+            case kind:
+                make = {"fixed_in": fixed.fixed_in, "fixed_out": fixed.fixed_out, "fixed_total": fixed.fixed_total}
+                count = ir.IntegerAttr(recipe["count"]).value
+                return make[kind](pre, post, count, "repeat" in recipe, self._key(view), keep)
+
+    def _key(self, view: snn.Synapses) -> tuple[int, int]:
+        recipe = view.connect
+        return key(self._seed, ir.IntegerAttr(recipe["seed"]).value, ir.StringAttr(recipe["path"]).value)
+
+    def _probable(self, view: snn.Synapses, keep: connect.Filter | None) -> connect.Rows:
+        p = view.connect["p"]
+        name = symbol_of(p)
+        if name is None:
+            return connect.probable(view.pre, view.post, ir.FloatAttr(p).value, self._key(view), keep)
+        chance = filters.function_of(self._symbols[name])
+        return connect.probable_pairs(view.pre, view.post, chance, self._key(view), keep)
+
+    def array(self, view: snn.Synapses, name: str) -> Array:
+        """A constant that a recipe names."""
+        if name not in self._program.constants:
+            message = f"projection '{view.sym_name}' needs the array '{name}', which is not at hand"
+            hint = "give the constants with --constants FILE"
+            raise CompileError([Diagnostic("E0802", "error", message, help=hint)])
+        return self._program.constants[name]
+
+    def weights(self, view: snn.Synapses, rows: connect.Rows) -> Array | None:
+        """The weight of each synapse; None where all have the same number."""
+        function = connectors.weight_function(view, self._symbols)
+        if function is not None:
+            return self._computed(view, function, rows)
+        name = symbol_of(view.weight)
+        if name is None:
+            return None
+        weights = self.array(view, name).reshape(-1)
+        match connectors.weight_layout(view):
+            case "row":
+                assert rows.place is not None
+                return weights[rows.place]
+            case "neuron":
+                return weights[rows.sources()]
+            case _:
+                return weights.reshape(view.pre, view.post)[rows.sources(), rows.col]
+
+    def _computed(self, view: snn.Synapses, function: Any, rows: connect.Rows) -> Array:
+        evaluate = filters.function_of(function)
+        extra = connectors.extra_arguments(function)
+        weights = np.empty(len(rows.col), numpy_type(signature(function).results[0]))
+        for first in range(0, len(weights), STRETCH):
+            index = np.arange(first, min(first + STRETCH, len(weights)))
+            source = np.searchsorted(rows.row, index, side="right") - 1
+            target = rows.col[index].astype(np.int64)
+            others = [self._argument(view, one, index, source, target, rows) for one in extra]
+            weights[index] = evaluate(source, target, *others)
+        return weights
+
+    def _argument(
+        self, view: snn.Synapses, what: Any, index: Array, source: Array, target: Array, rows: connect.Rows
+    ) -> Array:
+        match what:
+            case Drawn():
+                drawn = uniform(key(self._seed, what.seed, what.path), index, 0, 0)
+                return drawn.astype(np.float32 if what.bits == 32 else np.float64)
+            case Element():
+                place = {"pre": source, "post": target, "pair": source * view.post + target}.get(what.by)
+                if place is None:
+                    assert rows.place is not None
+                    place = rows.place[index]
+                return self.array(view, what.array).reshape(-1)[place]
+            case _:
+                return index
+
+
+def _diagnostic(code: str, view: snn.Synapses, text: str) -> Diagnostic:
+    return Diagnostic(code, "error", f"{view.sym_name}: {text}", _span_of(view.operation))
+
+
+def _span_of(op: Any) -> Span | None:
+    """The place in the model's text that an op comes from."""
+    found = re.search(r'"((?:[^"\\]|\\.)+)":(\d+):(\d+)', str(op.location))
+    if found is None:
+        return None
+    line, column = int(found[2]), int(found[3])
+    return Span(found[1], line, column, line, column + 1)
