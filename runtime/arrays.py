@@ -38,7 +38,7 @@ def read(path: Path, key: str | None = None, prefer: str | None = None) -> Array
         raise fail("E0703", path, f"'{suffix or path.name}' is not a kind of array file", "use .npz, .npy or .csv")
     if key is not None and suffix != ".npz":
         raise fail("E0702", path, f"a {suffix} file has no keys, but '{key}' is asked for")
-    with _readable(path, suffix):
+    with readable(path, suffix):
         if suffix == ".npz":
             return _read_npz(path, key, prefer)
         return _read_npy(path) if suffix == ".npy" else _read_csv(path)
@@ -46,12 +46,12 @@ def read(path: Path, key: str | None = None, prefer: str | None = None) -> Array
 
 def keys(path: Path) -> list[str]:
     """The names of the arrays in an `.npz` file."""
-    with _readable(path, ".npz"), zipfile.ZipFile(path) as archive:
+    with readable(path, ".npz"), zipfile.ZipFile(path) as archive:
         return _members(archive)
 
 
 @contextmanager
-def _readable(path: Path, suffix: str) -> Iterator[None]:
+def readable(path: Path, suffix: str) -> Iterator[None]:
     """Whatever the libraries raise over a bad file, as a CompileError."""
     try:
         yield

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Span
 from spikec.frontend.values import Mistake, Value, number
-from spikec.runtime import arrays
+from spikec.runtime import arrays, tables
 
 
 class Arrays:
@@ -22,6 +23,7 @@ class Arrays:
         self.folders = folders or {}
         self.files: list[Path] = []
         self._read: dict[tuple[Path, str | None], Value] = {}
+        self._tables: dict[Path, Mapping[str, Array]] = {}
 
     def load(self, path: Value, key: str | None, span: Span) -> Value:
         """`load(path, key)`: an array; `load(path)`: the array of an npy or csv file, a table of an npz file's."""
@@ -38,6 +40,25 @@ class Arrays:
     def entry(self, table: Value, key: str, span: Span) -> Value:
         """One array of a table."""
         return self._array(table.table, key, f"{table.name}.{key}", span)
+
+    def table(self, path: Value, span: Span) -> Mapping[str, Array]:
+        """The columns of a table of synapses in a file."""
+        file = path.table if path.kind == "table" else self.folders.get(path.file, self.folder) / path.text
+        if file not in self._tables:
+            try:
+                self._tables[file] = tables.read(file)
+            except CompileError as error:
+                raise _mistake(error, span) from None
+            self._remember(file)
+        return self._tables[file]
+
+    @staticmethod
+    def table_columns(array: Array, span: Span) -> Mapping[str, Array]:
+        """The columns of a table of synapses in an array."""
+        try:
+            return tables.columns(array)
+        except CompileError as error:
+            raise _mistake(error, span) from None
 
     def _array(self, path: Path, key: str | None, name: str, span: Span) -> Value:
         if (path, key) not in self._read:

@@ -332,6 +332,8 @@ class _Builder:
                     self.network.attempt(self._name_population, node, waiting, poisons=node.name)
                 case syntax.Assign(target=syntax.Name() as target, op="="):
                     self.network.attempt(self._name_stream, node, target, waiting, poisons=target.id)
+                case syntax.Assign(target=syntax.Index(base=syntax.Name() as target), op="="):
+                    self.network.attempt(self._name_indexed, node, target, poisons=target.id)
                 case syntax.Assign(target=syntax.Attribute()):
                     pass
                 case syntax.Assign():
@@ -371,6 +373,17 @@ class _Builder:
             waiting.append((population, (node.value, None)))
             return
         stream = Stream(target.id, node.span, expression=node.value)
+        stream.seed = self.network.seed_of(node.modifiers)
+        self.network.add(stream)
+
+    def _name_indexed(self, node: syntax.Assign, target: syntax.Name) -> None:
+        """`y[i, j] = e` names the stream y."""
+        assert isinstance(node.target, syntax.Index)
+        items = node.target.items
+        if not all(isinstance(item, syntax.Name) for item in items):
+            raise Mistake("E0301", node.target.span, "index notation names its indices, as in 'y[i, j] = ...'")
+        indices = tuple(item for item in items if isinstance(item, syntax.Name))
+        stream = Stream(target.id, node.span, expression=syntax.Indexed(node.span, indices, node.value))
         stream.seed = self.network.seed_of(node.modifiers)
         self.network.add(stream)
 

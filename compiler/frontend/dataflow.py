@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
-from spikec.dialects.mlir import arith, file_location, ir, tensor
-from spikec.frontend import convolution, memory, normalization, pooling, products, syntax
+from spikec.dialects.mlir import file_location, ir, tensor
+from spikec.frontend import convolution, indexing, memory, normalization, pooling, products, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.entities import Constant, Population
 from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.populations import population_of_call
+from spikec.frontend.reductions import REDUCTIONS, Reduction
 from spikec.frontend.shapes import reshaped
 from spikec.frontend.units import NUMBER, describe
 from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from spikec.frontend.network import Network
 
 OVER_TIME = ("sum", "mean", "count", "max", "any")
-REDUCTIONS = ("sum", "mean", "max", "min", "any", "all", "argmax")
 _CALLS = ("prev", "delay", "over_time", "poisson", "bernoulli", "leak", "once", "concat", "reshape", "flatten", "shape")
 
 
@@ -58,6 +58,8 @@ class DataflowExpressions(Expressions):
             return pooling.largest_of_windows(self, node)
         if name in normalization.FUNCTIONS:
             return normalization.normalize(self, node, name)
+        if indexing.is_reduction(node):
+            return indexing.scalar(self, node)
         if name in self.network.neurons or isinstance(node.function, syntax.Index):
             return self._population(node)
         if name in ("uniform", "normal"):
@@ -67,6 +69,9 @@ class DataflowExpressions(Expressions):
         known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *convolution.FUNCTIONS]
         known += [*pooling.FUNCTIONS, *normalization.FUNCTIONS]
         return self.unknown(name or "this", node.function.span, known)
+
+    def indexed(self, node: syntax.Indexed) -> Value:
+        return indexing.tensor(self, node)
 
     # ------------------------------------------------------------ matrices
 
@@ -301,8 +306,6 @@ class DataflowExpressions(Expressions):
         self.emitter.need_number(x, node.span, f"'{name}'")
         if x.is_const:
             return self._fold_reduction(name, x, node.span)
-        if name in ("any", "all") and x.kind == "real":
-            raise Mistake("E0302", node.span, f"'{name}' needs conditions, not reals", "compare them, as in 'x > 0'")
         with file_location(node.span):
             return self._emit_reduction(name, x, node.span)
 
@@ -322,63 +325,15 @@ class DataflowExpressions(Expressions):
         return number(result.item() if result.dtype.kind != "f" else float(result), dim)
 
     def _emit_reduction(self, name: str, x: Value, span: Span) -> Value:
-        kind = {"any": "bool", "all": "bool", "mean": "real"}.get(name, "int" if x.kind == "bool" else x.kind)
-        source = self.emitter.ssa(x, x.shape, kind, span)
-        element = self.emitter.element_of(source)
-        scalar = ir.RankedTensorType.get([], element)
-        if name == "argmax":
-            return self._argmax(source, element, scalar)
-        start: dict[str, Any] = {"sum": 0, "mean": 0.0, "any": 0, "all": 1}
-        if name in ("max", "min"):
-            start[name] = _bound(name, element)
-        bodies: dict[tuple[str, bool], Any] = {
-            ("sum", True): arith.addi,
-            ("sum", False): arith.addf,
-            ("mean", False): arith.addf,
-            ("max", True): arith.maxsi,
-            ("max", False): arith.maximumf,
-            ("min", True): arith.minsi,
-            ("min", False): arith.minimumf,
-            ("any", True): arith.ori,
-            ("all", True): arith.andi,
-        }
-        body = bodies[name, kind != "real"]
-        (result,) = structured.reduce([source], [structured.splat(start[name], scalar)], lambda v, acc: [body(acc, v)])
-        dim = NUMBER if name in ("any", "all") else x.dim
-        reduced = Value(kind, ssa=result, dim=dim)
+        plan = Reduction.of(name, x, self.emitter, span)
+        source = self.emitter.ssa(x, x.shape, plan.kind, span)
+        starts = [structured.splat(value, ir.RankedTensorType.get([], element)) for value, element in plan.starts]
+        results = structured.reduce([source], starts, plan.step)
+        reduced = Value(plan.result_kind, ssa=results[plan.result], dim=plan.dim)
         if name == "mean":
             count = int(np.prod(x.shape)) if x.shape else 1
             return self.emitter.binary("/", reduced, number(count), span)
         return reduced
-
-    def _argmax(self, source: Any, element: Any, scalar: Any) -> Value:
-        """The lowest index of the largest element; `position` counts the elements that were seen."""
-        i32 = ir.IntegerType.get_signless(32)
-        index = ir.RankedTensorType.get([], i32)
-        best, at, position = (
-            structured.splat(_bound("max", element), scalar),
-            structured.splat(0, index),
-            structured.splat(0, index),
-        )
-        real = not isinstance(element, ir.IntegerType)
-
-        def body(value: Any, best: Any, at: Any, position: Any) -> list[Any]:
-            sixty_four = ir.IntegerType.get_signless(64)
-            predicate = ir.IntegerAttr.get(sixty_four, 2 if real else 4)
-            larger = arith.cmpf(predicate, value, best) if real else arith.cmpi(predicate, value, best)
-            one = arith.constant(i32, ir.IntegerAttr.get(i32, 1))
-            return [arith.select(larger, value, best), arith.select(larger, position, at), arith.addi(position, one)]
-
-        results = structured.reduce([source], [best, at, position], body)
-        return Value("int", ssa=results[1])
-
-
-def _bound(name: str, element: Any) -> float:
-    """What any element is at least as large (max) or as small (min) as."""
-    if isinstance(element, ir.IntegerType):
-        largest: int = 2 ** (element.width - 1) - 1
-        return -largest - 1 if name == "max" else largest
-    return float("-inf") if name == "max" else float("inf")
 
 
 class InitExpressions(Expressions):

@@ -56,6 +56,7 @@ class Population(Entity):
     resolved: Resolved | None = None
     shape: tuple[int, ...] = ()
     init: tuple[syntax.Statement, ...] = ()
+    grid: tuple[int, ...] | None = None
     program: NeuronProgram | None = None
     bound: dict[str, tuple[Value, Span]] = field(default_factory=dict)
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)

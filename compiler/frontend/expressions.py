@@ -88,6 +88,10 @@ class Expressions:
         """A call of something that is not a pure function."""
         self.unknown(name, node.function.span, [*FUNCTIONS, *_PURE])
 
+    def indexed(self, node: syntax.Indexed) -> Value:
+        """`name[i, j] = e`."""
+        raise not_supported(node.span, "index notation here")
+
     def unknown(self, name: str, span: Span, known: Iterable[str]) -> NoReturn:
         if name in LATER:
             raise not_supported(span, name)
@@ -128,7 +132,9 @@ class Expressions:
             case syntax.Attribute():
                 return self.attribute(node)
             case syntax.Pipe():
-                return self.eval(_piped(node))
+                return self.eval(piped(node))
+            case syntax.Indexed():
+                return self.indexed(node)
             case syntax.Group():
                 raise Mistake("E0301", node.span, "a group '{...}' stands only at an end of a projection")
 
@@ -328,7 +334,7 @@ class Expressions:
 _PURE = frozenset(["relu", "clamp", "size", "channels", "load", "zeros", "ones", "constant"])
 
 
-def _piped(node: syntax.Pipe) -> syntax.Call:
+def piped(node: syntax.Pipe) -> syntax.Call:
     """`x |> f(a)` is `f(x, a)`; `x |> f` is `f(x)`."""
     if isinstance(node.call, syntax.Call):
         call = node.call

@@ -124,7 +124,30 @@ class Group(Node):
     items: tuple[Expr, ...]
 
 
-Expr = Number | Quantity | String | Name | ListExpr | Unary | Binary | IfExpr | Call | Index | Attribute | Pipe | Group
+@dataclass(frozen=True, slots=True)
+class Indexed(Node):
+    """What `name[i, j] = value` gives the name: the value at all points of the indices."""
+
+    indices: tuple[Name, ...]
+    value: Expr
+
+
+Expr = (
+    Number
+    | Quantity
+    | String
+    | Name
+    | ListExpr
+    | Unary
+    | Binary
+    | IfExpr
+    | Call
+    | Index
+    | Attribute
+    | Pipe
+    | Group
+    | Indexed
+)
 
 # ---------------------------------------------------------------- declarations
 

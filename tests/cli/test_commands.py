@@ -141,6 +141,19 @@ def test_changed_weights_are_read_again(spikec: Spikec) -> None:
     assert outputs[0] == outputs[2] != outputs[1]
 
 
+def test_an_imported_file_that_changes_is_read_again(spikec: Spikec) -> None:
+    cells = Path("lib/cells.snn")
+    cells.parent.mkdir()
+    Path("user.snn").write_text(
+        'import "lib/cells.snn" as lib\n'
+        "model M { step 1 ms\ninput x : real[3]\ny = lib.Gain[3](x)\noutput total = over_time(sum, sum(y)) }"
+    )
+    for gain in (1, 1, 5):
+        cells.write_text(f"neuron Gain {{ in I; out {gain} * I }}")
+        assert spikec("run", "user.snn", "--in", "x=x.npy", "--out", "r.npz").status == 0
+        np.testing.assert_allclose(np.load("r.npz")["total"], 9 * gain, rtol=1e-5)
+
+
 def test_an_unwritable_cache_is_only_slower(spikec: Spikec, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("file").write_text("")
     monkeypatch.setenv("SPIKEC_CACHE_DIR", "file/cache")

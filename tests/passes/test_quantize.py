@@ -325,6 +325,25 @@ def test_functions_become_polynomials(tmp_path: Path) -> None:
     assert np.abs(real - whole).max() <= 1 and real.sum() > 1000
 
 
+def test_states_that_start_at_random(tmp_path: Path) -> None:
+    """Box-Muller in integers: logarithm, root and cosine."""
+    text = LEAK.replace("pop a : Cell[4]", "pop a : Cell[400] { V = normal(1, 0.25) seed 2 }")
+    program = network(tmp_path, text)
+    x = np.zeros((1, 16), bool)
+    real = spikec.compile(program).run({"x": x}, steps=1).probes["a.V"]
+    whole = everywhere(quantized(program), {"x": x}, 1).real().probes["a.V"]
+    assert np.abs(real - whole).max() < 0.002
+
+
+def test_whole_inputs_within_a_range(tmp_path: Path) -> None:
+    text = LEAK.replace("input x : spikes[16]", "input x : int[16] in [0, 16]")
+    program = network(tmp_path, text)
+    x = np.random.default_rng(4).integers(0, 17, (50, 16))
+    real = spikec.compile(program).run({"x": x}, steps=50)
+    whole = everywhere(quantized(program), {"x": x}, 50)
+    assert whole.counts["a"] == real.counts["a"] > 0
+
+
 def test_labels_give_the_accuracy_of_both(images: tuple[Array, Array], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", images[0][:24])
     np.save(tmp_path / "y.npy", images[1][:24])

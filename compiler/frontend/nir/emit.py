@@ -19,7 +19,6 @@ from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
 from spikec.frontend import instances
 from spikec.frontend.arrays import Arrays
-from spikec.frontend.dataflow import reshaped
 from spikec.frontend.entities import Arrival, Population
 from spikec.frontend.expressions import Clock
 from spikec.frontend.module import Module, zero
@@ -28,6 +27,7 @@ from spikec.frontend.neuron import Resolved
 from spikec.frontend.nir import idle, order, profiles
 from spikec.frontend.nir.graph import NEURONS, Edge, Graph, Node, Shape, port_names
 from spikec.frontend.nir.profiles import Semantics
+from spikec.frontend.shapes import reshaped
 from spikec.frontend.values import Value, number
 
 

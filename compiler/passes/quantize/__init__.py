@@ -59,7 +59,7 @@ class Quantize:
     )
     per: Literal["tensor", "channel"] = field(default="tensor", metadata={"help": "one scale per tensor or per channel"})
     decay: Literal["multiply", "shift"] = field(default="multiply", metadata={"help": "factors as products or as shifts"})
-    round: Literal["floor", "zero", "even"] = field(default="floor", metadata={"help": "rounding of run-time shifts"})
+    round: Literal["nearest", "floor", "zero", "even"] = field(default="nearest", metadata={"help": "rounding of run-time shifts"})
     calibrate: str | None = field(default=None, metadata={"help": "FILE[:KEY] with inputs that bring about the ranges"})
     labels: str | None = field(default=None, metadata={"help": "FILE[:KEY] with the right answer for each sample"})
     steps: int | None = field(default=None, metadata={"help": "steps of a calibration run, for which a sample is held"})

@@ -82,7 +82,9 @@ class Code:
         if bits == 0:
             return value
         by = self.number(bits)
-        if rounding == "zero":
+        if rounding == "nearest":
+            value = arith.addi(value, self.number(1 << (bits - 1)))
+        elif rounding == "zero":
             negative = arith.cmpi(arith.CmpIPredicate.slt, value, self.number(0))
             mask = arith.select(negative, self.number((1 << bits) - 1), self.number(0))
             value = arith.addi(value, mask)
@@ -116,7 +118,7 @@ class Code:
 class Arithmetic:
     """How reals become integers: the rounding of shifts, and decays by multiplication or by shift."""
 
-    rounding: str = "floor"
+    rounding: str = "nearest"
     decay: str = "multiply"
     shifts: list[tuple[float, float]] = field(default_factory=list)  # factors as wanted, and as shifts give them
 
@@ -139,7 +141,11 @@ class Arithmetic:
         except TooWide:
             return self._separately(code, ratios, constant, rounding or self.rounding)
         factors = [(atom, np.rint(ratio * 2.0**bits)) for atom, ratio in ratios]
+        rounding = rounding or self.rounding
         offset = np.rint(constant * 2.0**bits)
+        if rounding == "nearest" and bits:
+            # Half a unit joins the constant: no operation more, and no drift downwards.
+            offset, rounding = offset + 2.0 ** (bits - 1), "floor"
         total: Any = None
         for atom, factor in factors:
             if not np.any(factor):
@@ -150,7 +156,7 @@ class Arithmetic:
             total = code.number(offset)
         elif np.any(offset):
             total = arith.addi(total, code.number(offset))
-        value = code.shift_right(total, bits, rounding or self.rounding)
+        value = code.shift_right(total, bits, rounding)
         return Atom(value, (_limit(factors, offset) >> bits) + 1)
 
     def _separately(self, code: Code, ratios: list[tuple[Atom, Number]], constant: Number, rounding: str) -> Atom:

@@ -1,9 +1,12 @@
-"""exp and its like, and reciprocals, as polynomials of integers.
+"""exp and its like, roots and reciprocals, as polynomials of integers.
 
 Over the interval that its argument can take, a function becomes the Chebyshev series of the least degree that is
 near enough, summed by Clenshaw's recurrence (Clenshaw 1955, "A note on the summation of Chebyshev series"):
 
     b[k] = c[k] + 2 t b[k+1] - b[k+2],    f = c[0] + t b[1] - b[2],    t in [-1, 1]
+
+log and sqrt are steep at zero: their argument is first shifted left until its leading bit stands in front, as a
+floating-point unit would do, by comparisons with powers of two.
 """
 
 from __future__ import annotations
@@ -64,6 +67,49 @@ def series(function: Function, interval: Interval) -> Array | None:
             coefficients: Array = fitted.coef
             return coefficients
     return None
+
+
+def logarithm(arithmetic: Arithmetic, code: Code, argument: Atom, unit: float, scale: float) -> Affine:
+    """log(argument * unit) for a positive integer (that of 1 for others), in units of `scale` apart from the exponent."""
+    bits = max(argument.limit.bit_length(), 2)
+    value, shifted = _leading(code, argument, bits, (32, 16, 8, 4, 2, 1))
+    interval = Interval(0.5, 1.0)
+    coefficients = series(np.log, interval)
+    assert coefficients is not None
+    mantissa = Affine(((Atom(value, (1 << bits) - 1), 2.0**-bits),))
+    made = evaluate(arithmetic, code, mantissa, interval, coefficients, scale)
+    exponent = Affine(((Atom(shifted, bits), -math.log(2.0)),), bits * math.log(2.0) + math.log(unit))
+    return Affine(((made, scale),)).plus(exponent)
+
+
+def root(arithmetic: Arithmetic, code: Code, argument: Atom, unit: float, scale: float) -> Affine:
+    """sqrt(argument * unit) for an integer that is not negative (0 for others), in units of `scale`."""
+    bits = max(argument.limit.bit_length(), 2)
+    bits += bits % 2
+    value, shifted = _leading(code, argument, bits, (32, 16, 8, 4, 2))
+    interval = Interval(0.25, 1.0)
+    coefficients = series(np.sqrt, interval)
+    assert coefficients is not None
+    mantissa = Affine(((Atom(value, (1 << bits) - 1), 2.0**-bits),))
+    greatest = math.sqrt(2.0**bits * unit)
+    made = evaluate(arithmetic, code, mantissa, interval, coefficients, scale / greatest)
+    halved = arith.shrsi(shifted, code.number(1))
+    small = arith.shrsi(code.wide(made.value), halved)
+    positive = arith.cmpi(arith.CmpIPredicate.sgt, code.wide(argument.value), code.number(0))
+    return Affine(((Atom(arith.select(positive, small, code.number(0)), made.limit), scale),))
+
+
+def _leading(code: Code, argument: Atom, bits: int, steps: tuple[int, ...]) -> tuple[Any, Any]:
+    """An integer in [1, 2^bits) shifted left until it is at least 2^(bits - last step), and by how much."""
+    value = arith.maxsi(code.wide(argument.value), code.number(1))
+    shifted = code.number(0)
+    for step in steps:
+        if step >= bits:
+            continue
+        small = arith.cmpi(arith.CmpIPredicate.slt, value, code.number(1 << (bits - step)))
+        value = arith.select(small, arith.shli(value, code.number(step)), value)
+        shifted = arith.select(small, arith.addi(shifted, code.number(step)), shifted)
+    return value, shifted
 
 
 def evaluate(

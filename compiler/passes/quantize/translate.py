@@ -15,7 +15,7 @@ from spikec.dialects.mlir import math as mlir_math
 from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, constant, linear, uniform
 from spikec.passes.quantize.arithmetic import LONG, Arithmetic, Code, TooWide, snapped, width
 from spikec.passes.quantize.classes import MOVED, ROUNDED, Classes, extents, is_real, move
-from spikec.passes.quantize.functions import FUNCTIONS, evaluate, scale_of, series
+from spikec.passes.quantize.functions import FUNCTIONS, evaluate, logarithm, root, scale_of, series
 from spikec.passes.quantize.refusal import Refusal
 from spikec.passes.quantize.scales import DRAWN, Scales
 
@@ -30,6 +30,7 @@ PREDICATES = {
     13: arith.CmpIPredicate.ne,
 }
 FAR = 2.0**LONG
+STEEP = {"math.log": logarithm, "math.sqrt": root}
 
 
 class Block:
@@ -165,6 +166,9 @@ class Block:
         if np.ndim(unit):
             unit = float(np.max(unit))
             made = self.wide(argument, unit)
+        code = self.code(argument.type)
+        if op.name in STEEP:
+            return STEEP[op.name](self.arithmetic, code, Atom(made[0], made[1]), float(unit), scale)
         reach = made[1] * unit
         interval = self.classes.ranges.within(self.owner, argument).meet(Interval(-reach, reach))
         name = op.name.removeprefix("math.").removeprefix("arith.")
@@ -173,7 +177,6 @@ class Block:
             text = f"'{name}' has no polynomial over all that its argument can be"
             help = "bound the argument, such as with clamp, or calibrate"
             raise Refusal("E1211", text if interval is None else f"{text}, {interval.low:.4g} to {interval.high:.4g}", op, help)
-        code = self.code(argument.type)
         form = atom(made[0], unit, made[1])
         result = evaluate(self.arithmetic, code, form, interval, coefficients, scale)
         return atom(result.value, scale, result.limit)

@@ -1,0 +1,79 @@
+"""Reading tables of synapses: columns by name from `.csv`, `.npz` and `.npy` files that nobody vouches for."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from spikec.dialects.constants import Array
+from spikec.runtime import arrays, memory
+
+COLUMNS = ("pre", "post", "weight", "delay")
+"""What the columns of a table without names are, in order."""
+
+
+def read(path: Path) -> Mapping[str, Array]:
+    """The columns of a table, each of shape (rows,).
+
+    A `.csv` may begin with a line of names; an `.npz` has an array for each column, or one of shape
+    (rows, columns), as a `.npy` has.  Raises CompileError for a file that cannot be read or is no table.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        names = arrays.keys(path)
+        if len(names) != 1:
+            return {name: arrays.read(path, name) for name in names}
+    if suffix == ".csv":
+        return _csv(path)
+    return columns(arrays.read(path), path)
+
+
+def columns(array: Array, path: Path | None = None) -> Mapping[str, Array]:
+    """The columns of an array of shape (rows, 2 to 4)."""
+    if array.ndim != 2 or not 2 <= array.shape[1] <= len(COLUMNS):
+        shape = "x".join(map(str, array.shape)) or "no axis"
+        text = f"a table of synapses has 2 to 4 columns ({', '.join(COLUMNS)}), and this is an array of {shape}"
+        raise arrays.fail("E0607", path, text, "name the columns to have others")
+    return {name: array[:, n] for n, name in enumerate(COLUMNS[: array.shape[1]])}
+
+
+def _csv(path: Path) -> Mapping[str, Array]:
+    with arrays.readable(path, ".csv"):
+        if path.stat().st_size * 8 > memory.limit():
+            raise arrays.fail("E0706", path, f"{memory.shown(path.stat().st_size)} of text; use .npz for such tables")
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = (line.split("#")[0] for line in stream)
+            head = next((row for row in csv.reader(lines, skipinitialspace=True) if any(row)), [])
+        names = [] if all(map(_is_number, head)) else [name.strip() for name in head]
+        with path.open(encoding="utf-8-sig") as stream, warnings.catch_warnings():
+            # No rows at all are fine.
+            warnings.simplefilter("ignore", UserWarning)
+            found = _numbers(stream, bool(names), max(1, len(head)))
+    if not names:
+        return columns(found, path)
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise arrays.fail("E0607", path, f"the name '{name}' stands above two columns" if name else "a column has no name")
+    if found.shape[1] != len(names):
+        raise arrays.fail("E0607", path, f"there are {len(names)} names for {found.shape[1]} columns")
+    return {name: found[:, n] for n, name in enumerate(names)}
+
+
+def _numbers(stream: object, named: bool, width: int) -> Array:
+    """The numbers below the names, of shape (rows, columns)."""
+    lines = (line for line in stream if line.split("#")[0].strip())  # type: ignore[attr-defined]
+    if named:
+        next(lines, None)
+    found = np.loadtxt(lines, delimiter=",", comments="#", ndmin=2, dtype=np.float64)
+    return found if found.size else np.empty((0, width))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
