@@ -212,6 +212,10 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
         made = driver.emit(compilation, kinds)
         _write_kinds(made, places, arguments.force)
     terminal.show(compilation.diagnostics.items)
+    if "step" in made.programs:
+        from spikec.analysis import estimate
+
+        compilation.tables += estimate.tables(made.programs["step"], compilation.options.target)
     _tables(compilation.tables, arguments.report and not arguments.json, terminal)
     if arguments.report:
         from spikec import report

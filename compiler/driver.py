@@ -31,6 +31,7 @@ def build(compilation: Compilation) -> Built:
     """The network as written, at level `snn`.  Raises CompileError with all mistakes of the file."""
     if compilation.model.suffix.lower() == ".nir":
         return _build_nir(compilation)
+    from spikec.frontend import unused
     from spikec.frontend.build import build as build_program
     from spikec.frontend.parse import parse, read_source
 
@@ -46,6 +47,7 @@ def build(compilation: Compilation) -> Built:
         built = build_program(tree, options.params, c.diagnostics, c.model.parent, options.real)
         c.diagnostics.raise_if_errors()
         assert built is not None
+        unused.report(tree, c.diagnostics)
     return built
 
 
@@ -65,7 +67,7 @@ def _build_nir(compilation: Compilation) -> Built:
 def check(compilation: Compilation) -> None:
     """Builds the network for its diagnostics alone; a NIR file that lacks only a time step is right so far."""
     try:
-        build(compilation)
+        _warn(compilation, build(compilation).program)
     except UsageError:
         if not any(question["name"] == "dt" and question["default"] is None for question in compilation.open):
             raise
@@ -193,7 +195,21 @@ def open_artifact(folder: Path) -> Executable:
 def _built(compilation: Compilation) -> Built:
     """The network as written; what is wrong with the pipeline is told before anything is read."""
     compilation.pipeline()
-    return build(compilation)
+    built = build(compilation)
+    _warn(compilation, built.program)
+    return built
+
+
+def _warn(compilation: Compilation, program: Program) -> None:
+    """Warns of populations of the model's own text that do nothing; those of a .nir file have no place in a text."""
+    if compilation.model.suffix.lower() == ".nir":
+        return
+    from spikec.analysis import idle
+
+    with compilation.stage("warn", program):
+        for found in idle.find(program):
+            if found.span is not None and found.span.file == str(compilation.model):
+                compilation.diagnostics.warning(found.code, found.span, found.message, found.help)
 
 
 def _passed(compilation: Compilation, passes: Pipeline, program: Program) -> Program:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spikec.choices import refuse_other_models
-from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics
+from spikec.dialects.diagnostics import CompileError, Diagnostics
 from spikec.frontend.format import format_text
 from spikec.frontend.parse import MAX_BYTES, decode, read_source
 from spikec.runtime import files

@@ -342,6 +342,21 @@ CODES: dict[str, Code] = {
         "proj a -> b.I { connect prob(0.9) }      # 100000 to 100000 neurons",
         "proj a -> b.I { connect prob(0.001) }",
     ),
+    "E0606": _code(
+        "too few partners",
+        "fixed_in(k), fixed_out(k) and fixed_total(n) make exactly so many synapses, on different pairs. There must be\n"
+        "as many pairs that the condition 'if' leaves; with 'repeat' a pair may have several synapses.",
+        "proj a -> b.I { connect fixed_in(50) }          # a has 20 neurons",
+        "proj a -> b.I { connect fixed_in(50) repeat }",
+    ),
+    "E0607": _code(
+        "wrong table of synapses",
+        "A table has one row for each synapse and the columns 'pre' and 'post': numbers of neurons, counted from 0.\n"
+        "Further columns are weights, delays or anything else, by name. A csv file names its columns in its first line,\n"
+        "an npz file has an array for each; without names they are pre, post, weight and delay.",
+        'proj a -> a.I { connect from("wiring.csv"); weight from("wiring.csv", "wieght") }',
+        'proj a -> a.I { connect from("wiring.csv"); weight from("wiring.csv", "weight") }',
+    ),
     # ------------------------------------------------------------ files
     "E0702": _code(
         "no such array",
@@ -536,6 +551,47 @@ CODES: dict[str, Code] = {
         "a cycle that no input reaches",
         "No way leads from an input to these nodes, so which edge of their cycle is the recurrent one is not said.",
     ),
+    "W0201": _code(
+        "unused parameter",
+        "No expression names the parameter, so its value changes nothing; mostly a name is misspelled, or the\n"
+        "parameter is left over. A name that begins with '_' is not reported.",
+        "neuron LIF(tau: time = 10 ms) { in I; var V = 0; V := 0.9 * V + I }",
+        "neuron LIF(tau: time = 10 ms) { in I; var V = 0; V := exp(-dt / tau) * V + I }",
+    ),
+    "W0202": _code(
+        "unused input",
+        "No statement names the input. A run needs an array for it all the same.",
+        "input x : real[3]\ncell = LIF[3](1)",
+        "input x : real[3]\ncell = LIF[3](x)",
+    ),
+    "W0203": _code(
+        "nothing arrives",
+        "The population has ports, nothing is ever sent to one of them, and from its initial values alone it never\n"
+        "spikes (a neuron without spikes: its value never changes).",
+        "pop a : LIF[8]\nprobe a.spike",
+        "pop a : LIF[8]\nproj x -> a.I { connect all; weight 0.5 }\nprobe a.spike",
+    ),
+    "W0204": _code(
+        "nobody sees it",
+        "No output and no probe depends on the population, directly or through others. The pass 'remove-dead' takes\n"
+        "such populations away. A model without any output and probe is not reported: its spikes are counted.",
+        "pop a : LIF[8](x)\noutput y = x",
+        "pop a : LIF[8](x)\noutput y = a",
+    ),
+    "W0205": _code(
+        "a population that never spikes",
+        "Whatever the inputs are within their declared ranges, no threshold is reached. All values were followed\n"
+        "from their first ones as intervals until they changed no more.",
+        "input x : real[8] in [0, 1]\nh = LIF[8](0.01 * x, tau = 2 ms, theta = 1)",
+        "input x : real[8] in [0, 1]\nh = LIF[8](x, tau = 2 ms, theta = 1)",
+    ),
+    "W0206": _code(
+        "a population that spikes in every step",
+        "Whatever the inputs are within their declared ranges, the condition of a spike always holds, so the spikes\n"
+        "carry nothing. Often a sign or a comparison is the wrong way around.",
+        "spike when V > -50 mV { V := -40 mV }        # V starts from -40 mV",
+        "spike when V > -50 mV { V := -60 mV }        # V starts from -60 mV",
+    ),
     "W0601": _code(
         "a delay was rounded",
         "A delay takes effect as a whole number of steps, the nearest one, ties to the even one.",
@@ -670,15 +726,15 @@ CODES: dict[str, Code] = {
     "E1212": _code(
         "an accumulator that can overflow",
         "What arrives at a neuron in one step is summed exactly. In the worst case (every source that can raise the\n"
-        "sum is active, no other) it needs more bits than acc gives. A sum never saturates: the result would depend on\n"
-        "the order of the additions.",
+        "sum is active, no other) it needs more bits than acc gives. A sum never saturates: the result would depend\n"
+        "on the order of the additions.",
         "quantize{weights=8,acc=8}",
         "quantize{weights=8,acc=16}",
     ),
     "E1213": _code(
         "a sum that is too wide",
-        "Integers are computed in 64 bits. A product of states or a sum of many values needs more, even with the least\n"
-        "precision that is useful.",
+        "Integers are computed in 64 bits. A product of states or a sum of many values needs more, even with the\n"
+        "least precision that is useful.",
         "quantize{state=32}",
         "quantize{state=16}",
     ),

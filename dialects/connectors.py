@@ -35,7 +35,7 @@ _ENTRIES: dict[str, tuple[str, ...]] = {
     "all": (),
     "one_to_one": (),
     "prob": ("p", "seed", "path"),
-    **{kind: ("count", "seed", "path") for kind in FIXED},
+    **dict.fromkeys(FIXED, ("count", "seed", "path")),
     "table": ("sources", "targets"),
 }
 _BY = ("pre", "post", "pair", "row")
@@ -195,9 +195,7 @@ def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, sym
         yield f"{what} has no role"
 
 
-def _elements(
-    view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: dict[str, Any]
-) -> Iterator[str]:
+def _elements(view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: dict[str, Any]) -> Iterator[str]:
     counts = {"pre": view.pre, "post": view.post, "pair": view.pre * view.post}
     wanted = rows_of_table(view, symbols) if by == "row" else counts[by]
     if array.element_type != type or size(array) != wanted:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlir import ir
+from mlir._mlir_libs import _mlir
 from mlir.dialects import arith, func, irdl, linalg, llvm, math, memref, scf, tensor, vector
 from mlir.passmanager import PassManager
 
@@ -29,6 +30,11 @@ __all__ = [
     "tensor",
     "vector",
 ]
+
+
+# For an op of a dialect that it does not know, MLIR looks for a Python module of the dialect's name each time that the
+# op is touched; where it finds one, it never looks again.  Ours have such modules, in this package.
+_mlir.globals.append_dialect_search_prefix("spikec.dialects")
 
 
 def context() -> Any:

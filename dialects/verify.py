@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from spikec.dialects import snn, step, verify_snn, verify_step
+from spikec.dialects import connectors, snn, step, verify_snn, verify_step
 from spikec.dialects.definition import Op
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import (
@@ -129,6 +129,10 @@ MARKS: dict[str, Any] = {
     **dict.fromkeys((snn.INDEX, snn.EVENT, snn.OUT), ir.UnitAttr),
     snn.RANGE: ir.ArrayAttr,
     snn.SCALE: ir.FloatAttr,
+    connectors.DRAW: ir.StringAttr,
+    connectors.SEED: ir.IntegerAttr,
+    connectors.ARRAY: ir.FlatSymbolRefAttr,
+    connectors.BY: ir.StringAttr,
 }
 """The kind of each mark of an argument or result."""
 

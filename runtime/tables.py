@@ -56,7 +56,8 @@ def _csv(path: Path) -> Mapping[str, Array]:
         return columns(found, path)
     for name in names:
         if not name or names.count(name) > 1:
-            raise arrays.fail("E0607", path, f"the name '{name}' stands above two columns" if name else "a column has no name")
+            text = f"the name '{name}' stands above two columns" if name else "a column has no name"
+            raise arrays.fail("E0607", path, text)
     if found.shape[1] != len(names):
         raise arrays.fail("E0607", path, f"there are {len(names)} names for {found.shape[1]} columns")
     return {name: found[:, n] for n, name in enumerate(names)}

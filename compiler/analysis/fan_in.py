@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,19 +38,19 @@ class FanIn:
     certain: bool
 
     @staticmethod
-    def of(program: Program, synapses: Any) -> FanIn:
+    def of(program: Program, synapses: Any, symbols: Mapping[str, Any]) -> FanIn:
         recipe = synapses.connect
         kind = ir.StringAttr(recipe["kind"]).value
-        if connectors.weight_function(synapses, program.symbols()) is not None:
+        if connectors.weight_function(synapses, symbols) is not None:
             return _unknown(synapses.pre)
-        weight = _weight(program, synapses.weight)
+        weight = _weight(program, synapses.weight, symbols)
         certain = "filter" not in recipe and kind in ("all", "one_to_one", "prob")
         if kind == "conv":
             return _convolution(weight, Convolution.of(recipe))
         if kind == "prob" and (symbol_of(recipe["p"]) is not None or ir.FloatAttr(recipe["p"]).value < 1.0):
             certain = False
         if kind == "table":
-            return _table(program, synapses, weight)
+            return _table(program, synapses, weight, symbols)
         if kind in connectors.FIXED:
             return _fixed(synapses, weight)
         if kind == "one_to_one":
@@ -108,14 +109,14 @@ class FanIn:
         return np.where(size == 0, start, moved)
 
 
-def _weight(program: Program, attribute: Any) -> Array:
+def _weight(program: Program, attribute: Any, symbols: Mapping[str, Any]) -> Array:
     """Weights as they are stored; rank 0 for one number."""
     name = symbol_of(attribute)
     if name is None:
         found = scalars.number(attribute)
         value = np.asarray(ir.IntegerAttr(attribute).value if found is None else found)
     else:
-        value = np.asarray(program.constants[name]).reshape(snn.Constant(program.symbols()[name]).type.shape)
+        value = np.asarray(program.constants[name]).reshape(snn.Constant(symbols[name]).type.shape)
     return value
 
 
@@ -138,11 +139,11 @@ def _unknown(synapses: int) -> FanIn:
     return FanIn(np.asarray([_ANYTHING]), np.asarray([-_ANYTHING]), synapses, False)
 
 
-def _table(program: Program, view: Any, weight: Array) -> FanIn:
+def _table(program: Program, view: Any, weight: Array, symbols: Mapping[str, Any]) -> FanIn:
     """Per target, over the rows of a table."""
     target = program.constants.get(str(symbol_of(view.connect["targets"])))
     if target is None or weight.dtype.kind != "f":
-        count = connectors.rows_of_table(view, program.symbols())
+        count = connectors.rows_of_table(view, symbols)
         largest = np.abs(weight).max(initial=0).reshape(1, 1)
         made = _summed(largest, count, False, times=count)
         return FanIn(made.positive, -made.positive, count, False)

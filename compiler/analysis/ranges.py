@@ -271,7 +271,7 @@ class _Analysis:
     def _propagate(self, op: Any) -> tuple[list[Any], Many]:
         name = snn.Propagate(op).synapses
         if name not in self._fans:
-            self._fans[name] = FanIn.of(self._program, snn.Synapses(self._symbols[name]))
+            self._fans[name] = FanIn.of(self._program, snn.Synapses(self._symbols[name]), self._symbols)
         events, init = op.operands
         return [events, init], partial(self._arrived, self._fans[name], events, init, op.results[0])
 

@@ -69,7 +69,7 @@ class Arrays:
             if array.dtype.kind not in "biuf":
                 raise Mistake("E0703", span, f"the array in {path} holds {array.dtype}, not numbers")
             self._remember(path)
-            self._read[path, key] = number(array, name=name)
+            self._read[path, key] = number(array if array.ndim else array.item(), name=name)
         return self._read[path, key]
 
     def _remember(self, path: Path) -> None:

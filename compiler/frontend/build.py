@@ -15,7 +15,7 @@ from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import context, file_location, func, ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
-from spikec.frontend import imports, instances, memory, populations, projections, syntax
+from spikec.frontend import blocks, imports, instances, memory, populations, projections, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Constant, Entity, Population, Stream
@@ -87,7 +87,7 @@ class _Builder:
         clock = self._clock(model)
         module = Module(self.real, model.span.file)
         self.network = Network(module, clock, self.arrays, self.diagnostics)
-        statements = [*self.file.declarations, *model.body]
+        statements = blocks.expand([*self.file.declarations, *model.body], self.network)
         self._bind_model(model)
         self._declare_neurons(statements)
         self._declare_inputs(statements)
@@ -211,7 +211,7 @@ class _Builder:
         if not value.is_number:
             raise Mistake("E0302", span, f"an array of numbers is needed, not {a_kind(value.kind)}")
         if value.shape == ():
-            kind = value.kind
+            kind = value.kind if type.name in ("int", "bool") else "real"
             return number(np.full(shape, as_array(value)), value.dim, kind)
         if value.shape != shape:
             raise Mistake(
@@ -263,7 +263,7 @@ class _Builder:
             match node:
                 case syntax.Neuron() | syntax.NeuronAlias():
                     self.network.attempt(self._declare_neuron, node, poisons=node.name)
-                case syntax.Synapse() | syntax.Rule() | syntax.Block():
+                case syntax.Synapse() | syntax.Rule():
                     self._refuse(node, type(node).__name__.lower(), node.name)
                 case syntax.Phase():
                     self._refuse(node, "phase", node.name)
@@ -332,6 +332,9 @@ class _Builder:
                     self.network.attempt(self._name_population, node, waiting, poisons=node.name)
                 case syntax.Assign(target=syntax.Name() as target, op="="):
                     self.network.attempt(self._name_stream, node, target, waiting, poisons=target.id)
+                case blocks.Let():
+                    argument = Stream(node.name, node.span, expression=node.value, formal=node.formal)
+                    self.network.attempt(self.network.add, argument, poisons=node.name)
                 case syntax.Assign(target=syntax.Index(base=syntax.Name() as target), op="="):
                     self.network.attempt(self._name_indexed, node, target, poisons=target.id)
                 case syntax.Assign(target=syntax.Attribute()):

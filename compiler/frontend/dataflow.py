@@ -10,7 +10,7 @@ import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location, ir, tensor
-from spikec.frontend import convolution, indexing, memory, normalization, pooling, products, syntax
+from spikec.frontend import convolution, distributions, indexing, memory, normalization, pooling, products, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.entities import Constant, Population
@@ -67,7 +67,7 @@ class DataflowExpressions(Expressions):
                 node.function.span, name, "drawn values are built for initial states of populations so far"
             )
         known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *convolution.FUNCTIONS]
-        known += [*pooling.FUNCTIONS, *normalization.FUNCTIONS]
+        known += [*self.network.blocks, *pooling.FUNCTIONS, *normalization.FUNCTIONS]
         return self.unknown(name or "this", node.function.span, known)
 
     def indexed(self, node: syntax.Indexed) -> Value:
@@ -337,7 +337,7 @@ class DataflowExpressions(Expressions):
 
 
 class InitExpressions(Expressions):
-    """Initial values over a population: constants, its parameters, and `uniform` and `normal` draws."""
+    """Initial values over a population: constants, its parameters, and draws from distributions."""
 
     def __init__(self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network) -> None:
         super().__init__(emitter, clock, arrays)
@@ -362,16 +362,13 @@ class InitExpressions(Expressions):
         return entity.value
 
     def call(self, node: syntax.Call, name: str) -> Value:
-        if name == "uniform":
-            low, high = self.arguments(node, "uniform", 2, 2)
-            span = self.emitter.binary("-", high, low, node.span)
-            scaled = self.emitter.binary("*", span, self._uniform(node.span), node.span)
-            return self.emitter.binary("+", low, scaled, node.span)
-        if name == "normal":
-            mean, deviation = self.arguments(node, "normal", 2, 2)
-            scaled = self.emitter.binary("*", deviation, self._standard_normal(node.span), node.span)
-            return self.emitter.binary("+", mean, scaled, node.span)
-        return self.unknown(name or "this", node.function.span, ["uniform", "normal", *FUNCTIONS])
+        return self.unknown(name or "this", node.function.span, [*distributions.NAMES, *FUNCTIONS])
+
+    def _call(self, node: syntax.Call) -> Value:
+        name = node.function.id if isinstance(node.function, syntax.Name) else ""
+        if name in distributions.NAMES:
+            return distributions.draw(self, node, name, self._uniform)
+        return super()._call(node)
 
     def _uniform(self, span: Span) -> Value:
         path = self.network.owner + (f"#{self._draws}" if self._draws else "")
@@ -380,12 +377,3 @@ class InitExpressions(Expressions):
             type = ir.RankedTensorType.get(list(self.population_shape), self.emitter.element("real"))
             ssa = snn.Draw.build(results=[type], path=path, seed=self.network.seed).result
         return Value("real", ssa=ssa, shape=self.population_shape)
-
-    def _standard_normal(self, span: Span) -> Value:
-        """Box and Muller 1958: sqrt(-2 log(1 - u)) cos(2 pi v)."""
-        emitter = self.emitter
-        u, v = self._uniform(span), self._uniform(span)
-        log = emitter.function("log", emitter.binary("-", number(1), u, span), span)
-        radius = emitter.function("sqrt", emitter.binary("*", number(-2), log, span), span)
-        angle = emitter.binary("*", number(2 * np.pi), v, span)
-        return emitter.binary("*", radius, emitter.function("cos", angle, span), span)

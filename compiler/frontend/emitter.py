@@ -18,6 +18,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import arith, file_location, ir, tensor
 from spikec.dialects.mlir import math as mlir_math
+from spikec.frontend import axes
 from spikec.frontend.units import NUMBER, Dimension, describe
 from spikec.frontend.values import Mistake, Value, a_kind, as_array, fits, number, to_float
 from spikec.runtime.interface import flush_subnormals
@@ -76,7 +77,9 @@ class Emitter:
             return float(flush_subnormals(np.asarray(value, dtype=dtype)))
 
     def ssa(self, value: Value, shape: tuple[int, ...], kind: str, span: Span) -> Any:
-        """The SSA value of `value` converted to `kind` and broadcast to `shape`."""
+        """The SSA value of `value` converted to `kind` and broadcast to `shape`, which ends with its own."""
+        if not self.scalar and value.shape not in ((), shape) and self.checked:
+            return self._repeated(value, shape, kind, span)
         if value.is_const:
             if value.is_array:
                 return self._convert(self._array_value(value, span), value.kind, kind)
@@ -85,6 +88,18 @@ class Emitter:
         if not self.scalar and value.shape == () and shape != ():
             return tensor.splat(self.type_of(self.element_of(result), shape), tensor.extract(result, []), [])
         return result
+
+    def _repeated(self, value: Value, shape: tuple[int, ...], kind: str, span: Span) -> Any:
+        """A value along the last axes of `shape`, at all places of the others."""
+        if value.is_const:
+            return self.ssa(
+                number(np.array(np.broadcast_to(as_array(value), shape)), kind=value.kind), shape, kind, span
+            )
+        ssa = self._convert(value.ssa, value.kind, kind)
+        places = ir.AffineMap.get(
+            len(shape), 0, [ir.AffineExpr.get_dim(d) for d in range(len(shape))][-len(value.shape) :]
+        )
+        return axes.moved(ssa, places, self.type_of(self.element_of(ssa), shape))
 
     def _scalar_constant(self, value: Value, shape: tuple[int, ...], kind: str, span: Span) -> Any:
         assert value.const is not None and not isinstance(value.const, np.ndarray)
@@ -122,15 +137,17 @@ class Emitter:
     def common_shape(self, a: Value, b: Value, span: Span) -> tuple[int, ...]:
         if a.shape == b.shape or b.shape == ():
             return a.shape
-        if a.shape == ():
+        if a.shape == b.shape[-len(a.shape) :] or a.shape == ():
             return b.shape
+        if b.shape == a.shape[-len(b.shape) :]:
+            return a.shape
         if not self.checked:
             return max(a.shape, b.shape, key=len)
         raise Mistake(
             "E0303",
             span,
             f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match",
-            "the operands of an elementwise operation have one shape, or one of them is a scalar",
+            "the operands of an elementwise operation have one shape, or that of one is the end of the other's",
         )
 
     def same_dim(self, a: Value, b: Value, span: Span, what: str) -> Dimension:

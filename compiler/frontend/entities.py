@@ -41,12 +41,16 @@ class Constant(Entity):
 
 @dataclass
 class Stream(Entity):
-    """`name = expression`, or an input; `value` is its SSA value in this step (or of the run)."""
+    """`name = expression`, or an input; `value` is its SSA value in this step (or of the run).
+
+    An argument of a block has its `formal` until it is known whether it is a stream or a constant.
+    """
 
     expression: syntax.Expr | None = None
     value: Value | None = None
     seed: int = 0
     of_run: bool = False
+    formal: syntax.Formal | None = None
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Diagnostics, Span
 from spikec.dialects.mlir import ir
-from spikec.frontend import instances, syntax
+from spikec.frontend import arguments, instances, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.dataflow import DataflowExpressions, InitExpressions
 from spikec.frontend.emitter import Emitter
@@ -50,6 +50,7 @@ class Network:
         self.expressions = DataflowExpressions(self.emitter, clock, arrays, self)
         self.init_expressions = InitExpressions(self.emitter, clock, arrays, self)
         self.used_neurons: set[str] = set()
+        self.blocks: list[str] = []  # the names of the model's blocks, for suggestions
         self._program_texts: dict[str, str] = {}
 
     # ------------------------------------------------------------ names
@@ -70,6 +71,8 @@ class Network:
         entity = self.entities[name]
         if isinstance(entity, Constant) and entity.state != "done":
             self._define(entity, span)
+        if isinstance(entity, Stream) and entity.formal is not None:
+            self._settle_argument(entity, entity.formal)
         return self.entities[name]
 
     def _define(self, constant: Constant, span: Span) -> None:
@@ -89,6 +92,12 @@ class Network:
         finally:
             self.dry, self.emitter.checked = before
         constant.state = "done"
+
+    def _settle_argument(self, argument: Stream, formal: syntax.Formal) -> None:
+        """Makes an argument of a block a constant where its value is one."""
+        argument.formal = None
+        if not self.attempt(arguments.settle, self, argument, formal, poisons=argument.name):
+            raise Poisoned
 
     @staticmethod
     def _set(constant: Constant, define: Callable[[], Value]) -> None:

@@ -9,10 +9,11 @@ from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, ir
 from spikec.frontend import instances, syntax
 from spikec.frontend.emitter import show_shape
+from spikec.frontend.ends import place_on_grid
 from spikec.frontend.entities import Arrival, Population
 from spikec.frontend.neuron import NeuronProgram, ports_of
 from spikec.frontend.units import NUMBER, describe
-from spikec.frontend.values import Mistake, Value, a_kind, fits, not_supported
+from spikec.frontend.values import Mistake, Value, a_kind, fits
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -50,8 +51,12 @@ def port_names(population: Population) -> list[str]:
 
 def fill(network: Network, population: Population, node: syntax.Expr, place: syntax.Expr | None) -> None:
     """Gives a named population its type, shape, parameters and arrivals, from `LIF[8](...)`."""
+    _fill(network, population, node)
     if place is not None:
-        raise not_supported(place.span, "at")
+        place_on_grid(network, population, place)
+
+
+def _fill(network: Network, population: Population, node: syntax.Expr) -> None:
     head, shape, call = type_and_shape(network, node)
     if head.id in SOURCES:
         population.shape = _needed(shape, node.span)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
+import math
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
-from spikec.dialects.mlir import file_location, func, ir
+from spikec.dialects.mlir import file_location, ir, tensor
 from spikec.frontend import memory, syntax
-from spikec.frontend.arrays import Arrays
-from spikec.frontend.emitter import Emitter, show_shape
-from spikec.frontend.entities import Arrival, Constant, Population
-from spikec.frontend.expressions import Clock, Expressions
+from spikec.frontend.connections import Options, Port, recipe_and_weight
+from spikec.frontend.dataflow import reshaped
+from spikec.frontend.ends import Part, part_of
+from spikec.frontend.entities import Arrival, Constant
 from spikec.frontend.network import Network
-from spikec.frontend.ode import names_in
+from spikec.frontend.pairs import Pairs
 from spikec.frontend.populations import port_names
-from spikec.frontend.units import NUMBER, describe
-from spikec.frontend.values import Mistake, Value, a_kind, as_array, fits, not_supported, number, to_float
-
-CONNECTORS_LATER = ("fixed_in", "fixed_out", "fixed_total", "from", "conv")
-
-
-@dataclass
-class Options:
-    """What a projection's braces say; `connect` None is `all`."""
-
-    connect: syntax.ProjectionOption | None = None
-    weight: syntax.ProjectionOption | None = None
-    delay: syntax.ProjectionOption | None = None
+from spikec.frontend.values import Mistake, Value, not_supported
 
 
 def declare(network: Network, projection: syntax.Projection, ordinal: int) -> None:
@@ -40,11 +27,12 @@ def declare(network: Network, projection: syntax.Projection, ordinal: int) -> No
     sources = _ends(projection.source)
     targets = _ends(projection.target)
     several = len(sources) * len(targets) > 1
+    paths: set[str] = set()
     for source in sources:
         for target in targets:
-            population, port = _target(network, target)
-            path = f"{name}/{_label(source)}->{population.name}" if several else name
-            _arrive(network, projection, options, path, source, population, port)
+            part, port = _target(network, target)
+            path = fresh(f"{name}/{_label(source)}->{_label(target)}", paths) if several else name
+            _arrive(network, projection, options, path, source, part, port)
 
 
 def _options(projection: syntax.Projection) -> Options:
@@ -77,16 +65,30 @@ def _label(node: syntax.Expr) -> str:
     return node.id if isinstance(node, syntax.Name) else "source"
 
 
-def _target(network: Network, node: syntax.Expr) -> tuple[Population, str | None]:
+def fresh(wished: str, taken: set[str]) -> str:
+    """A path like the one that is wished for, which is taken from then on."""
+    path, count = wished, 0
+    while path in taken:
+        count += 1
+        path = f"{wished}#{count}"
+    taken.add(path)
+    return path
+
+
+def _target(network: Network, node: syntax.Expr) -> tuple[Part, str | None]:
     base, port = (node.base, node.name) if isinstance(node, syntax.Attribute) else (node, None)
-    if isinstance(base, syntax.Index):
-        raise not_supported(base.span, "projection to a slice")
-    if not isinstance(base, syntax.Name):
+    name: syntax.Expr = base
+    while isinstance(name, syntax.Index):
+        name = name.base
+    if not isinstance(name, syntax.Name):
         raise Mistake("E0602", node.span, "a projection ends at the port of a population, as in 'b.I'")
-    entity = network.lookup(base.id, base.span)
-    if not isinstance(entity, Population):
-        raise Mistake("E0602", base.span, f"'{base.id}' is no population: a projection ends at a population's port")
-    return entity, port
+    network.lookup(name.id, name.span)
+    part = part_of(network, base)
+    if part is None:
+        raise Mistake("E0602", base.span, f"'{name.id}' is no population: a projection ends at a population's port")
+    if part.first is None:
+        raise not_supported(base.span, "projection to a slice of several axes")
+    return part, port
 
 
 def _arrive(
@@ -95,15 +97,15 @@ def _arrive(
     options: Options,
     path: str,
     source: syntax.Expr,
-    population: Population,
+    part: Part,
     port: str | None,
 ) -> None:
     """Adds the arrival; all that needs the program of the target waits until it is built."""
-    span = projection.span
+    span, population = projection.span, part.population
 
     def emit(current: Any) -> Any:
         with network.statement(path):
-            return _emit(network, options, path, source, population, chosen, span, current)
+            return _emit(network, options, path, source, part, chosen, span, current)
 
     ports = port_names(population)
     if port is None and len(ports) != 1:
@@ -126,7 +128,7 @@ def _emit(
     options: Options,
     path: str,
     source: syntax.Expr,
-    population: Population,
+    target: Part,
     port: str,
     span: Span,
     current: Any,
@@ -135,11 +137,11 @@ def _emit(
     if options.delay is not None:
         steps = _delay(network, options.delay)
     events = _events(network, source, steps)
-    pre = int(np.prod(events.shape)) if events.shape else 1
-    post = int(np.prod(population.shape)) if population.shape else 1
+    population = target.population
     assert population.program is not None
-    weight = _weight(network, options, population, port, events, span)
-    recipe = _recipe(network, options, path, events, population, weight, span)
+    ends = Pairs(path, events.shape, target.shape, part_of(network, source), target)
+    place = Port(port, population.name, population.program.port_dims[port], events.dim)
+    recipe, weight = recipe_and_weight(network, options, ends, place, span)
     init = current
     if init is None:
         init = network.emitter.constant(0, network.emitter.element("real"), population.shape)
@@ -147,10 +149,34 @@ def _emit(
 
     def build() -> None:
         with location:
-            snn.Synapses.build(sym_name=path, pre=pre, post=post, connect=recipe, weight=weight)
+            snn.Synapses.build(sym_name=path, pre=ends.pre, post=ends.post, connect=recipe, weight=weight)
 
     network.module.declare(f"synapses {path}", build)
-    return snn.Propagate.build(events.ssa, init, results=[init.type], synapses=path).result
+    if target.is_whole:
+        return snn.Propagate.build(events.ssa, init, results=[init.type], synapses=path).result
+    return _into_stretch(init, target, lambda stretch: _propagated(events, stretch, path))
+
+
+def _propagated(events: Value, init: Any, synapses: str) -> Any:
+    return snn.Propagate.build(events.ssa, init, results=[init.type], synapses=synapses).result
+
+
+def _into_stretch(whole: Any, part: Part, change: Callable[[Any], Any]) -> Any:
+    """A tensor of which one stretch of neurons is changed."""
+    shape = tuple(whole.type.shape)
+    flat = reshaped(whole, (math.prod(shape),))
+    element, size, first = flat.type.element_type, flat.type.shape[0], part.first
+    assert first is not None
+
+    def stretch(low: int, high: int) -> Any:
+        type = ir.RankedTensorType.get([high - low], element)
+        return tensor.extract_slice(type, flat, [], [], [], [low], [high - low], [1])
+
+    last = first + part.size
+    parts = [stretch(0, first)] if first else []
+    parts.append(change(stretch(first, last)))
+    parts += [stretch(last, size)] if last < size else []
+    return reshaped(tensor.concat(flat.type, 0, parts), shape)
 
 
 def _delay(network: Network, option: syntax.ProjectionOption) -> int:
@@ -185,149 +211,3 @@ def _events(network: Network, source: syntax.Expr, steps: int) -> Value:
             "real", ssa=network.emitter.ssa(value, value.shape, "real", source.span), shape=value.shape, dim=value.dim
         )
     return value
-
-
-def _weight(network: Network, options: Options, population: Population, port: str, events: Value, span: Span) -> Any:
-    """The weight attribute: a number, or the symbol of an array [pre, post]."""
-    assert population.program is not None
-    value = number(Fraction(1))
-    if options.weight is not None:
-        span = options.weight.value.span
-        if names_in(options.weight.value) & {"pre", "post"}:
-            raise not_supported(span, "weight that depends on pre and post")
-        if names_in(options.weight.value) & {"uniform", "normal"}:
-            raise not_supported(span, "weight drawn from a distribution")
-        if options.weight.modifiers:
-            raise not_supported(options.weight.modifiers[0].span, options.weight.modifiers[0].kind)
-        value = network.expressions.constant(options.weight.value, "a weight")
-    wanted = population.program.port_dims[port]
-    if not fits(value, wanted / events.dim):
-        message = f"port '{port}' of '{population.name}' has dimension {describe(wanted)}"
-        message += f", weight times event {describe(value.dim * events.dim)}"
-        raise Mistake("E0401", span, message)
-    if not value.is_array:
-        return ir.FloatAttr.get(network.emitter.element("real"), network.emitter.real_constant(to_float(value.scalar)))
-    one_to_one = options.connect is not None and _connector(options.connect)[0] == "one_to_one"
-    expected = population.shape if one_to_one else (*events.shape, *population.shape)
-    if value.shape != expected:
-        sides = "(one weight for each pair)" if one_to_one else "([pre, post])"
-        raise Mistake(
-            "E0303", span, f"weights of shape {show_shape(value.shape)}, where {show_shape(expected)} is needed {sides}"
-        )
-    pre = int(np.prod(events.shape)) if events.shape else 1
-    array = as_array(value).astype(np.float64)
-    stored = array.reshape(-1) if one_to_one else array.reshape(pre, -1)
-    return ir.FlatSymbolRefAttr.get(network.module.constant(value.name or f"{network.owner}.weight", stored, span))
-
-
-def _connector(option: syntax.ProjectionOption) -> tuple[str, syntax.Call | None]:
-    node = option.value
-    call = node if isinstance(node, syntax.Call) else None
-    head = call.function if call is not None else node
-    return (head.id if isinstance(head, syntax.Name) else "", call)
-
-
-def _recipe(
-    network: Network, options: Options, path: str, events: Value, population: Population, weight: Any, span: Span
-) -> dict[str, Any]:
-    """The `connect` dictionary."""
-    if options.connect is None:
-        return {"kind": ir.StringAttr.get("all")}
-    option = options.connect
-    kind, call = _connector(option)
-    if kind in CONNECTORS_LATER:
-        raise not_supported(option.value.span, kind)
-    if kind not in ("all", "one_to_one", "prob"):
-        known = ["all", "one_to_one", "prob", *CONNECTORS_LATER]
-        raise Mistake(
-            "E0201", option.value.span, "unknown connector" + (f" '{kind}'" if kind else ""), did_you_mean(kind, known)
-        )
-    if (call is not None) != (kind == "prob"):
-        raise Mistake(
-            "E0306",
-            option.value.span,
-            "'prob' is written prob(p)" if kind == "prob" else f"'{kind}' takes no arguments",
-        )
-    conditions = [m for m in option.modifiers if m.kind == "if"]
-    if len(conditions) > 1:
-        raise Mistake("E0205", conditions[1].span, "'if' is given twice; join the conditions with 'and'")
-    for modifier in option.modifiers:
-        if modifier.kind not in ("if", "seed"):
-            raise not_supported(modifier.span, modifier.kind)
-    recipe: dict[str, Any] = {"kind": ir.StringAttr.get(kind)}
-    if kind == "one_to_one":
-        pre, post = int(np.prod(events.shape)), int(np.prod(population.shape))
-        if pre != post:
-            raise Mistake("E0303", option.value.span, f"one_to_one joins equal sizes, not {pre} and {post}")
-    if kind == "prob":
-        assert call is not None
-        recipe |= _probability(network, call, path, option.modifiers)
-    elif any(m.kind == "seed" for m in option.modifiers):
-        raise Mistake("E0501", option.span, f"'seed' has no meaning with '{kind}': nothing is drawn")
-    if conditions:
-        symbol = _filter(network, path, conditions[0].args[0], events, population)
-        recipe["filter"] = ir.FlatSymbolRefAttr.get(symbol)
-    return recipe
-
-
-def _probability(
-    network: Network, call: syntax.Call, path: str, modifiers: tuple[syntax.Modifier, ...]
-) -> dict[str, Any]:
-    Expressions.count_arguments(call, "prob", 1, 1)
-    if names_in(call.args[0]) & {"pre", "post", "distance"}:
-        raise not_supported(call.args[0].span, "probability that depends on pre and post")
-    p = network.expressions.constant(call.args[0], "a probability")
-    if p.is_array or p.dim != NUMBER or not 0 <= p.const <= 1:  # type: ignore[operator]
-        raise Mistake("E0602", call.args[0].span, "a probability is a number from 0 to 1")
-    i64 = ir.IntegerType.get_signless(64)
-    return {
-        "p": ir.FloatAttr.get(ir.F64Type.get(), to_float(p.scalar)),
-        "seed": ir.IntegerAttr.get(i64, network.seed_of(modifiers, ("seed", "if"))),
-        "path": ir.StringAttr.get(path),
-    }
-
-
-class _PairExpressions(Expressions):
-    """The condition of a connector: `pre` and `post` are the indices of the two neurons."""
-
-    def __init__(
-        self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network, pair: dict[str, Value]
-    ) -> None:
-        super().__init__(emitter, clock, arrays)
-        self.network = network
-        self.pair = pair
-
-    def name(self, node: syntax.Name) -> Value:
-        if node.id in self.pair:
-            return self.pair[node.id]
-        entity = self.network.lookup(node.id, node.span)
-        if not isinstance(entity, Constant) or entity.value is None:
-            raise Mistake("E0301", node.span, f"a connector's condition is constant, and '{node.id}' is not")
-        if entity.value.is_array:
-            raise not_supported(node.span, "array in a connector's condition")
-        return entity.value
-
-
-def _filter(network: Network, path: str, node: syntax.Expr, events: Value, population: Population) -> str:
-    """The private function (pre, post) -> keep."""
-    symbol = f"{path}.if"
-    int64, flag = ir.IntegerType.get_signless(64), ir.IntegerType.get_signless(1)
-    with ir.InsertionPoint(network.module.init.operation):
-        function = func.FuncOp(symbol, ([int64, int64], [flag]), visibility="private")
-    block = function.add_entry_block()
-
-    def no_array(value: Value, span: Span) -> Any:
-        raise not_supported(span, "array in a connector's condition")
-
-    emitter = Emitter(network.module.real, no_array, scalar=True)
-    pair = {"pre": Value("int", ssa=block.arguments[0]), "post": Value("int", ssa=block.arguments[1])}
-    try:
-        with ir.InsertionPoint(block):
-            keep = _PairExpressions(emitter, network.clock, network.arrays, network, pair).eval(node)
-            if keep.kind != "bool":
-                raise Mistake("E0302", node.span, f"'if' needs a condition, not {a_kind(keep.kind)}")
-            func.ReturnOp([emitter.ssa(keep, (), "bool", node.span)])
-    except Mistake:
-        function.operation.erase()
-        raise
-    return symbol

@@ -75,7 +75,9 @@ def probable_pairs(pre: int, post: int, chance: Chance, key: tuple[int, int], ke
     """Each pair with its own probability: where the draw (source, target) is below it."""
 
     def met(source: Array, target: Array) -> Array:
-        kept = np.ones(source.shape, bool) if keep is None else np.array(np.broadcast_to(keep(source, target), source.shape))
+        kept = np.ones(source.shape, bool)
+        if keep is not None:
+            kept &= keep(source, target)
         p = np.broadcast_to(chance(source[kept], target[kept]), (np.count_nonzero(kept),))
         kept[kept] = uniform(key, source[kept], target[kept], 0) < p
         return kept

@@ -86,7 +86,7 @@ def _partners(size: int, others: int, count: int, repeat: bool, key: Key, keep: 
         short = np.flatnonzero(sizes < (min(count, 1) if repeat else count))
         if len(short):
             text = f"{what} {elements[short[0]]} needs {count} partners, and there are {sizes[short[0]]}"
-            raise Shortage(text if repeat or keep is not None else f"{text}; 'repeat' allows several synapses on one pair")
+            raise Shortage(text)
         owner, place = _chosen(key, elements, sizes, count, repeat)
         if candidates is not None:
             place = candidates[(np.cumsum(sizes) - sizes)[owner] + place]

@@ -20,6 +20,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from spikec.analysis.liveness import owned
 from spikec.dialects import snn
 from spikec.dialects.functions import argument_roles, symbol_of
 from spikec.dialects.mlir import ir
@@ -27,7 +28,6 @@ from spikec.dialects.notes import Cell, Table
 from spikec.dialects.program import Program
 from spikec.passes import structure
 from spikec.passes.canonicalize import Canonicalize
-from spikec.passes.canonicalize.states import owned
 
 Row = tuple[Cell, ...]
 

@@ -42,8 +42,9 @@ class Connectors:
             return Dense(view.post, self._weight(view, (view.pre, view.post)))
         rows, places = self._rows(view, kind, keep, seed)
         made = synapses.connected(rows, np.zeros(()))
-        weight = self._weights(view, kind, made, places) if function is None else self._computed(view, made, places, seed)
-        return Rows(made.begin, made.target, weight)
+        if function is None:
+            return Rows(made.begin, made.target, self._weights(view, kind, made, places))
+        return Rows(made.begin, made.target, self._computed(view, made, places, seed))
 
     def _rows(self, view: snn.Synapses, kind: str, keep: Keep | None, seed: int) -> tuple[Iterator[Array], Array]:
         """The targets of each source; for a table, the row that each synapse stands in."""
@@ -132,9 +133,7 @@ def _probable(pre: int, post: int, chance: Function, source: Key) -> Iterator[Ar
         yield np.flatnonzero(uniform(source, np.asarray(i), targets, 0) < chance(np.asarray(i), targets))
 
 
-def _fixed(
-    view: snn.Synapses, kind: str, count: int, repeat: bool, source: Key, keep: Keep | None
-) -> Iterator[Array]:
+def _fixed(view: snn.Synapses, kind: str, count: int, repeat: bool, source: Key, keep: Keep | None) -> Iterator[Array]:
     """The targets of each source for `fixed_out`, `fixed_in` and `fixed_total`."""
     pre, post = view.pre, view.post
     sources, targets = np.arange(pre), np.arange(post)

@@ -72,10 +72,22 @@ def propagate(synapses: Synapses, events: Array, into: Array, width: int) -> int
         else:
             factors = weight.astype(into.dtype), event.astype(into.dtype)
             term = reals.multiply(*factors) if real else integer_product(*factors, width)
-        old = into[targets]
-        into[targets] = reals.add(old, term) if real else integer_sum(old, term, width)
-        additions += len(old)
+        for some, terms in _different(targets, term):
+            old = into[some]
+            into[some] = reals.add(old, terms) if real else integer_sum(old, terms, width)
+            additions += len(old)
     return additions
+
+
+def _different(targets: Array | slice, term: Array) -> Iterator[tuple[Array | slice, Array]]:
+    """A row in parts none of which has a target twice: the first synapse of each target, the second, and so on."""
+    if isinstance(targets, slice) or not (targets[1:] == targets[:-1]).any():
+        yield targets, term
+        return
+    begins = np.flatnonzero(np.concatenate([[True], targets[1:] != targets[:-1]]))
+    number = np.arange(len(targets)) - np.repeat(begins, np.diff(np.append(begins, len(targets))))
+    for n in range(int(number.max()) + 1):
+        yield targets[number == n], term[number == n] if term.ndim else term
 
 
 def _shifted(event: Array, code: Array, width: int) -> Array:

@@ -150,7 +150,7 @@ def test_an_imported_file_that_changes_is_read_again(spikec: Spikec) -> None:
     )
     for gain in (1, 1, 5):
         cells.write_text(f"neuron Gain {{ in I; out {gain} * I }}")
-        assert spikec("run", "user.snn", "--in", "x=x.npy", "--out", "r.npz").status == 0
+        assert spikec("run", "user.snn", "--input", "x.npy", "-o", "r.npz", "--force").status == 0
         np.testing.assert_allclose(np.load("r.npz")["total"], 9 * gain, rtol=1e-5)
 
 

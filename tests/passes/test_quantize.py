@@ -287,9 +287,7 @@ def test_what_has_no_integers_is_refused_with_its_place(tmp_path: Path) -> None:
     assert refused(network(tmp_path, text))[0].code == "E1214"
 
 
-@pytest.mark.parametrize(
-    "options", [{"weights": 17}, {"weights": 0}, {"state": 1}, {"acc": 2}, {"labels": "x.npy"}]
-)
+@pytest.mark.parametrize("options", [{"weights": 17}, {"weights": 0}, {"state": 1}, {"acc": 2}, {"labels": "x.npy"}])
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Quantize(**options)
@@ -347,9 +345,7 @@ def test_whole_inputs_within_a_range(tmp_path: Path) -> None:
 def test_labels_give_the_accuracy_of_both(images: tuple[Array, Array], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", images[0][:24])
     np.save(tmp_path / "y.npy", images[1][:24])
-    made = quantized(
-        spikec.load(DIGITS), calibrate=str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"), steps=40
-    )
+    made = quantized(spikec.load(DIGITS), calibrate=str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"), steps=40)
     titles = [n.title for n in made.notes if isinstance(n, Table)]
     assert any(title.startswith("quantize: accuracy") for title in titles), titles
     assert table(made, "quantize: spikes")["hidden"]["agreement"] > 0.8

@@ -11,7 +11,6 @@ from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.functions import symbol_of
-from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.lower.convolution import convolved
 from spikec.lower.recipes import Recipes
@@ -51,7 +50,8 @@ def matrix(program: Program, view: snn.Synapses, seed: int) -> Array:
     found = recipes.weights(view, rows)
     result = np.zeros((view.post, view.pre))
     # Several synapses of one pair act as one with their sum.
-    np.add.at(result, (rows.col.astype(np.int64), rows.sources()), values(program, view.weight) if found is None else found)
+    each = values(program, view.weight) if found is None else found
+    np.add.at(result, (rows.col.astype(np.int64), rows.sources()), each)
     return result
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from spikec.analysis import scalars
+from spikec.analysis.liveness import owned
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import SCALAR_OPS, is_private, symbol_of, walk
@@ -67,11 +68,6 @@ def written(program: Program) -> set[str]:
             elif op.name == snn.Update.name():
                 found.update(owned(populations[snn.Update(op).population]))
     return found
-
-
-def owned(population: snn.Population) -> list[str]:
-    """The states that the update of a population writes."""
-    return [*population.states, *(name for name in (population.event, population.out) if name is not None)]
 
 
 def fold(program: Program) -> bool:

@@ -53,13 +53,21 @@ class Quantize:
 
     weights: int = field(default=8, metadata={"help": "bits of a weight, 1 to 16"})
     state: int = field(default=16, metadata={"help": "bits of a neuron's state, 2 to 32"})
-    acc: int | None = field(default=None, metadata={"help": "bits that sums of arrivals must fit in; 32 or more as needed"})
+    acc: int | None = field(
+        default=None, metadata={"help": "bits that sums of arrivals must fit in; 32 or more as needed"}
+    )
     scale: Literal["mse", "symmetric", "minmax", "percentile", "pow2"] = field(
         default="mse", metadata={"help": "how the scale of weights is found; pow2: weights are 0 or +-2^k"}
     )
-    per: Literal["tensor", "channel"] = field(default="tensor", metadata={"help": "one scale per tensor or per channel"})
-    decay: Literal["multiply", "shift"] = field(default="multiply", metadata={"help": "factors as products or as shifts"})
-    round: Literal["nearest", "floor", "zero", "even"] = field(default="nearest", metadata={"help": "rounding of run-time shifts"})
+    per: Literal["tensor", "channel"] = field(
+        default="tensor", metadata={"help": "one scale per tensor or per channel"}
+    )
+    decay: Literal["multiply", "shift"] = field(
+        default="multiply", metadata={"help": "factors as products or as shifts"}
+    )
+    round: Literal["nearest", "floor", "zero", "even"] = field(
+        default="nearest", metadata={"help": "rounding of run-time shifts"}
+    )
     calibrate: str | None = field(default=None, metadata={"help": "FILE[:KEY] with inputs that bring about the ranges"})
     labels: str | None = field(default=None, metadata={"help": "FILE[:KEY] with the right answer for each sample"})
     steps: int | None = field(default=None, metadata={"help": "steps of a calibration run, for which a sample is held"})

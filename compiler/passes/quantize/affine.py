@@ -61,9 +61,7 @@ class Affine:
         def number(n: Number) -> Number:
             return arrays(n) if isinstance(n, np.ndarray) and n.ndim else n
 
-        return Affine(
-            tuple((Atom(values(a.value), a.limit), number(c)) for a, c in self.terms), number(self.constant)
-        )
+        return Affine(tuple((Atom(values(a.value), a.limit), number(c)) for a, c in self.terms), number(self.constant))
 
 
 def atom(value: Any, scale: Number, limit: int = 0) -> Affine:

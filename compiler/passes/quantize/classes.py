@@ -273,9 +273,7 @@ class Classes:
         program = self.symbols[declared.neuron]
         population = Population(declared, program, op)
         name = population.name
-        population.ports = [
-            self.form(owner, v) if is_real(v.type) else Affine() for v in op.operands
-        ]
+        population.ports = [self.form(owner, v) if is_real(v.type) else Affine() for v in op.operands]
         self.populations[name] = population
         block = program.regions[0].blocks[0]
         ports, states, params = iter(population.ports), iter(declared.states), iter(declared.params)

@@ -70,7 +70,7 @@ def series(function: Function, interval: Interval) -> Array | None:
 
 
 def logarithm(arithmetic: Arithmetic, code: Code, argument: Atom, unit: float, scale: float) -> Affine:
-    """log(argument * unit) for a positive integer (that of 1 for others), in units of `scale` apart from the exponent."""
+    """log(argument * unit) for a positive integer (log(unit) for others); its mantissa's in units of `scale`."""
     bits = max(argument.limit.bit_length(), 2)
     value, shifted = _leading(code, argument, bits, (32, 16, 8, 4, 2, 1))
     interval = Interval(0.5, 1.0)
@@ -118,7 +118,9 @@ def evaluate(
     """The sum of a series at an argument within an interval, in units of `scale`."""
     low, high = float(interval.low), float(interval.high)
     width = high - low if high > low else max(abs(low), 1.0) * 2.0**-20
-    unit = argument.times(2.0 / width).plus(Affine((), -(low + high) / width if high > low else -2.0 * low / width - 1.0))
+    unit = argument.times(2.0 / width).plus(
+        Affine((), -(low + high) / width if high > low else -2.0 * low / width - 1.0)
+    )
     one = 1 << ARGUMENT
     made = arithmetic.at(code, unit, 1.0 / one)
     t = code.clamped(code.wide(made.value), -one, one)

@@ -17,7 +17,7 @@ import numpy as np
 from spikec.dialects import connectors, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
-from spikec.dialects.functions import symbol_of
+from spikec.dialects.functions import argument_roles, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.passes.quantize.affine import Affine, Number, uniform
 from spikec.passes.quantize.arithmetic import snapped
@@ -54,7 +54,7 @@ class Weights:
 
 @dataclass
 class Scales:
-    """`ranges` gives the greatest magnitude of a state, `values` that of a value of `@step`; None: nothing bounds it."""
+    """`ranges` gives the greatest magnitude of a state, `values` that of a value of `@step`; None: it is not known."""
 
     classes: Classes
     weights: Mapping[str, Weights]
@@ -220,7 +220,14 @@ class Scales:
             found = self.inputs_of(value)
             if found is not None:
                 return found
-        elif value.owner.name in ("arith.uitofp", "arith.sitofp", "math.floor", "math.ceil", "math.trunc", "math.roundeven"):
+        elif value.owner.name in (
+            "arith.uitofp",
+            "arith.sitofp",
+            "math.floor",
+            "math.ceil",
+            "math.trunc",
+            "math.roundeven",
+        ):
             return 1.0
         elif value.owner.name == snn.Draw.name():
             return DRAWN
@@ -257,8 +264,6 @@ def is_propagate(value: Any) -> bool:
 
 def port_number(population: Population, argument: Any) -> int | None:
     """The number of the port that an argument of a population's program is."""
-    from spikec.dialects.functions import argument_roles
-
     block = population.program.regions[0].blocks[0]
     if argument.owner != block:
         return None
@@ -302,4 +307,6 @@ def greatest_sum(view: snn.Synapses, values: Array, symbols: dict[str, Any]) -> 
     if symbol_of(view.weight) is None:
         return int(sizes.max()) * most
     largest = int(sizes.max()) * most
-    return largest if "repeat" in view.connect else min(largest, int(sizes.reshape(view.pre, view.post).sum(axis=0).max()))
+    if "repeat" in view.connect:
+        return largest
+    return min(largest, int(sizes.reshape(view.pre, view.post).sum(axis=0).max()))

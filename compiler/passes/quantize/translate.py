@@ -12,7 +12,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.functions import walk
 from spikec.dialects.mlir import arith, ir
 from spikec.dialects.mlir import math as mlir_math
-from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, constant, linear, uniform
+from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, linear, uniform
 from spikec.passes.quantize.arithmetic import LONG, Arithmetic, Code, TooWide, snapped, width
 from spikec.passes.quantize.classes import MOVED, ROUNDED, Classes, extents, is_real, move
 from spikec.passes.quantize.functions import FUNCTIONS, evaluate, logarithm, root, scale_of, series
@@ -162,13 +162,11 @@ class Block:
 
     def smooth(self, op: Any, argument: Any, scale: float) -> Affine:
         """A function of a variable as a polynomial over all that the variable can be."""
-        made, unit = self.wide(argument), self.scale(argument)
-        if np.ndim(unit):
-            unit = float(np.max(unit))
-            made = self.wide(argument, unit)
+        unit = self._one(argument)
+        made = self.wide(argument, unit)
         code = self.code(argument.type)
         if op.name in STEEP:
-            return STEEP[op.name](self.arithmetic, code, Atom(made[0], made[1]), float(unit), scale)
+            return STEEP[op.name](self.arithmetic, code, Atom(made[0], made[1]), unit, scale)
         reach = made[1] * unit
         interval = self.classes.ranges.within(self.owner, argument).meet(Interval(-reach, reach))
         name = op.name.removeprefix("math.").removeprefix("arith.")
@@ -176,7 +174,8 @@ class Block:
         if interval is None or coefficients is None:
             text = f"'{name}' has no polynomial over all that its argument can be"
             help = "bound the argument, such as with clamp, or calibrate"
-            raise Refusal("E1211", text if interval is None else f"{text}, {interval.low:.4g} to {interval.high:.4g}", op, help)
+            span = "" if interval is None else f", {interval.low:.4g} to {interval.high:.4g}"
+            raise Refusal("E1211", text + span, op, help)
         form = atom(made[0], unit, made[1])
         result = evaluate(self.arithmetic, code, form, interval, coefficients, scale)
         return atom(result.value, scale, result.limit)
@@ -194,7 +193,8 @@ class Block:
             return inverse.times(dividend.constant)
         code = self.code(op.results[0].type)
         made, scale = inverse.terms[0]
-        return self._product(code, (self.wide(op.operands[0]), self.scale(op.operands[0])), ((code.wide(made.value), made.limit), scale))
+        first = self.wide(op.operands[0]), self.scale(op.operands[0])
+        return self._product(code, first, ((code.wide(made.value), made.limit), scale))
 
     def product(self, op: Any) -> Affine:
         """Of two variables: exact where 62 bits hold it, else of the leading bits of both."""
@@ -372,6 +372,3 @@ def _iterations(op: Any) -> int:
 def _whole(bound: Any) -> Any:
     """A bound for equality: one that is no whole number is equal to nothing in range."""
     return np.where(bound == np.rint(bound), bound, FAR)
-
-
-__all__ = ["Block", "constant", "recreated"]

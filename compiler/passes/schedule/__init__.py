@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from spikec.dialects.diagnostics import CompileError, Diagnostic
@@ -45,10 +45,12 @@ class Schedule:
     name: ClassVar[str] = "schedule"
     level: ClassVar[str] = "step"
 
-    block: int = 0
-    mode: Literal["auto", "event", "dense"] = "auto"
-    reuse: bool = True
-    fuse: bool = True
+    block: int = field(default=0, metadata={"help": "steps that a layer runs before the next; 0: chosen, 1: no blocks"})
+    mode: Literal["auto", "event", "dense"] = field(
+        default="auto", metadata={"help": "walk lists of events, or all of a source; auto: what fits each source"}
+    )
+    reuse: bool = field(default=True, metadata={"help": "temporaries share memory"})
+    fuse: bool = field(default=True, metadata={"help": "elementwise ops that follow each other become one"})
 
     def __post_init__(self) -> None:
         if not 0 <= self.block <= MOST_STEPS:
