@@ -14,7 +14,7 @@ A function of a recipe is private and over scalars.  Its first two arguments are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +53,13 @@ def weight_layout(view: snn.Synapses) -> str:
     return {"one_to_one": "neuron", "table": "row", "conv": "kernel"}.get(kind_of(view), "pair")
 
 
-def weight_function(view: snn.Synapses, symbols: dict[str, Any]) -> Any | None:
+def weight_function(view: snn.Synapses, symbols: Mapping[str, Any]) -> Any | None:
     """The function that gives each synapse its weight; None for weights that are a number or a constant."""
     name = symbol_of(view.weight)
     return symbols[name] if name is not None and symbols[name].name == "func.func" else None
 
 
-def is_drawn(view: snn.Synapses, symbols: dict[str, Any]) -> bool:
+def is_drawn(view: snn.Synapses, symbols: Mapping[str, Any]) -> bool:
     """Whether synapses or their weights depend on the run seed."""
     function = weight_function(view, symbols)
     return kind_of(view) in DRAWN or (function is not None and any(DRAW in marks for marks in argument_marks(function)))
@@ -77,7 +77,7 @@ def most_for_target(view: snn.Synapses) -> int:
     return most if "repeat" in recipe else min(most, int(view.pre))
 
 
-def functions_of(view: snn.Synapses, symbols: dict[str, Any]) -> list[str]:
+def functions_of(view: snn.Synapses, symbols: Mapping[str, Any]) -> list[str]:
     """The names of all functions of a recipe."""
     named = [symbol_of(attribute) for attribute in (view.connect.get("filter"), view.connect.get("p"), view.weight)]
     return [name for name in named if name is not None and symbols[name].name == "func.func"]
@@ -126,7 +126,7 @@ def _argument(marks: dict[str, Any], type: Any) -> Index | Drawn | Element:
 # ---------------------------------------------------------------- rules
 
 
-def problems(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
+def problems(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the recipe of a connector that is no convolution, but for its filter and its weight."""
     recipe, kind = view.connect, kind_of(view)
     known = {"kind", "filter", *_ENTRIES[kind], *(["repeat"] if kind in FIXED else [])}
@@ -152,18 +152,18 @@ def problems(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
         yield from _table(view, symbols)
 
 
-def _table(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
+def _table(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
     types = [snn.Constant(symbols[view.connect[name].value]).type for name in _ENTRIES["table"]]
     if any(str(type.element_type) != "i64" or len(type.shape) != 1 for type in types) or types[0] != types[1]:
         yield f"a table has one source and one target for each row, vectors of i64, not {types[0]} and {types[1]}"
 
 
-def rows_of_table(view: snn.Synapses, symbols: dict[str, Any]) -> int:
+def rows_of_table(view: snn.Synapses, symbols: Mapping[str, Any]) -> int:
     """The number of rows of a recipe of kind "table"."""
     return size(snn.Constant(symbols[view.connect["sources"].value]).type)
 
 
-def weight_problems(view: snn.Synapses, function: Any, symbols: dict[str, Any]) -> Iterator[str]:
+def weight_problems(view: snn.Synapses, function: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with a function of weights."""
     type, name = signature(function), symbol_of(view.weight)
     if [str(t) for t in type.inputs[:2]] != ["i64", "i64"] or len(type.results) != 1:
@@ -175,7 +175,7 @@ def weight_problems(view: snn.Synapses, function: Any, symbols: dict[str, Any]) 
         yield from _argument_problems(view, marks, argument, symbols)
 
 
-def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, symbols: dict[str, Any]) -> Iterator[str]:
+def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
     what = f"an argument of the weight @{symbol_of(view.weight)}"
     if DRAW in marks:
         if str(type) not in ("f32", "f64") or not isinstance(marks[DRAW], ir.StringAttr):
@@ -195,7 +195,7 @@ def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, sym
         yield f"{what} has no role"
 
 
-def _elements(view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: dict[str, Any]) -> Iterator[str]:
+def _elements(view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
     counts = {"pre": view.pre, "post": view.post, "pair": view.pre * view.post}
     wanted = rows_of_table(view, symbols) if by == "row" else counts[by]
     if array.element_type != type or size(array) != wanted:

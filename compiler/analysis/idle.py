@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikec.analysis import ranges
-from spikec.analysis.intervals import Interval
+from spikec.analysis.intervals import Interval, element, limits
 from spikec.analysis.liveness import Live
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.functions import argument_roles, result_roles
 from spikec.dialects.program import Program
 
-# After so many steps, what still grows is taken to grow without end: more would find little more.
-ROUNDS = 12
+# After so many steps, what still grows is taken to grow on: more would find little more.
+ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find(program: Program) -> list[Idle]:
         symbols = program.symbols()
         live = Live(program)
         seen = any(view.operation for view in program.ops(snn.Probe)) or _has_outputs(symbols)
-        known = ranges.analyse(program, rounds=ROUNDS)
+        known = _ranges(program, populations, symbols)
         updates = {snn.Update(op).population: op for op in _ops(symbols["step"]) if op.name == snn.Update.name()}
         return [
             Idle(code, view.sym_name, message, help, _span(view.operation.location))
@@ -49,6 +49,31 @@ def find(program: Program) -> list[Idle]:
             if view.sym_name in updates
             for code, message, help in _judged(view, updates[view.sym_name], symbols, live if seen else None, known)
         ]
+
+
+def _ranges(program: Program, populations: list[snn.Population], symbols: dict[str, Any]) -> ranges.Ranges:
+    """Ranges in which anything may cross a step but the neurons' own states.
+
+    What a population cannot do is then found for it alone and in a few rounds, however long the ways are on which
+    populations reach each other; that one is silent because others are is not found.  The states of those that may
+    spike, or not, in the first step already need no rounds at all.
+    """
+    anything = {state.sym_name: limits(element(state.type)) for state in program.ops(snn.State)}
+    own = {name for view in populations for name in view.states}
+    others = {name: interval for name, interval in anything.items() if name not in own}
+    first = ranges.of_first_step(program, others)
+    open_questions = own - {
+        name for view in populations if _does_both(_emitted(view, symbols[view.neuron], first)) for name in view.states
+    }
+    if not open_questions:
+        return first
+    known = {name: interval for name, interval in anything.items() if name not in open_questions}
+    return ranges.analyse(program, known, rounds=ROUNDS)
+
+
+def _does_both(emitted: Interval | None) -> bool:
+    """Whether a population may be silent and may spike: more steps can only add to that."""
+    return emitted is None or emitted.nan or (emitted.low <= 0 <= emitted.high and emitted.low < emitted.high)
 
 
 def _judged(

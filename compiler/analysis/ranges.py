@@ -34,7 +34,7 @@ from spikec.dialects.functions import argument_marks, argument_roles, result_rol
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 
-__all__ = ["Interval", "Ranges", "analyse"]
+__all__ = ["Interval", "Ranges", "analyse", "of_first_step"]
 
 Many = Callable[[list[Interval]], list[Interval]]
 STEPS = 2**48
@@ -90,6 +90,12 @@ def analyse(
         return _Analysis(program, states or {}, inputs or {}).ranges(rounds)
 
 
+def of_first_step(program: Program, states: Mapping[str, Interval]) -> Ranges:
+    """The ranges of initial states, and those of the first step; `states` are intervals that take the place of some."""
+    with program.module.context, ir.Location.unknown():
+        return _Analysis(program, states, {}).of_first_step()
+
+
 @dataclass(frozen=True)
 class _Neurons:
     """A population: its program, and where each argument and result comes from and goes to."""
@@ -118,6 +124,7 @@ class _Analysis:
         self._programs: dict[str, Body] = {}
         self._fans: dict[str, FanIn] = {}
         self._neurons: dict[str, _Neurons] = {}
+        self._latest: dict[str, tuple[list[Interval], Values]] = {}
         self._now = _Run({})
         moves = ("extract", "splat", "extract_slice", "expand_shape", "collapse_shape")
         self._specials: dict[str, Special] = {
@@ -139,10 +146,7 @@ class _Analysis:
     # ------------------------------------------------------------ the whole
 
     def ranges(self, rounds: int) -> Ranges:
-        before = {name: self._kept(name, self._start(state)) for name, state in self._declared_states().items()}
-        started = self._run("init", before)
-        init = {name: self._kept(name, started.written.get(name, found)) for name, found in before.items()}
-        init.update(self._given)
+        before, started, init = self._begun()
         solver = Solver(
             {name: found for name, found in init.items() if name not in self._given},
             {name: self._invariants.get(name, limits(type)) for name, type in self._types.items()},
@@ -153,6 +157,17 @@ class _Analysis:
         )
         found, widened = solver.solve()
         return self._gathered(started, before, {**found, **self._given}, widened - self._invariants.keys())
+
+    def of_first_step(self) -> Ranges:
+        before, started, init = self._begun()
+        return self._gathered(started, before, init, frozenset())
+
+    def _begun(self) -> tuple[dict[str, Interval], _Run, dict[str, Interval]]:
+        """States before `@init`, its run, and states after it."""
+        before = {name: self._kept(name, self._start(state)) for name, state in self._declared_states().items()}
+        started = self._run("init", before)
+        init = {name: self._kept(name, started.written.get(name, found)) for name, found in before.items()}
+        return before, started, {**init, **self._given}
 
     def _after(self, states: Mapping[str, Interval]) -> dict[str, Interval]:
         written = self._run("step", states).written
@@ -302,7 +317,10 @@ class _Analysis:
             arguments = [
                 found[a] if isinstance(a, int) else states[a] if isinstance(a, str) else a for a in neurons.arguments
             ]
-            values = self._now.populations[name] = neurons.body.run(arguments)
+            # In most rounds most populations see what they saw in the last.
+            if name not in self._latest or self._latest[name][0] != arguments:
+                self._latest[name] = arguments, neurons.body.run(arguments)
+            values = self._now.populations[name] = self._latest[name][1]
             told: dict[str, Interval] = {}
             for (role, state), slot in zip(neurons.results, neurons.body.returned, strict=True):
                 told[role] = values.slots[slot]

@@ -67,6 +67,9 @@ def recipe_and_weight(network: Network, options: Options, ends: Pairs, port: Por
     if options.connect is not None:
         ends, entries = _entries(network, options.connect, kind, call, ends)
         recipe |= entries
+        if ends.table is not None and "delay" in ends.table.columns and options.delay is None:
+            help = "write 'delay from(table, \"delay\") * 1 ms', or 'delay 0 ms' for none"
+            raise Mistake("E0607", options.connect.value.span, f"the delays of '{ends.table.name}' are not used", help)
     return recipe, _weight(network, options, ends, port, span)
 
 
@@ -92,8 +95,8 @@ def _check_form(option: syntax.ProjectionOption, kind: str, call: syntax.Call | 
     seen: set[str] = set()
     for modifier in option.modifiers:
         if modifier.kind in seen:
-            help = "join the conditions with 'and'" if modifier.kind == "if" else None
-            raise Mistake("E0205", modifier.span, f"'{modifier.kind}' is given twice", help)
+            remedy = "join the conditions with 'and'" if modifier.kind == "if" else None
+            raise Mistake("E0205", modifier.span, f"'{modifier.kind}' is given twice", remedy)
         seen.add(modifier.kind)
         if modifier.kind not in ("if", "seed", "repeat"):
             raise Mistake("E0501", modifier.span, f"'{modifier.kind}' has no meaning with a connector")

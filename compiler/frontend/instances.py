@@ -64,24 +64,22 @@ def _build_program(network: Network, population: Population, bound: dict[str, Va
         diagnostics,
         population.span,
     )
-    body = network.module.module.body
     with ir.InsertionPoint(network.module.init.operation):
         program = builder.build(f"{population.name}.{declaration.name}")
     if program is None:
         population.state = "wrong"
         raise Poisoned
-    _share_program(network, program, body)
+    _share_program(network, program)
     population.program = program
 
 
-def _share_program(network: Network, program: NeuronProgram, body: Any) -> None:
+def _share_program(network: Network, program: NeuronProgram) -> None:
     """Populations with one and the same program refer to one function."""
-    op = next(o for o in body.operations if symbol_of(o) == program.symbol)
-    text = str(op.operation).replace(f'@"{program.symbol}"', "@_").replace(f"@{program.symbol}", "@_")
+    text = str(program.function.operation).replace(f'@"{program.symbol}"', "@_").replace(f"@{program.symbol}", "@_")
     known = network._program_texts.setdefault(text, program.symbol)
     if known != program.symbol:
-        op.operation.erase()
-        program.symbol = known
+        program.function.operation.erase()
+        program.symbol, program.function = known, None
 
 
 def forget(network: Network, program: NeuronProgram) -> None:

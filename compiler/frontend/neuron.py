@@ -56,6 +56,7 @@ class NeuronProgram:
     out: Any = None
     out_dim: Dimension = NUMBER
     scope: dict[str, Value] = field(default_factory=dict)
+    function: Any = None  # the op that was built for it, until it turns out to be another population's too
 
     def state(self, name: str) -> StateVariable | None:
         return next((s for s in self.states if s.name == name), None)
@@ -260,6 +261,7 @@ class ProgramBuilder:
             func.ReturnOp([ssa for ssa, _ in results])
         program.arrays = self.array_params
         self._sign(function, results)
+        program.function = function
         return program
 
     def _attempt(self, action: Callable[..., None], *arguments: Any, defines: str | None = None) -> None:

@@ -212,7 +212,8 @@ def build(
                 return value, None
             wanted = "bool" if kind == "bool" else "real"
             if kind == "bool" and value.kind != "bool":
-                return value, _discard(made)
+                made.operation.erase()
+                return value, None
             result = expressions.emitter.ssa(value, (), wanted, node.span)
             func.ReturnOp([result])
     except BaseException:
@@ -224,7 +225,3 @@ def build(
         marks = ir.ArrayAttr.get([ir.DictAttr.get(mark) for mark in function.marks])
         made.operation.attributes["arg_attrs"] = marks
     return value, symbol
-
-
-def _discard(made: Any) -> None:
-    made.operation.erase()

@@ -11,12 +11,13 @@ from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import file_location, ir, tensor
 from spikec.frontend import memory, syntax
 from spikec.frontend.connections import Options, Port, recipe_and_weight
-from spikec.frontend.dataflow import reshaped
+
 from spikec.frontend.ends import Part, part_of
 from spikec.frontend.entities import Arrival, Constant
 from spikec.frontend.network import Network
 from spikec.frontend.pairs import Pairs
 from spikec.frontend.populations import port_names
+from spikec.frontend.shapes import reshaped
 from spikec.frontend.values import Mistake, Value, not_supported
 
 

@@ -78,7 +78,7 @@ def probable_pairs(pre: int, post: int, chance: Chance, key: tuple[int, int], ke
         kept = np.ones(source.shape, bool)
         if keep is not None:
             kept &= keep(source, target)
-        p = np.broadcast_to(chance(source[kept], target[kept]), (np.count_nonzero(kept),))
+        p = np.broadcast_to(chance(source[kept], target[kept]), (int(np.count_nonzero(kept)),))
         kept[kept] = uniform(key, source[kept], target[kept], 0) < p
         return kept
 

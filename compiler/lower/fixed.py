@@ -110,7 +110,8 @@ def _chosen(key: Key, elements: Array, sizes: Array, count: int, repeat: bool) -
     chosen = np.zeros((len(elements), width), bool)
     chosen[left_out] = np.arange(width) < sizes[left_out, np.newaxis]
     chosen[owner, thing] = ~left_out[owner]
-    return np.nonzero(chosen)
+    owner, thing = np.nonzero(chosen)
+    return owner, thing
 
 
 def _distinct(key: Key, elements: Array, sizes: Array, counts: Array, width: int) -> Array:

@@ -46,8 +46,8 @@ class Recipes:
             case "one_to_one":
                 return connect.one_to_one(pre, keep)
             case "table":
-                pairs = [self.array(view, recipe[name].value) for name in ("sources", "targets")]
-                return connect.listed(pre, post, *pairs, keep)
+                sources, targets = (self.array(view, recipe[name].value) for name in ("sources", "targets"))
+                return connect.listed(pre, post, sources, targets, keep)
             case "prob":
                 return self._probable(view, keep)
             case kind:

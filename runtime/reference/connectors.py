@@ -50,7 +50,7 @@ class Connectors:
         """The targets of each source; for a table, the row that each synapse stands in."""
         recipe, pre, post = view.connect, view.pre, view.post
         if kind == "table":
-            return _listed(pre, *(self._constant(recipe[name]) for name in ("sources", "targets")), keep)
+            return _listed(pre, self._constant(recipe["sources"]), self._constant(recipe["targets"]), keep)
         if kind in ("all", "one_to_one"):
             rows = synapses.every(pre, post) if kind == "all" else synapses.one_to_one(pre)
             return _filtered(rows, keep), np.arange(0)
@@ -96,7 +96,8 @@ class Connectors:
             match what:
                 case Drawn():
                     drawn = uniform(key(seed, what.seed, what.path), np.arange(len(target)), 0, 0)
-                    return drawn.astype(f"f{what.bits // 8}")
+                    narrow: Array = drawn.astype(np.float32 if what.bits == 32 else np.float64)
+                    return narrow
                 case Element():
                     return self._constant(ir.FlatSymbolRefAttr.get(what.array)).reshape(-1)[by[what.by]]
                 case _:

@@ -26,6 +26,7 @@ PAGES = (
     "examples/10_dvs/README.md",
     "examples/plugin/README.md",
     "docs/new_pass.md",
+    "docs/quantize.md",
 )
 
 

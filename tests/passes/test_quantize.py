@@ -296,6 +296,12 @@ def test_wrong_options(options: dict[str, Any]) -> None:
         spikec.pipeline(f"quantize{{{text}}}")
 
 
+def test_a_budget_is_refused_by_name() -> None:
+    with pytest.raises(CompileError) as caught:
+        spikec.pipeline("quantize{budget=24KB}")
+    assert [d.code for d in caught.value.diagnostics] == ["E0901"]
+
+
 def test_a_layer_of_zeros_is_a_warning(tmp_path: Path) -> None:
     made = quantized(network(tmp_path, LEAK.replace("weight 0.125", "weight 0")))
     assert any(isinstance(n, Diagnostic) and n.code == "W1201" for n in made.notes)

@@ -19,10 +19,11 @@ from spikec.frontend.parse import parse
 FUNCTIONS = """
 abs min max floor ceil trunc round exp expm1 log sqrt tanh sigmoid relu sin cos clamp sum mean any all argmax
 concat reshape flatten leak once prev delay over_time poisson bernoulli uniform normal load
-conv1d conv2d sum_pool2d avg_pool2d
+conv1d conv2d sum_pool2d avg_pool2d max_pool2d softmax layer_norm batch_norm
 """
 OPERATORS = "+ - * / // % @ ^ >> << < <= > >= == != and or not"
 OVER_TIME = "sum mean count max any"
+REDUCTIONS = ["sum", "mean", "max", "min", "any", "all", "argmax"]
 OTHERS = """
 solver euler, solver exponential_euler, solver heun, solver rk4, connect all, connect one_to_one, connect prob,
 update :=, update +=, update -=, update *=, input spikes, input real, input int, input voltage,
@@ -33,6 +34,7 @@ out beside spikes, no spikes, several handlers, handler without body, emit, emit
 hold two, pop, pop of a call, pop of rank 2, pop Poisson, pop Bernoulli, initial value, random initial value,
 proj, proj named, proj group source, proj group target, proj slice, proj delayed, proj to itself, proj with an array,
 proj with a scalar, proj if, arrival =, arrival +=, state read, recurrent stream, recurrent call,
+index notation, index arithmetic, reduction over indices, block, block with a parameter, block with cells,
 output of a stream, output of the run, output of a reduction, probe every, probe slice
 """
 
@@ -103,6 +105,8 @@ def in_file(file: syntax.File) -> Iterator[str]:
                 yield from in_neuron(statement)
             case syntax.NeuronAlias():
                 yield "neuron variant"
+            case syntax.Block():
+                yield from in_block(statement)
             case syntax.Step(value=syntax.Quantity(unit="steps")):
                 yield "clock in steps"
             case syntax.Step():
@@ -135,6 +139,10 @@ def in_expression(node: syntax.Node) -> Iterator[str]:
         case syntax.Pipe():
             yield "pipe"
             yield from (f"function {name}" for name in [name_of(node.call)] if name in FUNCTIONS.split())
+        case syntax.Call(function=syntax.Index(base=syntax.Name(id=name))) if name in REDUCTIONS:
+            yield "reduction over indices"
+        case syntax.Index(items=items) if any(isinstance(i, syntax.Binary) and name_of(i.left) for i in items):
+            yield "index arithmetic"
         case syntax.Index() if any(isinstance(item, syntax.Slice) for item in node.items):
             yield "slice"
         case syntax.Call(function=syntax.Name(id="over_time"), args=(syntax.Name(id=op), _)):
@@ -189,6 +197,15 @@ def in_neuron(neuron: syntax.Neuron) -> Iterator[str]:
         yield "several handlers"
     for handler in handlers:
         yield from in_handler(handler)
+
+
+def in_block(block: syntax.Block) -> Iterator[str]:
+    yield "block"
+    if any(isinstance(s, syntax.Param) for s in block.body):
+        yield "block with a parameter"
+    calls = [n for n in walk(block) if isinstance(n, syntax.Call) and isinstance(n.function, syntax.Index)]
+    if any(name_of(call) not in REDUCTIONS for call in calls):
+        yield "block with cells"
 
 
 def in_handler(handler: syntax.SpikeWhen) -> Iterator[str]:
@@ -256,8 +273,11 @@ def in_assignment(statement: syntax.Assign, populations: set[str]) -> Iterator[s
     attributes = [n for n in walk(statement.value) if isinstance(n, syntax.Attribute)]
     if any(name_of(a) in populations for a in attributes):
         yield "state read"
+    if isinstance(statement.target, syntax.Index):
+        yield "index notation"
     value = statement.value
-    if isinstance(value, syntax.Call) and isinstance(value.function, syntax.Index):
+    call = isinstance(value, syntax.Call) and isinstance(value.function, syntax.Index)
+    if call and name_of(value) not in REDUCTIONS:
         yield "pop of a call"
         yield from shape_of(value)
         if recurrent:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .networks import array
-from .writer import Shape, Stream, Writer
+from .tensors import blocks, declare, indexed, multiplied, normalized
+from .writer import Stream, Writer
 
 
 def write_streams(w: Writer) -> None:
@@ -13,11 +14,6 @@ def write_streams(w: Writer) -> None:
         vectors = [s for s in w.streams if len(s.shape) == 1]
         if vectors:
             w.pick(FORMS)(w, w.pick(vectors), w.fresh("v"))
-
-
-def declare(w: Writer, name: str, text: str, shape: Shape, kind: str = "real") -> None:
-    w.lines.append(f"{name} = {text}")
-    w.streams.append(Stream(name, shape, kind))
 
 
 def product(w: Writer, x: Stream, name: str) -> None:
@@ -81,15 +77,16 @@ def convolved(w: Writer, x: Stream, name: str) -> None:
     kernel = min(kernel, *(n + 2 * pad for n in extents))
     made = tuple((n + 2 * pad - kernel) // stride + 1 for n in extents)
     if w.chance(50):
-        text = f"{w.pick(('sum', 'avg'))}_pool2d(reshape({x.name}, 1, {extents[0]}, {extents[1]}), {kernel}{options})"
-        declare(w, name, text, (1, *made))
+        op = w.pick(("sum", "avg", "max") if pad < kernel else ("sum", "avg"))
+        text = f"{op}_pool2d(reshape({x.name}, 1, {extents[0]}, {extents[1]}), {kernel}{options})"
+        declare(w, name, text, (1, *made), x.kind if op == "max" else "real")
     else:
         weights = array(w, "K", (outputs, 1, kernel, kernel), 0.7)
         text = f"reshape({x.name}, 1, {extents[0]}, {extents[1]}) |> conv2d({weights}{options})"
         declare(w, name, text, (outputs, *made))
     if w.chance(60):
         last = w.streams[-1]
-        declare(w, w.fresh("v"), f"flatten({name})", (last.size,))
+        declare(w, w.fresh("v"), f"flatten({name})", (last.size,), last.kind)
 
 
 def read(w: Writer, x: Stream, name: str) -> None:
@@ -119,6 +116,7 @@ def flagged(w: Writer, x: Stream, name: str) -> None:
 FORMS = (
     *(product, arithmetic, arithmetic, last, recurrence, delayed, joined, sliced, folded),
     *(read, leaky, first, scaled, flagged, convolved, convolved),
+    *(normalized, indexed, indexed, multiplied, blocks),
 )
 
 

@@ -72,8 +72,11 @@ class Quantize:
     labels: str | None = field(default=None, metadata={"help": "FILE[:KEY] with the right answer for each sample"})
     steps: int | None = field(default=None, metadata={"help": "steps of a calibration run, for which a sample is held"})
     seed: int = field(default=0, metadata={"help": "seed of the calibration runs"})
+    budget: str | None = field(default=None, metadata={"help": "bytes to share out among layers; not supported yet"})
 
     def __post_init__(self) -> None:
+        if self.budget is not None:
+            raise CompileError([Diagnostic("E0901", "error", "'budget' is not supported yet")])
         for name, low, high in (("weights", 1, 16), ("state", 2, 32), ("acc", 4, 64), ("steps", 1, 1 << 31)):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
