@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.choices import FORMATS, LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
-from spikec.compilation import Compilation, Made, Options, table_data
+from spikec.compilation import Compilation, Made, Options, table_data, uncollected
 from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError, UsageError
 from spikec.dialects.notes import Table
 
@@ -39,11 +39,11 @@ def build(compilation: Compilation) -> Built:
     refuse_other_models(c.model)
     with c.stage("read"):
         text = read_source(c.model)
-    with c.stage("parse"):
+    with c.stage("parse"), uncollected():
         tree = parse(text, str(c.model), c.diagnostics)
         c.diagnostics.raise_if_errors()
         assert tree is not None
-    with c.stage("build"):
+    with c.stage("build"), uncollected():
         built = build_program(tree, options.params, c.diagnostics, c.model.parent, options.real)
         c.diagnostics.raise_if_errors()
         assert built is not None
@@ -206,7 +206,7 @@ def _warn(compilation: Compilation, program: Program) -> None:
         return
     from spikec.analysis import idle
 
-    with compilation.stage("warn", program):
+    with compilation.stage("warn", program), uncollected():
         for found in idle.find(program):
             if found.span is not None and found.span.file == str(compilation.model):
                 compilation.diagnostics.warning(found.code, found.span, found.message, found.help)

@@ -6,7 +6,7 @@ at least one of them writes; the first use must then be over before the second o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,3 +98,13 @@ def distance(first: Use, second: Use, slots: int | None, before: bool) -> int | 
 def conflict(first: Use, second: Use) -> bool:
     """Whether the order of two uses of one buffer matters."""
     return (first.writes or second.writes) and not (first.adds and second.adds)
+
+
+def covered(stretches: Iterable[tuple[int, int]], count: int) -> bool:
+    """Whether stretches of (first element, number) cover the elements 0 to count - 1."""
+    end = 0
+    for first, length in sorted(stretches):
+        if first > end:
+            return False
+        end = max(end, first + length)
+    return end >= count

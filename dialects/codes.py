@@ -449,9 +449,9 @@ CODES: dict[str, Code] = {
     "E0722": _code(
         "events that cannot be counted",
         "An event file is an .npz with t, x, y and p, one number of each for every event. t is the time in\n"
-        "microseconds from the beginning, ascending; x and y are the column and row of a pixel, counted from 0; p is 1\n"
-        "for a rise and 0 or -1 for a fall. Events are counted in bins of one step, so a step needs a duration. The\n"
-        "message names the first value that does not fit.",
+        "microseconds from the beginning, ascending; x and y are the column and row of a pixel, counted from 0; p is\n"
+        "1 for a rise and 0 or -1 for a fall. Events are counted in bins of one step, so a step needs a duration.\n"
+        "The message names the first value that does not fit.",
         'np.savez("e.npz", t=t - 5, x=x, y=y, p=p)',
         'np.savez("e.npz", t=t - t[0], x=x, y=y, p=p)',
     ),
@@ -717,11 +717,11 @@ CODES: dict[str, Code] = {
     ),
     "E1211": _code(
         "no integer form",
-        "quantize turns sums, products, comparisons, selections, rounding and reductions into integers. exp, log, sqrt\n"
-        "and their like, divisions by a variable, and comparisons that look for NaN have none, unless their operands\n"
-        "are constants. The message names the operation and the neuron in which it stands.",
+        "quantize turns sums, products, comparisons, selections, rounding and reductions into integers, and exp and\n"
+        "its like into polynomials over what their argument can be. An argument that nothing bounds, a divisor that\n"
+        "can be 0, or a comparison that looks for NaN has no integer form. The message names operation and place.",
         "V := V + exp(V / delta)",
-        "V := V + a * V * V",
+        "V := V + exp(min(V / delta, 4))",
     ),
     "E1212": _code(
         "an accumulator that can overflow",
@@ -774,8 +774,8 @@ CODES: dict[str, Code] = {
     "E1273": _code(
         "a pass at the wrong level",
         "A pass works on networks (level snn) or on what one timestep does (level step), and was given the other.\n"
-        "`spikec opt` runs all passes at the level of its file. `compile` and `run` run those of level snn first, then\n"
-        "lower the network, then run those of level step.",
+        "`spikec opt` runs all passes at the level of its file. `compile` and `run` run those of level snn first,\n"
+        "then lower the network, then run those of level step.",
         "spikec opt net.snn.mlir --pipeline schedule",
         "spikec opt net.step.mlir --pipeline schedule",
     ),

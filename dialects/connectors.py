@@ -21,6 +21,7 @@ from typing import Any
 from spikec.dialects import snn
 from spikec.dialects.functions import argument_marks, signature, size, symbol_of
 from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
 
 FIXED = ("fixed_in", "fixed_out", "fixed_total")
 DRAWN = ("prob", *FIXED)
@@ -158,6 +159,16 @@ def _table(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
         yield f"a table has one source and one target for each row, vectors of i64, not {types[0]} and {types[1]}"
 
 
+def table_values(view: snn.Synapses, program: Program) -> Iterator[str]:
+    """Whether the numbers in a table are neurons, as far as its arrays are at hand."""
+    if kind_of(view) != "table":
+        return
+    for name, count in (("sources", view.pre), ("targets", view.post)):
+        found = program.constants.get(str(symbol_of(view.connect[name])))
+        if found is not None and found.size and not (found.min() >= 0 and found.max() < count):
+            yield f"'{name}' has numbers from {found.min()} to {found.max()}, where there are {count} neurons"
+
+
 def rows_of_table(view: snn.Synapses, symbols: Mapping[str, Any]) -> int:
     """The number of rows of a recipe of kind "table"."""
     return size(snn.Constant(symbols[view.connect["sources"].value]).type)
@@ -175,7 +186,9 @@ def weight_problems(view: snn.Synapses, function: Any, symbols: Mapping[str, Any
         yield from _argument_problems(view, marks, argument, symbols)
 
 
-def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
+def _argument_problems(
+    view: snn.Synapses, marks: dict[str, Any], type: Any, symbols: Mapping[str, Any]
+) -> Iterator[str]:
     what = f"an argument of the weight @{symbol_of(view.weight)}"
     if DRAW in marks:
         if str(type) not in ("f32", "f64") or not isinstance(marks[DRAW], ir.StringAttr):
@@ -195,7 +208,9 @@ def _argument_problems(view: snn.Synapses, marks: dict[str, Any], type: Any, sym
         yield f"{what} has no role"
 
 
-def _elements(view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
+def _elements(
+    view: snn.Synapses, what: str, array: Any, by: str, type: Any, symbols: Mapping[str, Any]
+) -> Iterator[str]:
     counts = {"pre": view.pre, "post": view.post, "pair": view.pre * view.post}
     wanted = rows_of_table(view, symbols) if by == "row" else counts[by]
     if array.element_type != type or size(array) != wanted:

@@ -111,3 +111,15 @@ def size(type: Any) -> int:
 def symbol_of(attribute: Any) -> str | None:
     """The name in a symbol reference, or None for another attribute."""
     return str(ir.FlatSymbolRefAttr(attribute).value) if isinstance(attribute, ir.FlatSymbolRefAttr) else None
+
+
+def symbols_in(attribute: Any) -> Iterator[str]:
+    """The names of all symbol references in an attribute, at any depth."""
+    if isinstance(attribute, ir.FlatSymbolRefAttr):
+        yield str(attribute.value)
+    elif isinstance(attribute, ir.ArrayAttr):
+        for entry in attribute:
+            yield from symbols_in(entry)
+    elif isinstance(attribute, ir.DictAttr):
+        for named in attribute:
+            yield from symbols_in(named.attr)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.dialects import arena, step
-from spikec.dialects.accesses import Use, uses
+from spikec.dialects.accesses import Use, covered, uses
 from spikec.dialects.arena import Arena, Extent, Needs
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.mlir import ir
@@ -176,7 +176,7 @@ class _Bytes:
             return
         count = size(self.buffers[name].type)
         life, held = self.holds.get((name, t % self.buffers[name].slots), (0, [(0, count)]))
-        if life != self.life[name] or not _whole(held, count):
+        if life != self.life[name] or not covered(held, count):
             yield f"uses @{name}, of which a part was overwritten and not written again"
 
     def _write(self, use: Use, t: int) -> None:
@@ -193,20 +193,10 @@ class _Bytes:
             held = [(0, count)]
         elif life != self.life[name]:
             held = [(first, number)]
-        elif not _whole(held, count):
+        elif not covered(held, count):
             held = [*held, (first, number)]
         self.holds[name, slot] = (self.life[name], held)
 
 
 def _common(one: range, other: range) -> bool:
     return one.start < other.stop and other.start < one.stop
-
-
-def _whole(stretches: list[tuple[int, int]], count: int) -> bool:
-    """Whether stretches of (first element, number) cover all of them."""
-    end = 0
-    for first, length in sorted(stretches):
-        if first > end:
-            return False
-        end = max(end, first + length)
-    return end >= count

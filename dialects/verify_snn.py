@@ -63,7 +63,7 @@ def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[
         case snn.Param() if symbol_of(view.value) is None and not _is_number(view.value):
             yield f"the value {view.value} is neither a number nor a constant"
         case snn.Synapses():
-            found = list(_synapses(view, symbols))
+            found = list(_synapses(view, symbols)) or list(connectors.table_values(view, program))
             yield from found or fixed_point.synapses(view, weight_element(view, symbols), symbols, program)
         case snn.Population():
             yield from _population(view, symbols)

@@ -141,15 +141,15 @@ def _unknown(synapses: int) -> FanIn:
 
 def _table(program: Program, view: Any, weight: Array, symbols: Mapping[str, Any]) -> FanIn:
     """Per target, over the rows of a table."""
+    count = connectors.rows_of_table(view, symbols)
     target = program.constants.get(str(symbol_of(view.connect["targets"])))
-    if target is None or weight.dtype.kind != "f":
-        count = connectors.rows_of_table(view, symbols)
-        largest = np.abs(weight).max(initial=0).reshape(1, 1)
-        made = _summed(largest, count, False, times=count)
-        return FanIn(made.positive, -made.positive, count, False)
-    weights = np.broadcast_to(weight.astype(np.float64), target.shape)
-    positive = np.bincount(target, np.maximum(weights, 0), view.post)
-    negative = np.bincount(target, np.minimum(weights, 0), view.post)
+    exact = weight.dtype.kind == "f" or _magnitude(weight) * count < _SAFE
+    if target is None or not exact:
+        ends = np.asarray([weight.max(initial=0), weight.min(initial=0)]).reshape(2, 1)
+        return _summed(ends, count, False, times=count)
+    positive, negative = (np.zeros(view.post, np.float64 if weight.dtype.kind == "f" else np.int64) for _ in range(2))
+    np.add.at(positive, target, np.maximum(weight, 0))
+    np.add.at(negative, target, np.minimum(weight, 0))
     return FanIn(positive, negative, int(np.bincount(target).max(initial=0)), "filter" not in view.connect)
 
 

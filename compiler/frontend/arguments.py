@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spikec.dialects.diagnostics import Span, did_you_mean
+from spikec.dialects.mlir import ir
 from spikec.frontend import syntax
-from spikec.frontend.emitter import show_shape
+from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.entities import Constant, Stream
 from spikec.frontend.expressions import TYPES
 from spikec.frontend.neuron import check_type
@@ -48,6 +49,9 @@ def _check_stream(network: Network, argument: Stream, formal: syntax.Formal, val
         raise Mistake("E0202", formal.type.span, f"unknown type '{name}'", did_you_mean(name, [SPIKES, *TYPES]))
     if network.dry or argument.name in network._guessing:
         return
+    if name == SPIKES and value.event and not _adds(value):
+        message = f"argument '{formal.name}' is a stream of spikes, and the events of this one have a size"
+        raise Mistake("E0302", span, message, "declare it as 'real', or as 'int' where all sizes are whole numbers")
     if name == SPIKES and not value.event:
         help = "compare it, as in 'x > 0', to make flags; only a neuron or an encoder makes spikes"
         raise Mistake(
@@ -60,6 +64,12 @@ def _check_stream(network: Network, argument: Stream, formal: syntax.Formal, val
         message = f"argument '{formal.name}' has dimension {describe(wanted)}, its value {describe(value.dim)}"
         raise Mistake("E0401", span, message)
     _check_shape(network, formal, value, span)
+
+
+def _adds(value: Value) -> bool:
+    """Does an event add or subtract a weight, without a product?"""
+    element = Emitter.element_of(value.ssa)
+    return value.kind != "real" and isinstance(element, ir.IntegerType) and element.width <= 2
 
 
 def _check_shape(network: Network, formal: syntax.Formal, value: Value, span: Span) -> None:

@@ -386,7 +386,7 @@ class _Builder:
         if not all(isinstance(item, syntax.Name) for item in items):
             raise Mistake("E0301", node.target.span, "index notation names its indices, as in 'y[i, j] = ...'")
         indices = tuple(item for item in items if isinstance(item, syntax.Name))
-        stream = Stream(target.id, node.span, expression=syntax.Indexed(node.span, indices, node.value))
+        stream = Stream(target.id, node.span, expression=node.value, indices=indices)
         stream.seed = self.network.seed_of(node.modifiers)
         self.network.add(stream)
 

@@ -10,7 +10,17 @@ import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location, ir, tensor
-from spikec.frontend import convolution, distributions, indexing, memory, normalization, pooling, products, syntax
+from spikec.frontend import (
+    convolution,
+    distributions,
+    encoders,
+    indexing,
+    memory,
+    normalization,
+    pooling,
+    products,
+    syntax,
+)
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.entities import Constant, Population
@@ -18,14 +28,14 @@ from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.populations import population_of_call
 from spikec.frontend.reductions import REDUCTIONS, Reduction
 from spikec.frontend.shapes import reshaped
-from spikec.frontend.units import NUMBER, describe
+from spikec.frontend.units import NUMBER
 from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
 
 OVER_TIME = ("sum", "mean", "count", "max", "any")
-_CALLS = ("prev", "delay", "over_time", "poisson", "bernoulli", "leak", "once", "concat", "reshape", "flatten", "shape")
+_CALLS = ("prev", "delay", "over_time", "leak", "once", "concat", "reshape", "flatten", "shape")
 
 
 class DataflowExpressions(Expressions):
@@ -52,6 +62,8 @@ class DataflowExpressions(Expressions):
             return self._reduce(node, name)
         if name in _CALLS:
             return getattr(self, f"_{name}")(node)  # type: ignore[no-any-return]
+        if name in encoders.PARAMETERS:
+            return encoders.encode(self, node, name)
         if name in convolution.FUNCTIONS:
             return convolution.sum_over_windows(self, node, name)
         if name in pooling.FUNCTIONS:
@@ -66,12 +78,9 @@ class DataflowExpressions(Expressions):
             raise not_supported(
                 node.function.span, name, "drawn values are built for initial states of populations so far"
             )
-        known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *convolution.FUNCTIONS]
+        known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *encoders.PARAMETERS, *convolution.FUNCTIONS]
         known += [*self.network.blocks, *pooling.FUNCTIONS, *normalization.FUNCTIONS]
         return self.unknown(name or "this", node.function.span, known)
-
-    def indexed(self, node: syntax.Indexed) -> Value:
-        return indexing.tensor(self, node)
 
     # ------------------------------------------------------------ matrices
 
@@ -175,44 +184,13 @@ class DataflowExpressions(Expressions):
         first = self.emitter.binary("==", Value("int", ssa=steps), number(0), node.span)
         return self.emitter.select(first, x, number(Fraction(0), x.dim), node.span)
 
-    # ------------------------------------------------------------ encoders
-
-    def _poisson(self, node: syntax.Call) -> Value:
-        """A spike with probability 1 - exp(-rate dt) in each step."""
-        (rate,) = self.arguments(node, "poisson", 1, 1)
-        return self.draw_spikes(self.network.unnamed("poisson"), self.spike_probability(rate, node.span), node.span)
-
-    def _bernoulli(self, node: syntax.Call) -> Value:
-        (p,) = self.arguments(node, "bernoulli", 1, 1)
-        return self.draw_spikes(self.network.unnamed("bernoulli"), p, node.span)
-
-    def spike_probability(self, rate: Value, span: Span) -> Value:
-        wanted = NUMBER / self.clock.time
-        if self.emitter.checked and rate.dim != wanted:
-            raise Mistake(
-                "E0401", span, f"poisson needs a rate, not a {describe(rate.dim)}", "multiply it, as in 'x * 100 Hz'"
-            )
-        mean = self.emitter.binary("*", rate, number(self.clock.dt, self.clock.time), span)
-        return self.emitter.negate(self.emitter.function("expm1", self.emitter.negate(mean, span), span), span)
-
-    def draw_spikes(self, path: str, p: Value, span: Span) -> Value:
-        """Spikes with probability `p`, one draw per element and step."""
-        self.emitter.need_number(p, span, "a probability")
-        self.emitter.need_dimensionless(p, span, "a probability")
-        with file_location(span):
-            type = ir.RankedTensorType.get(list(p.shape), self.emitter.element("real"))
-            uniform = snn.Draw.build(results=[type], path=path, seed=self.network.seed).result
-            drawn = Value("real", ssa=uniform, shape=p.shape)
-        spikes = self.emitter.binary("<", drawn, p, span)
-        return Value("bool", ssa=spikes.ssa, shape=p.shape, event=True)
-
     # ------------------------------------------------------------ shapes
 
     def index(self, node: syntax.Index) -> Value:
-        """`x[a:b]` and `x[i]` of a stream."""
+        """`x[a:b]` and `x[i]` of a stream, `W[i]` with a stream i."""
         base = self.eval(node.base)
         if base.is_const or not base.is_number:
-            return super().index(node)
+            return products.row(self, base, node) or super().index(node)
         return self.sliced(base, node)
 
     def sliced(self, base: Value, node: syntax.Index) -> Value:

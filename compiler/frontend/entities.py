@@ -43,13 +43,15 @@ class Constant(Entity):
 class Stream(Entity):
     """`name = expression`, or an input; `value` is its SSA value in this step (or of the run).
 
-    An argument of a block has its `formal` until it is known whether it is a stream or a constant.
+    With `indices` the expression is that of one element.  An argument of a block has its `formal` until it is known
+    whether it is a stream or a constant.
     """
 
     expression: syntax.Expr | None = None
     value: Value | None = None
     seed: int = 0
     of_run: bool = False
+    indices: tuple[syntax.Name, ...] = ()
     formal: syntax.Formal | None = None
 
 

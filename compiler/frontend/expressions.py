@@ -24,7 +24,7 @@ from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not
 # Functions of the language that are not built yet: refused by name, never misread.
 LATER = frozenset(
     (
-        *("s_analog", "latency", "delta", "poisson_count", "lfsr", "delay_sum", "gauss", "time_surface", "window"),
+        *("lfsr", "delay_sum", "gauss", "time_surface", "window"),
         *("normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
         *("kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
         *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv", "dendritic"),
@@ -88,10 +88,6 @@ class Expressions:
         """A call of something that is not a pure function."""
         self.unknown(name, node.function.span, [*FUNCTIONS, *_PURE])
 
-    def indexed(self, node: syntax.Indexed) -> Value:
-        """`name[i, j] = e`."""
-        raise not_supported(node.span, "index notation here")
-
     def unknown(self, name: str, span: Span, known: Iterable[str]) -> NoReturn:
         if name in LATER:
             raise not_supported(span, name)
@@ -133,8 +129,6 @@ class Expressions:
                 return self.attribute(node)
             case syntax.Pipe():
                 return self.eval(piped(node))
-            case syntax.Indexed():
-                return self.indexed(node)
             case syntax.Group():
                 raise Mistake("E0301", node.span, "a group '{...}' stands only at an end of a projection")
 
@@ -157,7 +151,7 @@ class Expressions:
 
     def shape(self, items: Iterable[syntax.Expr | syntax.Slice], what: str) -> tuple[int, ...]:
         """The extents written in `[...]`."""
-        shape = []
+        shape: list[int] = []
         for item in items:
             if isinstance(item, syntax.Slice):
                 raise Mistake("E0301", item.span, f"{what} needs numbers, not a slice")

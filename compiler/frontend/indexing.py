@@ -9,7 +9,7 @@ the reductions.  A sum of products with a constant matrix is a projection, as `@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,15 +32,15 @@ Scope = dict[str, Loop]
 ELEMENTWISE = frozenset([*FUNCTIONS, "min", "max", "relu", "clamp"])
 
 
-def tensor(expressions: DataflowExpressions, node: syntax.Indexed) -> Value:
+def tensor(expressions: DataflowExpressions, indices: Sequence[syntax.Name], node: syntax.Expr) -> Value:
     """The value of `name[i, j] = e`: one element for each point of its indices."""
-    loops = [Loop(name.id, name.span) for name in node.indices]
+    loops = [Loop(name.id, name.span) for name in indices]
     notation = _Notation(expressions)
     scope = notation.within({}, loops)
-    notation.find(node.value, scope)
+    notation.find(node, scope)
     notation.settle()
     with file_location(node.span):
-        return notation.parallel(node.value, loops, node.span)
+        return notation.parallel(node, loops, node.span)
 
 
 def scalar(expressions: DataflowExpressions, node: syntax.Call) -> Value:
@@ -326,12 +326,12 @@ class _Notation:
             if isinstance(part, tuple):
                 pending.extend(reversed(part))
             elif isinstance(part, syntax.Node):
-                part = self.calls.get(id(part), part)
-                if id(part) in self.accesses:
-                    found[self.accesses[id(part)]] = None
-                elif id(part) not in self.constants:
-                    names = [name for name in type(part).__dataclass_fields__ if name != "span"]
-                    pending.extend(getattr(part, name) for name in reversed(names))
+                inner: syntax.Node = self.calls.get(id(part)) or part
+                if id(inner) in self.accesses:
+                    found[self.accesses[id(inner)]] = None
+                elif id(inner) not in self.constants:
+                    names = [f.name for f in fields(inner) if f.name != "span"]
+                    pending.extend(getattr(inner, name) for name in reversed(names))
         return list(found)
 
     def _stand_ins(self, accesses: list[Access]) -> dict[int, Any]:

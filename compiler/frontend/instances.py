@@ -75,7 +75,9 @@ def _build_program(network: Network, population: Population, bound: dict[str, Va
 
 def _share_program(network: Network, program: NeuronProgram) -> None:
     """Populations with one and the same program refer to one function."""
-    text = str(program.function.operation).replace(f'@"{program.symbol}"', "@_").replace(f"@{program.symbol}", "@_")
+    # Printed alone: otherwise the printer numbers the values of the whole module each time.
+    text = program.function.operation.get_asm(use_local_scope=True)
+    text = text.replace(f'@"{program.symbol}"', "@_").replace(f"@{program.symbol}", "@_")
     known = network._program_texts.setdefault(text, program.symbol)
     if known != program.symbol:
         program.function.operation.erase()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import ir
@@ -75,7 +76,7 @@ class Access:
         whole = [loop for loop, extent in zip(loops, self.value.shape, strict=True) if loop and loop.extent == extent]
         return whole if len(set(whole)) == len(self.subscripts) else None
 
-    def map(self, loops: Sequence[Loop]) -> object:
+    def map(self, loops: Sequence[Loop]) -> Any:
         """The affine map from the indices of `loops` to the element."""
         results = [
             self._wrapped(subscript, extent, loops)
@@ -84,15 +85,17 @@ class Access:
         return ir.AffineMap.get(len(loops), 0, results)
 
     @staticmethod
-    def _wrapped(subscript: Subscript, extent: int, loops: Sequence[Loop]) -> object:
+    def _wrapped(subscript: Subscript, extent: int, loops: Sequence[Loop]) -> Any:
         low, high = subscript.limits()
         inside = low >= 0 and high < extent
         constant = subscript.constant if inside else subscript.constant - low // extent * extent
-        expression = ir.AffineExpr.get_constant(constant) if constant or not subscript.factors else None
-        for loop, factor in subscript.factors:
-            term = ir.AffineExpr.get_dim(loops.index(loop)) * factor
-            expression = term if expression is None else expression + term
-        return expression if inside else expression % extent
+        terms = [ir.AffineExpr.get_dim(loops.index(loop)) * factor for loop, factor in subscript.factors]
+        if constant or not terms:
+            terms.append(ir.AffineExpr.get_constant(constant))
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total if inside else total % extent
 
 
 def find_extents(loops: Iterable[Loop], accesses: Sequence[Access], checked: bool) -> None:

@@ -52,7 +52,9 @@ def _past(network: Network, symbol: str, type: Any, kind: Value, steps: int, spa
 def _write_past(network: Network, node: syntax.Expr, symbol: str, type: Any, span: Span, owner: str) -> None:
     with network.at("step"), network.statement(owner), file_location(span):
         value = network.expressions.eval(node)
-        ssa = network.emitter.ssa(value, tuple(type.shape), value.kind, span)
+        # Events stay as narrow as they are.
+        kept = value.ssa is not None and value.ssa.type == type
+        ssa = value.ssa if kept else network.emitter.ssa(value, tuple(type.shape), value.kind, span)
         if ssa.type != type:
             raise Mistake("E0302", span, f"the value is a {ssa.type} here and was taken for a {type}")
         snn.Write.build(ssa, to=symbol)

@@ -14,7 +14,7 @@ from typing import Any
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Diagnostics, Span
 from spikec.dialects.mlir import ir
-from spikec.frontend import arguments, instances, syntax
+from spikec.frontend import arguments, indexing, instances, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.dataflow import DataflowExpressions, InitExpressions
 from spikec.frontend.emitter import Emitter
@@ -217,9 +217,15 @@ class Network:
         assert stream.expression is not None
         stream.of_run = self.of_run(stream.expression)
         with self.at("finish" if stream.of_run else "step"), self.statement(stream.name, stream.seed):
-            stream.value = self.expressions.eval(stream.expression)
+            stream.value = self._evaluated(stream)
         if not stream.value.is_number:
             raise Mistake("E0302", stream.span, f"'{stream.name}' is {a_kind(stream.value.kind)}, not a number")
+
+    def _evaluated(self, stream: Stream) -> Value:
+        assert stream.expression is not None
+        if stream.indices:
+            return indexing.tensor(self.expressions, stream.indices, stream.expression)
+        return self.expressions.eval(stream.expression)
 
     def of_run(self, node: syntax.Expr, seen: frozenset[str] = frozenset()) -> bool:
         """Is this a value of the whole run, made of over_time(...)?"""
@@ -254,7 +260,7 @@ class Network:
         self._guessing.append(entity.name)
         try:
             with self.dry_run(), self.statement(entity.name):
-                return self.expressions.eval(entity.expression)
+                return self._evaluated(entity)
         finally:
             self._guessing.pop()
 

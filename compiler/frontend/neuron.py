@@ -15,7 +15,7 @@ from typing import Any
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import arith, file_location, func, ir
-from spikec.frontend import ode, syntax
+from spikec.frontend import encoders, ode, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import TYPES, Clock, Expressions
@@ -174,8 +174,8 @@ class ProgramExpressions(Expressions):
     def call(self, node: syntax.Call, name: str) -> Value:
         if name in ("sum", "mean", "max", "min", "any", "all", "argmax"):
             raise not_supported(node.span, f"{name}() over the population")
-        if name in RANDOM or name in ("poisson", "bernoulli"):
-            raise not_supported(node.span, f"{name}() inside a neuron", "draw outside, and give it to a port")
+        if name in RANDOM or name in encoders.PARAMETERS:
+            raise not_supported(node.span, f"{name}() inside a neuron", "write it outside, and give it to a port")
         if name in ("prev", "delay", "over_time"):
             raise Mistake(
                 "E0301", node.span, f"'{name}' stands in the network, not inside a neuron", "keep a state instead"
@@ -643,13 +643,14 @@ class ProgramBuilder:
     def _event(self, program: NeuronProgram) -> Any:
         """The sum of what the handlers emit, in the narrowest type that holds it."""
         span = self.declaration.span
-        whole = [emitted.is_const and not emitted.is_array and emitted.kind != "real" for _, emitted in self.events]
+        whole = [emitted.is_const and not emitted.is_array for _, emitted in self.events]
+        real = any(emitted.kind == "real" for _, emitted in self.events)
         dims = {emitted.dim for _, emitted in self.events}
         if len(dims) > 1:
             raise Mistake("E0401", span, "the handlers emit values of different dimensions")
         program.event_dim = dims.pop()
-        if not all(whole):
-            return self._real_event(program, span)
+        if real or not all(whole):
+            return self._computed_event(program, "real" if real else "int", span)
         weights = [int(emitted.scalar) for _, emitted in self.events]
         low, high = sum(w for w in weights if w < 0), sum(w for w in weights if w > 0)
         if weights == [1]:
@@ -667,18 +668,18 @@ class ProgramBuilder:
             total = term if total is None else arith.addi(total, term)
         return total
 
-    def _real_event(self, program: NeuronProgram, span: Span) -> Any:
-        program.event_kind = "real"
+    def _computed_event(self, program: NeuronProgram, kind: str, span: Span) -> Any:
+        """The sum of values that are known only in the step: reals, or ints of 64 bits."""
+        program.event_kind = kind
         total = None
         for condition, emitted in self.events:
-            zero = number(Fraction(0), emitted.dim)
-            real = (
-                number(Fraction(emitted.scalar), emitted.dim) if emitted.is_const and not emitted.is_array else emitted
-            )
-            term = self.emitter.select(condition, real, zero, span)
+            zero = number(Fraction(0) if kind == "real" else 0, emitted.dim)
+            scalar = emitted.is_const and not emitted.is_array and kind == "real"
+            value = number(Fraction(emitted.scalar), emitted.dim) if scalar else emitted
+            term = self.emitter.select(condition, value, zero, span)
             total = term if total is None else self.emitter.binary("+", total, term, span)
         assert total is not None
-        return self.emitter.ssa(total, (), "real", span)
+        return self.emitter.ssa(total, (), kind, span)
 
 
 def _is_random(node: syntax.Expr) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -208,7 +209,8 @@ def _propagators(
     unique, inverse = np.unique(matrices, axis=0, return_inverse=True)
     dt = to_float(system.dt.scalar)
     exact = system.dt.const if shape == () else None
-    results = [_expm(matrix, dt if exact is None else exact) for matrix in unique]
+    duration = exact if isinstance(exact, Fraction) else dt
+    results = [_expm(tuple(map(tuple, matrix.tolist())), duration) for matrix in unique]
     tables = []
     for which in (0, 1):
         stacked = np.stack([result[which] for result in results])[inverse.reshape(-1)]
@@ -222,8 +224,12 @@ def _propagators(
     return tables[0], tables[1]
 
 
-def _expm(matrix: Array, dt: object) -> tuple[Array, Array]:
-    """expm(A dt) and the integral of expm(A s) from 0 to dt, each entry rounded once to f64."""
+@lru_cache(maxsize=1000)
+def _expm(matrix: tuple[tuple[float, ...], ...], dt: object) -> tuple[Array, Array]:
+    """expm(A dt) and the integral of expm(A s) from 0 to dt, each entry rounded once to f64; not to be written to.
+
+    Neurons of a model are mostly variants of a few, and a matrix takes milliseconds.
+    """
     import mpmath
 
     n = len(matrix)
@@ -232,7 +238,7 @@ def _expm(matrix: Array, dt: object) -> tuple[Array, Array]:
         augmented = mpmath.zeros(2 * n, 2 * n)
         for i in range(n):
             for j in range(n):
-                augmented[i, j] = mpmath.mpf(float(matrix[i, j])) * exact
+                augmented[i, j] = mpmath.mpf(matrix[i][j]) * exact
             augmented[i, n + i] = exact
         # The Taylor form keeps structural zeros exact.
         power = mpmath.expm(augmented, method="taylor")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, ir
-from spikec.frontend import instances, syntax
+from spikec.frontend import encoders, instances, syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.ends import place_on_grid
 from spikec.frontend.entities import Arrival, Population
@@ -83,7 +83,7 @@ def _make_source(network: Network, population: Population, kind: str, call: synt
 
     def probability(current: Any) -> Any:
         value = network.expressions.eval(node)
-        p = network.expressions.spike_probability(value, node.span) if kind == "Poisson" else value
+        p = encoders.spike_probability(network.expressions, value, node.span) if kind == "Poisson" else value
         network.emitter.need_number(p, node.span, "a probability")
         network.emitter.need_dimensionless(p, node.span, "a probability")
         if p.shape not in ((), population.shape):

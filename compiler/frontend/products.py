@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from spikec.dialects.mlir import arith, file_location, ir
 from spikec.frontend import axes, syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.shapes import reshaped
-from spikec.frontend.values import Mistake, Value, as_array, not_supported
+from spikec.frontend.values import Mistake, Value, a_kind, as_array, not_supported, number
 
 if TYPE_CHECKING:
     from spikec.frontend.dataflow import DataflowExpressions
@@ -149,6 +150,32 @@ def _of_streams(expressions: DataflowExpressions, a: Value, b: Value, span: Span
         maps = [map(*loops[:left], loops[-1]), map(loops[-1], *loops[left:-1])]
         (result,) = structured.generic(inputs, maps, kinds, [start], [map(*loops[:-1])], body)
     return Value(kind, ssa=result, shape=shape, dim=a.dim * b.dim)
+
+
+def row(expressions: DataflowExpressions, table: Value, node: syntax.Index) -> Value | None:
+    """`W[i]` with a constant array W and a stream i of one whole number: the row i, zero where there is none.
+
+    It is what arrives from the one source that is flagged; None where the index is not a stream.
+    """
+    item = node.items[0]
+    if not table.is_array or not table.is_number or isinstance(item, syntax.Slice | syntax.String):
+        return None
+    with expressions.network.dry_run():
+        wanted = expressions.eval(item)
+    if wanted.is_const or not wanted.is_number:
+        return None
+    if len(node.items) > 1:
+        raise not_supported(node.span, "index by a stream beside others", "pick the row first, then its part")
+    if wanted.kind == "real" or wanted.shape not in ((), (1,)):
+        message = (
+            f"a row is picked by one whole number, not by {a_kind(wanted.kind)} of shape {show_shape(wanted.shape)}"
+        )
+        raise Mistake("E0302", item.span, message)
+    number_of_row = shaped(expressions.eval(item), (), item.span)
+    rows = number(np.arange(table.shape[0], dtype=np.int64))
+    flags = replace(expressions.emitter.binary("==", number_of_row, rows, node.span), event=True)
+    weights = as_array(table).reshape(table.shape[0], -1).T
+    return shaped(_vector(expressions, weights, table, flags, node.span), table.shape[1:], node.span)
 
 
 def shaped(value: Value, shape: tuple[int, ...], span: Span) -> Value:

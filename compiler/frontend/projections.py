@@ -11,7 +11,6 @@ from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import file_location, ir, tensor
 from spikec.frontend import memory, syntax
 from spikec.frontend.connections import Options, Port, recipe_and_weight
-
 from spikec.frontend.ends import Part, part_of
 from spikec.frontend.entities import Arrival, Constant
 from spikec.frontend.network import Network

@@ -124,30 +124,7 @@ class Group(Node):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed(Node):
-    """What `name[i, j] = value` gives the name: the value at all points of the indices."""
-
-    indices: tuple[Name, ...]
-    value: Expr
-
-
-Expr = (
-    Number
-    | Quantity
-    | String
-    | Name
-    | ListExpr
-    | Unary
-    | Binary
-    | IfExpr
-    | Call
-    | Index
-    | Attribute
-    | Pipe
-    | Group
-    | Indexed
-)
+Expr = Number | Quantity | String | Name | ListExpr | Unary | Binary | IfExpr | Call | Index | Attribute | Pipe | Group
 
 # ---------------------------------------------------------------- declarations
 

@@ -50,6 +50,14 @@ def network(seed: int, reals: bool = False) -> str:
         f'"snn.constant"() {{sym_name = "K", type = tensor<2x1x2x{weight}>, digest = ""}} : () -> ()',
         _synapses("all", '{kind = "all"}', "@W"),
         _synapses("prob", '{kind = "prob", p = 0.5 : f64, seed = 1 : i64, path = "p"}', f"{one} : {weight}"),
+        f'"snn.constant"() {{sym_name = "index.from", type = tensor<6xi64>, digest = ""}} : () -> ()',
+        f'"snn.constant"() {{sym_name = "index.to", type = tensor<6xi64>, digest = ""}} : () -> ()',
+        f'"snn.constant"() {{sym_name = "w", type = tensor<6x{weight}>, digest = ""}} : () -> ()',
+        _synapses("table", '{kind = "table", sources = @index.from, targets = @index.to}', "@w"),
+        _synapses(
+            "fixed", '{kind = "fixed_in", count = 3 : i64, seed = 1 : i64, path = "f", repeat}', f"{one} : {weight}"
+        ),
+        _synapses("total", '{kind = "fixed_total", count = 5 : i64, seed = 1 : i64, path = "t"}', "@W"),
         _synapses("one", '{kind = "one_to_one"}', f"{one} : {weight}"),
         _synapses(
             "conv",
@@ -125,7 +133,7 @@ def _step(random: Random, port: str, real: str | None) -> tuple[str, list[tuple[
     for p in "ab":
         spikes = [writer.emit("i1", _read(f"{q}.spike", random.randint(1, 3), "i1")) for q in "ab"]
         arrived = writer.pick(port)
-        for name in random.sample(("all", "prob", "one", "conv"), random.randint(1, 4)):
+        for name in random.sample(("all", "prob", "one", "conv", "table", "fixed", "total"), random.randint(1, 4)):
             source = random.choice((*spikes, "%x", writer.pick(port)))
             type = writer.spelled("i1" if source in (*spikes, "%x") else port)
             to = writer.spelled(port)

@@ -64,6 +64,11 @@ def test_the_set_up_is_two_commands() -> None:
     assert [line.split("#")[0].strip() for line in setup.strip().splitlines()] == ["make demo", "make test"]
 
 
+def test_what_is_made_from_sources_is_current() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stderr}run: python docs/generate.py"
+
+
 @pytest.mark.parametrize("number", range(len(blocks("docs/language.md", "snn"))))
 def test_models_of_the_language_page_are_valid(number: int, tmp_path: Path) -> None:
     model = tmp_path / "model.snn"

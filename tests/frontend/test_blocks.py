@@ -10,6 +10,9 @@ import pytest
 
 HEAD = """model M(n: int = 4) { step 1 ms
   neuron Relay { in I; var V = 0; V := 0.5 * V + I; spike when V >= 1 { V -= 1 } }
+  neuron Sized { in I; var V = 0; V += I; spike when V >= 1 emit V { V -= 1 } }
+  neuron Counted { in I; var V = 0; V += I; spike when V >= 1 emit 3 { V -= 1 } }
+  neuron Signed { in I; var V = 0; V += I; spike when V >= 1 { V -= 1 }; spike when V < 0 emit -1 { V += 1 } }
   input x : real[4]
   input s : spikes[4]
   param P : real[4] = [1, 2, 3, 4]
@@ -109,6 +112,8 @@ def test_arguments_are_shape_generic(simulate: Any) -> None:
         ("block bee(a) { return a }\n output y = be(x)", "E0201"),
         ("block b(a: spikes) { return a }\n output y = b(x)", "E0302"),
         ("block b(a: spikes) { return a }\n output y = b(2)", "E0302"),
+        ("block b(a: spikes) { return a }\n output y = b(Sized[4](x))", "E0302"),
+        ("block b(a: spikes) { return a }\n output y = b(Counted[4](x))", "E0302"),
         ("block b(a: int) { return a }\n output y = b(2.5)", "E0302"),
         ("block b(a: int) { return a }\n output y = b(x)", "E0302"),
         ("block b(a: voltage) { return a }\n output y = b(x)", "E0401"),
@@ -119,6 +124,14 @@ def test_arguments_are_shape_generic(simulate: Any) -> None:
 )
 def test_mistakes(text: str, code: str, mistakes: Callable[..., list[str]]) -> None:
     assert mistakes(f"{HEAD}\n{text} }}") == [code]
+
+
+def test_events_that_only_add(simulate: Any) -> None:
+    text = """
+  block add(a: spikes, b: int) { return sum(a) + sum(b) }
+  output y = add(Signed[4](x - 0.2), Counted[4](x))
+    """
+    assert run(simulate, text).outputs["y"].dtype == np.int64
 
 
 def test_typed_arguments(simulate: Any) -> None:

@@ -355,3 +355,13 @@ def test_labels_give_the_accuracy_of_both(images: tuple[Array, Array], tmp_path:
     titles = [n.title for n in made.notes if isinstance(n, Table)]
     assert any(title.startswith("quantize: accuracy") for title in titles), titles
     assert table(made, "quantize: spikes")["hidden"]["agreement"] > 0.8
+
+
+def test_populations_that_share_a_program(tmp_path: Path) -> None:
+    """Each has scales of its own, per channel too."""
+    text = LEAK.replace("probe a.V", "pop b : Cell[7]\n  proj a -> b { connect all; weight 40 }\n  probe a.V, b.V")
+    program = network(tmp_path, text)
+    x = np.random.default_rng(5).random((80, 16)) < 0.6
+    real = spikec.compile(program).run({"x": x}, steps=80)
+    whole = everywhere(quantized(program, weights=6, per="channel"), {"x": x}, 80)
+    assert whole.counts == real.counts and real.counts["b"] > 0

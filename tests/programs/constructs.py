@@ -26,6 +26,8 @@ OVER_TIME = "sum mean count max any"
 REDUCTIONS = ["sum", "mean", "max", "min", "any", "all", "argmax"]
 OTHERS = """
 solver euler, solver exponential_euler, solver heun, solver rk4, connect all, connect one_to_one, connect prob,
+connect fixed_in, connect fixed_out, connect fixed_total, connect repeat, probability of a pair, proj with draws,
+proj with a function of pairs,
 update :=, update +=, update -=, update *=, input spikes, input real, input int, input voltage,
 clock in seconds, clock in steps, units, if then else, pipe, slice, array parameter, learn, neuron variant,
 neuron with one port, neuron with two ports, neuron with a port equation, neuron with one state, neuron with two states,
@@ -257,10 +259,23 @@ def in_projection(projection: syntax.Projection) -> Iterator[str]:
             case "connect":
                 yield f"connect {name_of(option.value)}"
                 yield from ("proj if" for m in option.modifiers if m.kind == "if")
+                yield from ("connect repeat" for m in option.modifiers if m.kind == "repeat")
+                yield from ("probability of a pair" for _ in indices_in(option.value))
             case "weight":
-                yield "proj with an array" if isinstance(option.value, syntax.Name) else "proj with a scalar"
+                called = {name_of(n) for n in walk(option.value) if isinstance(n, syntax.Call)}
+                if called & {"uniform", "normal", "lognormal", "choice"}:
+                    yield "proj with draws"
+                elif indices_in(option.value):
+                    yield "proj with a function of pairs"
+                else:
+                    yield "proj with an array" if isinstance(option.value, syntax.Name) else "proj with a scalar"
             case "delay":
                 yield "proj delayed"
+
+
+def indices_in(node: syntax.Expr) -> list[str]:
+    """The names that stand for the numbers of neurons and synapses."""
+    return [n.id for n in walk(node) if isinstance(n, syntax.Name) and n.id in ("pre", "post", "index")]
 
 
 def in_assignment(statement: syntax.Assign, populations: set[str]) -> Iterator[str]:

@@ -181,11 +181,39 @@ def connection(w: Writer, shape: Shape, ends: Sequence[Stream], pair: bool) -> l
     kinds = ["all", "prob", "prob"] + (["one_to_one"] * 3 if pair and shape == target else [])
     kind = w.pick(kinds)
     text = {"all": "all", "one_to_one": "one_to_one"}.get(kind, f"prob({w.pick((0.05, 0.2, 0.5, 0.9))}){w.seed()}")
+    if kind == "prob" and w.chance(40):
+        text, condition = counted(w, shape, target, pair, condition)
     if pair and kind != "one_to_one" and w.chance(35):
         weight = array(w, "w", shape + target, 0.6, w.volts)
+    elif w.functions and w.chance(20):
+        weight = w.pick(WEIGHTS).format(low=w.level(-0.2, 0.2), high=w.level(0.3, 1.0), seed=w.seed())
     else:
         weight = w.pick(("", "", "-")) + w.level(0.05, 1.2)
     return [f"connect {text}{condition}", f"weight {weight}"]
+
+
+def counted(w: Writer, source: Shape, target: Shape, pair: bool, condition: str) -> tuple[str, str]:
+    """A connector with an exact number, or a probability of each pair; the condition that it can have."""
+    pre, post = int(np.prod(source)), int(np.prod(target))
+    kind = w.pick(("fixed_in", "fixed_out", "fixed_total", "prob"))
+    if kind == "prob":
+        return f"prob(exp(-abs(pre - post) / {w.decimal(0.5, 4)})){w.seed()}", condition
+    most = {"fixed_in": pre, "fixed_out": post, "fixed_total": pre * post}[kind]
+    if not pair or w.chance(30):
+        return f"{kind}({w.whole(0, 2 * most)}) repeat{w.seed()}", ""
+    return f"{kind}({w.whole(0, most)}){w.seed()}", ""
+
+
+WEIGHTS = (
+    "uniform({low}, {high}){seed}",
+    "normal({low}, {high}){seed}",
+    "clamp(normal({high}, {high}), {low}, {high}){seed}",
+    "choice({low}, {high}){seed}",
+    "{high} * lognormal(0, 0.5){seed}",
+    "if pre % 2 == 0 then {high} else {low}",
+    "{high} / (1 + abs(pre - post))",
+    "{low} + {high} * (index % 5) / 5",
+)
 
 
 CONDITIONS = (

@@ -162,3 +162,20 @@ def test_products_with_constants_are_projections(tmp_path: Path, statement: str,
         f" param V : real[6, 2] = 0.5\n param W1 : real[6] = 2\n param b : real[5] = 1\n {statement}\n output z = y }}"
     )
     assert spikec.load(path).text().count('"snn.propagate"') == projections
+
+
+def test_a_stream_picks_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "m.snn"
+    path.write_text(
+        "model M { step 1 steps\n input token : int[1]\n input place : int\n"
+        ' param E : real[4, 3] = load("arrays.npz", "E")\n param F : real[4] = [1, 2, 3, 4]\n'
+        " output row = E[token]\n output one = F[place - 1] }"
+    )
+    table = np.random.default_rng(1).normal(0, 1, (4, 3)).astype(np.float32)
+    np.savez(tmp_path / "arrays.npz", E=table)
+    token = np.array([[0], [3], [2], [4], [-1]])
+    runs = run_everywhere(path, {"token": token, "place": np.arange(5)}, 5)
+    assert not differences(runs)
+    found = runs["cpu"].outputs
+    assert np.array_equal(found["row"], np.vstack([table[[0, 3, 2]], np.zeros((2, 3))]))
+    assert np.array_equal(found["one"], [0, 1, 2, 3, 4])

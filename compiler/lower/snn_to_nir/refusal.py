@@ -1,31 +1,9 @@
-"""What NIR cannot express: the exception that carries it to where diagnostics are collected."""
+"""The codes of what NIR cannot express."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-from spikec.dialects.diagnostics import Span
+from spikec.dialects.refusal import Refusal, span_of
 
 NEURON, OPERATION, TIMING, SHAPE = "E1101", "E1102", "E1103", "E1104"
 
-
-class Refusal(Exception):
-    """One thing that NIR cannot say; `op` is where it stands."""
-
-    def __init__(self, code: str, message: str, op: Any = None, help: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.op = op
-        self.help = help
-
-
-def span_of(op: Any) -> Span | None:
-    """The place in the model's text that an op comes from."""
-    if op is None:
-        return None
-    found = re.search(r'"((?:[^"\\]|\\.)+)":(\d+):(\d+)', str(op.location))
-    if found is None:
-        return None
-    line, column = int(found[2]), int(found[3])
-    return Span(found[1], line, column, line, column + 1)
+__all__ = ["NEURON", "OPERATION", "SHAPE", "TIMING", "Refusal", "span_of"]

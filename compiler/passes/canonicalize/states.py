@@ -18,7 +18,7 @@ from spikec.analysis import scalars
 from spikec.analysis.liveness import owned
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
-from spikec.dialects.functions import SCALAR_OPS, is_private, symbol_of, walk
+from spikec.dialects.functions import SCALAR_OPS, is_private, symbol_of, symbols_in, walk
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.passes import structure
@@ -184,16 +184,5 @@ def referred(program: Program) -> Iterator[tuple[Any, str]]:
     """Each op of a module with each symbol that it refers to."""
     for op in walk(program.module.operation):
         for name in op.attributes:
-            for symbol in _symbols(op.attributes[name]):
+            for symbol in symbols_in(op.attributes[name]):
                 yield op, symbol
-
-
-def _symbols(attribute: Any) -> Iterator[str]:
-    if isinstance(attribute, ir.FlatSymbolRefAttr):
-        yield attribute.value
-    elif isinstance(attribute, ir.ArrayAttr):
-        for entry in attribute:
-            yield from _symbols(entry)
-    elif isinstance(attribute, ir.DictAttr):
-        for named in attribute:
-            yield from _symbols(named.attr)

@@ -27,6 +27,7 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.functions import signature, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.refusal import Refusal, span_of
 from spikec.passes.canonicalize import Canonicalize
 from spikec.passes.narrow import Narrow
 from spikec.passes.quantize import ranges, report
@@ -36,12 +37,11 @@ from spikec.passes.quantize.classes import Classes, is_real
 from spikec.passes.quantize.network import Network
 from spikec.passes.quantize.quality import compare
 from spikec.passes.quantize.ranges import Reaches
-from spikec.passes.quantize.refusal import Refusal, span_of
 from spikec.passes.quantize.scales import Scales, Weights, greatest_sum
 from spikec.passes.quantize.weights import Unquantizable, quantized
 from spikec.runtime.interface import Input, Interface
 
-ACC = 32
+ACC = 32  # bits of sums over a run, which no population owns
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Quantize:
             try:
                 return self._run(program)
             except Refusal as refusal:
-                raise CompileError([refusal.diagnostic()]) from None
+                raise CompileError([refusal.diagnostic("quantize")]) from None
 
     def _run(self, program: Program) -> Program:
         classes = Classes(program)
@@ -105,7 +105,7 @@ class Quantize:
         else:
             reaches = ranges.observed(program, data, self.seed)
         inputs, input_bits = self._inputs(program, reaches)
-        scales = Scales(classes, weights, inputs, reaches.state, reaches.values, self.state, self.acc or ACC)
+        scales = Scales(classes, weights, inputs, reaches.state, reaches.values, self.state, ACC)
         arithmetic = Arithmetic(self.round, self.decay)
         powers = self.scale == "pow2"
         made = Network(program, classes, scales, weights, arithmetic, input_bits, self.acc, powers).run()

@@ -21,8 +21,8 @@ from spikec.dialects.constants import Array
 from spikec.dialects.functions import argument_roles, result_roles, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import LINEAR, Affine, atom, constant, linear
-from spikec.passes.quantize.refusal import Refusal
 
 Key = tuple[str, Any]  # ("state", name), or (entry or population, value)
 

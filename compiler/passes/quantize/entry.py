@@ -9,11 +9,11 @@ from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import argument_marks, result_marks, signature
 from spikec.dialects.mlir import func, ir
+from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import Affine, Atom, Number, atom, same
 from spikec.passes.quantize.arithmetic import Code, width
 from spikec.passes.quantize.classes import Population, extents, is_real
 from spikec.passes.quantize.neuron import Neuron
-from spikec.passes.quantize.refusal import Refusal
 from spikec.passes.quantize.storage import f64, limits, set_marks, storage, store, tensor_type
 from spikec.passes.quantize.translate import Block
 

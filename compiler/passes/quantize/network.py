@@ -11,11 +11,11 @@ from spikec.dialects.constants import Array, Constants
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import Number
 from spikec.passes.quantize.arithmetic import Arithmetic, snapped
 from spikec.passes.quantize.classes import Classes, extents, is_real
 from spikec.passes.quantize.entry import Entry
-from spikec.passes.quantize.refusal import Refusal
 from spikec.passes.quantize.scales import Scales, Weights
 from spikec.passes.quantize.storage import limits, storage, tensor_type
 

@@ -10,10 +10,10 @@ from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import argument_marks, argument_roles, result_marks, result_roles
 from spikec.dialects.mlir import func, ir
+from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import Affine, atom, same
 from spikec.passes.quantize.arithmetic import width
 from spikec.passes.quantize.classes import Population, is_real
-from spikec.passes.quantize.refusal import Refusal
 from spikec.passes.quantize.storage import name_of_port, set_marks, storage, store
 from spikec.passes.quantize.translate import Block
 

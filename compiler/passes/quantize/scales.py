@@ -152,9 +152,9 @@ class Scales:
         drive = 0.0
         for name in self._states(root):
             sizes.append(self._initial(name))
-        for _, form in self._forms(root):
-            for owner, (atom, coefficient) in self._expanded(form):
-                drive = max(drive, self._worst(owner, atom.value) * float(np.max(np.abs(coefficient))))
+        for owner, form in self._forms(root):
+            for _, (atom, coefficient) in self._expanded(owner, form):
+                drive = max(drive, self._worst(atom.value) * float(np.max(np.abs(coefficient))))
         return STEPS * min(max([drive, *sizes, 2.0**-10]), MOST)
 
     def _bounds(self, root: Key) -> list[float]:
@@ -167,7 +167,7 @@ class Scales:
             return 0.0
         return float(np.max(np.abs(self.classes.value(view.init, extents(view.type)).constant)))
 
-    def _worst(self, owner: str, value: Any) -> float:
+    def _worst(self, value: Any) -> float:
         """The greatest arrival of a propagate of plain spikes in one step; 0 for other values."""
         if isinstance(value, ir.BlockArgument) or value.owner.name != snn.Propagate.name():
             return 0.0
@@ -182,30 +182,28 @@ class Scales:
             if key[0] != "state" and key in self.classes.forms:
                 yield str(key[0]), self.classes.forms[key]
 
-    def _expanded(self, form: Affine) -> Iterator[tuple[str, tuple[Any, Number]]]:
+    def _expanded(self, owner: str, form: Affine) -> Iterator[tuple[str, tuple[Any, Number]]]:
         """The terms of a form, those of ports replaced by what arrives there."""
         for atom, coefficient in form.terms:
-            port = self._port(atom.value)
+            port = self._port(owner, atom.value)
             if port is None:
                 yield "", (atom, coefficient)
                 continue
             for arrived, factor in port.terms:
                 yield "step", (arrived, factor * coefficient)
 
-    def _port(self, value: Any) -> Affine | None:
-        """The form of the operand behind a program's port, for an argument of a population's program."""
-        if not isinstance(value, ir.BlockArgument):
+    def _port(self, owner: str, value: Any) -> Affine | None:
+        """The form of the operand behind a port, for an argument of the program of the population `owner`."""
+        population = self.classes.populations.get(owner)
+        if population is None or not isinstance(value, ir.BlockArgument):
             return None
-        for population in self.classes.populations.values():
-            number = port_number(population, value)
-            if number is not None:
-                return population.ports[number]
-        return None
+        number = port_number(population, value)
+        return None if number is None else population.ports[number]
 
     def _units(self, root: Key, ports_alone: bool) -> Iterator[Number]:
         """The units of what the values of a class are made of."""
         for owner, form in self._forms(root):
-            for place, (atom, coefficient) in self._expanded(form):
+            for place, (atom, coefficient) in self._expanded(owner, form):
                 if ports_alone and place != "step":
                     continue
                 unit = self._unit(place or owner, atom.value, root)

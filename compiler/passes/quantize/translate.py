@@ -12,11 +12,11 @@ from spikec.dialects.constants import Array
 from spikec.dialects.functions import walk
 from spikec.dialects.mlir import arith, ir
 from spikec.dialects.mlir import math as mlir_math
+from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, linear, uniform
 from spikec.passes.quantize.arithmetic import LONG, Arithmetic, Code, TooWide, snapped, width
 from spikec.passes.quantize.classes import MOVED, ROUNDED, Classes, extents, is_real, move
 from spikec.passes.quantize.functions import FUNCTIONS, evaluate, logarithm, root, scale_of, series
-from spikec.passes.quantize.refusal import Refusal
 from spikec.passes.quantize.scales import DRAWN, Scales
 
 SWAPPED = {2: 4, 3: 5, 4: 2, 5: 3}  # cmpf predicates with their operands exchanged

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects import step
-from spikec.dialects.accesses import Use, conflict, distance, uses
+from spikec.dialects.accesses import Use, conflict, covered, distance, uses
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.program import Program
 
@@ -126,19 +126,10 @@ def _renewed(users: list[tuple[int, Use]], count: int) -> bool:
     for number, use in users:
         by_op[number].append(use)
     for number in sorted(by_op):
-        if any(use.needs_old for use in by_op[number]) and not _covered(done, count):
+        if any(use.needs_old for use in by_op[number]) and not covered(done, count):
             return False
         done += [(low, count if n is None else n) for u in by_op[number] if u.replaces for low, n in [u.replaces]]
-    return _covered(done, count)
-
-
-def _covered(stretches: list[tuple[int, int]], count: int) -> bool:
-    end = 0
-    for low, length in sorted(stretches):
-        if low > end:
-            return False
-        end = max(end, low + length)
-    return end >= count
+    return covered(done, count)
 
 
 def _connect(edges: Edges, users: list[tuple[int, Use]], slots: int | None) -> None:

@@ -16,7 +16,6 @@ may write what it reads, or use what else it writes.  Programs are composed op b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +29,7 @@ from spikec.dialects.functions import (
     size,
     symbol_name,
     symbol_of,
+    symbols_in,
     walk,
 )
 from spikec.dialects.mlir import func, ir
@@ -55,18 +55,7 @@ def fuse(program: Program) -> Program:
 
 def _references(op: Any) -> set[str]:
     """The symbols that one op names, in whatever attribute."""
-    return {name for key in op.attributes for name in _symbols(op.attributes[key])}
-
-
-def _symbols(attribute: Any) -> Iterator[str]:
-    if isinstance(attribute, ir.FlatSymbolRefAttr):
-        yield attribute.value
-    elif isinstance(attribute, ir.ArrayAttr):
-        for entry in attribute:
-            yield from _symbols(entry)
-    elif isinstance(attribute, ir.DictAttr):
-        for named in attribute:
-            yield from _symbols(named.attr)
+    return {name for key in op.attributes for name in symbols_in(op.attributes[key])}
 
 
 @dataclass

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.dialects import arena, step
-from spikec.dialects.accesses import Use, uses
+from spikec.dialects.accesses import Use, covered, uses
 from spikec.dialects.arena import Arena, Extent, Needs
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.mlir import ir
@@ -119,19 +119,10 @@ def _starts_anew(found: list[tuple[Place, Use]], count: int) -> bool:
         here = [use for place, use in found if place[0] == number]
         if any(use.delay for use in here):
             return False
-        if any(use.needs_old for use in here) and not _covered(done, count):
+        if any(use.needs_old for use in here) and not covered(done, count):
             return False
         done += [(first, count if n is None else n) for use in here if use.replaces for first, n in [use.replaces]]
     return True
-
-
-def _covered(stretches: list[tuple[int, int]], count: int) -> bool:
-    end = 0
-    for first, length in sorted(stretches):
-        if first > end:
-            return False
-        end = max(end, first + length)
-    return end >= count
 
 
 def _meet(one: Life | None, other: Life | None) -> bool:

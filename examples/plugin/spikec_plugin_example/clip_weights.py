@@ -50,7 +50,7 @@ class ClipWeights:
             before = np.array(weight.value)
             clipped = np.clip(before, -self.limit, self.limit)
             synapses.operation.attributes["weight"] = ir.FloatAttr.get(weight.type, float(clipped))
-        elif isinstance(weight, ir.FlatSymbolRefAttr) and program.constants[weight.value].dtype.kind == "f":
+        elif isinstance(weight, ir.FlatSymbolRefAttr) and _is_real(program.constants.get(weight.value)):
             before = program.constants[weight.value]
             limit = before.dtype.type(self.limit)
             clipped = np.clip(before, -limit, limit)
@@ -67,3 +67,8 @@ class ClipWeights:
         else:
             return synapses.sym_name, None, None
         return synapses.sym_name, float(np.abs(before).max(initial=0)), float(np.mean(clipped != before))
+
+
+def _is_real(array: Any) -> bool:
+    """Whether there is an array of reals; weights that a function computes have none."""
+    return array is not None and array.dtype.kind == "f"
