@@ -344,16 +344,16 @@ CODES: dict[str, Code] = {
     ),
     "E0606": _code(
         "too few partners",
-        "fixed_in(k), fixed_out(k) and fixed_total(n) make exactly so many synapses, on different pairs. There must be\n"
-        "as many pairs that the condition 'if' leaves; with 'repeat' a pair may have several synapses.",
+        "fixed_in(k), fixed_out(k) and fixed_total(n) make exactly so many synapses, on different pairs. There must\n"
+        "be as many pairs that the condition 'if' leaves; with 'repeat' a pair may have several synapses.",
         "proj a -> b.I { connect fixed_in(50) }          # a has 20 neurons",
         "proj a -> b.I { connect fixed_in(50) repeat }",
     ),
     "E0607": _code(
         "wrong table of synapses",
         "A table has one row for each synapse and the columns 'pre' and 'post': numbers of neurons, counted from 0.\n"
-        "Further columns are weights, delays or anything else, by name. A csv file names its columns in its first line,\n"
-        "an npz file has an array for each; without names they are pre, post, weight and delay.",
+        "Further columns are weights, delays or anything else, by name. A csv file names its columns in its first\n"
+        "line, an npz file has an array for each; without names they are pre, post, weight and delay.",
         'proj a -> a.I { connect from("wiring.csv"); weight from("wiring.csv", "wieght") }',
         'proj a -> a.I { connect from("wiring.csv"); weight from("wiring.csv", "weight") }',
     ),

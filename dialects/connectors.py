@@ -196,11 +196,11 @@ def _argument_problems(
         if not isinstance(marks.get(SEED), ir.IntegerAttr):
             yield f"{what} draws without '{SEED}'"
     elif ARRAY in marks:
-        name = symbol_of(marks[ARRAY])
+        name = str(symbol_of(marks[ARRAY]))
         by = str(ir.StringAttr(marks[BY]).value) if isinstance(marks.get(BY), ir.StringAttr) else ""
         if name not in symbols or symbols[name].name != snn.Constant.name():
             yield f"{what} names no constant: {marks[ARRAY]}"
-        elif by not in _BY or (by == "row") != (by == "row" and kind_of(view) == "table"):
+        elif by not in _BY or (by == "row" and kind_of(view) != "table"):
             yield f"{what} has '{BY}' {marks.get(BY)}"
         else:
             yield from _elements(view, what, snn.Constant(symbols[name]).type, by, type, symbols)

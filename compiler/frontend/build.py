@@ -54,7 +54,8 @@ def build(
         builder = _Builder(file, params, diagnostics, folder, real)
         module = None
         try:
-            module = builder.run()
+            if not diagnostics.has_errors:  # an import that fails leaves nothing to build on
+                module = builder.run()
         except Mistake as mistake:
             diagnostics.error(mistake.code, mistake.span, mistake.message, mistake.help)
         diagnostics.sort()
@@ -81,8 +82,6 @@ class _Builder:
         self.inputs: list[dict[str, Any]] = []  # the attributes of the arguments of @step
 
     def run(self) -> Module | None:
-        if self.diagnostics.has_errors:
-            return None
         model = self._model()
         clock = self._clock(model)
         module = Module(self.real, model.span.file)

@@ -99,7 +99,8 @@ class Connectors:
                     narrow: Array = drawn.astype(np.float32 if what.bits == 32 else np.float64)
                     return narrow
                 case Element():
-                    return self._constant(ir.FlatSymbolRefAttr.get(what.array)).reshape(-1)[by[what.by]]
+                    element: Array = self._constant(ir.FlatSymbolRefAttr.get(what.array)).reshape(-1)[by[what.by]]
+                    return element
                 case _:
                     return np.arange(len(target))
 

@@ -50,8 +50,8 @@ def network(seed: int, reals: bool = False) -> str:
         f'"snn.constant"() {{sym_name = "K", type = tensor<2x1x2x{weight}>, digest = ""}} : () -> ()',
         _synapses("all", '{kind = "all"}', "@W"),
         _synapses("prob", '{kind = "prob", p = 0.5 : f64, seed = 1 : i64, path = "p"}', f"{one} : {weight}"),
-        f'"snn.constant"() {{sym_name = "index.from", type = tensor<6xi64>, digest = ""}} : () -> ()',
-        f'"snn.constant"() {{sym_name = "index.to", type = tensor<6xi64>, digest = ""}} : () -> ()',
+        '"snn.constant"() {sym_name = "index.from", type = tensor<6xi64>, digest = ""} : () -> ()',
+        '"snn.constant"() {sym_name = "index.to", type = tensor<6xi64>, digest = ""} : () -> ()',
         f'"snn.constant"() {{sym_name = "w", type = tensor<6x{weight}>, digest = ""}} : () -> ()',
         _synapses("table", '{kind = "table", sources = @index.from, targets = @index.to}', "@w"),
         _synapses(

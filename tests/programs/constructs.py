@@ -18,7 +18,8 @@ from spikec.frontend.parse import parse
 
 FUNCTIONS = """
 abs min max floor ceil trunc round exp expm1 log sqrt tanh sigmoid relu sin cos clamp sum mean any all argmax
-concat reshape flatten leak once prev delay over_time poisson bernoulli uniform normal load
+concat reshape flatten leak once prev delay over_time poisson bernoulli
+poisson_count latency delta s_analog uniform normal load
 conv1d conv2d sum_pool2d avg_pool2d max_pool2d softmax layer_norm batch_norm
 """
 OPERATORS = "+ - * / // % @ ^ >> << < <= > >= == != and or not"

@@ -60,7 +60,8 @@ def encode(w: Writer) -> None:
     x, name = w.pick(sources), w.fresh("s")
     probability = f"clamp({x.name}, 0, 1) * {w.decimal(0.2, 0.9)}"
     rate = f"relu({x.name}) * {w.clock.rate(w.pick((0.1, 0.3, 0.6)))}"
-    form = w.whole(0, 4)
+    form = w.whole(0, 8 if w.functions else 7)
+    kind = "bool" if form < 6 else "int"
     if form < 4:
         text = (
             f"{name} = bernoulli({probability}){w.seed()}",
@@ -68,10 +69,17 @@ def encode(w: Writer) -> None:
             f"pop {name} : Bernoulli[{x.size}](p = {probability})",
             f"pop {name} : Poisson[{x.size}](rate = {rate})",
         )[form]
-    else:
+    elif form == 4:
         text = f"{name} = {x.name} |> clamp(0, 1) |> bernoulli(){w.seed()}"
+    else:
+        text = (
+            f"{name} = latency({x.name}, {w.clock.time(w.whole(3, 12))})",
+            f"{name} = delta({x.name}, {w.decimal(0.05, 0.5)})",
+            f"{name} = s_analog({w.decimal(1, 9)} * {x.name}, {w.whole(1, 9)})",
+            f"{name} = poisson_count({rate}){w.seed()}",
+        )[form - 5]
     w.lines.append(text)
-    w.streams.append(Stream(name, x.shape, "bool"))
+    w.streams.append(Stream(name, x.shape, kind))
 
 
 def drive_of(w: Writer, size: int) -> str:

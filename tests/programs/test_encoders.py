@@ -30,7 +30,9 @@ model Encoders {
   counts = poisson_count(x * 4 kHz) seed 5
   many   = poisson_count(120 kHz) seed 6
   few    = fixed * 300 Hz |> poisson_count()
-  h = Sum[4](W @ flatten(analog) + W @ flatten(counts))
+  pop h : Sum[4]
+  h.I = W @ flatten(analog) + W @ flatten(counts)
+  proj levels -> h[0:2].I { connect all; weight 0.1; delay 1 ms }
   output y_soon = soon
   output y_named = named
   output y_still = still

@@ -25,7 +25,7 @@ from .generator import Case, write_case
 
 PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 20
 SHARES = 2
-REFUSALS = {"E0901", "E1211", "E1213"}  # a function of an unbounded variable; values that grow without end
+REFUSALS = {"E0901", "E1211", "E1213"}  # computed weights; functions of what has no bound; values that grow
 USUAL = 0.4  # of the programs at least are quantised
 
 
