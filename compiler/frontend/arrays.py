@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from spikec.dialects.constants import Array
@@ -69,7 +70,7 @@ class Arrays:
             if array.dtype.kind not in "biuf":
                 raise Mistake("E0703", span, f"the array in {path} holds {array.dtype}, not numbers")
             self._remember(path)
-            self._read[path, key] = number(array if array.ndim else array.item(), name=name)
+            self._read[path, key] = replace(number(array if array.ndim else array.item(), name=name), file=str(path))
         return self._read[path, key]
 
     def _remember(self, path: Path) -> None:

@@ -15,7 +15,7 @@ from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import context, file_location, func, ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
-from spikec.frontend import blocks, imports, instances, memory, populations, projections, syntax
+from spikec.frontend import blocks, drawn, imports, instances, memory, populations, projections, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Constant, Entity, Population, Stream
@@ -187,7 +187,12 @@ class _Builder:
                 self._ignored(modifier.span, "learn")
             elif modifier.kind not in ("in", "seed"):
                 raise Mistake("E0501", modifier.span, f"'{modifier.kind}' has no meaning here")
-        value, span = given or self._written(param.name, param.value, param.span)
+        if given is None and drawn.is_over_shape(self.network, param):
+            value, span = drawn.parameter(self.network, param)
+            if not value.is_const:
+                return value
+        else:
+            value, span = given or self._written(param.name, param.value, param.span)
         if value.is_number and not value.is_const:
             raise Mistake(
                 "E0301",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from spikec.dialects.mlir import file_location, ir, tensor
 from spikec.frontend import (
     convolution,
     distributions,
+    drawn,
     encoders,
     indexing,
     memory,
@@ -76,7 +78,7 @@ class DataflowExpressions(Expressions):
             return self._population(node)
         if name in ("uniform", "normal"):
             raise not_supported(
-                node.function.span, name, "drawn values are built for initial states of populations so far"
+                node.function.span, name, "draw it in a 'param', in an argument of a population, or as an initial state"
             )
         known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *encoders.PARAMETERS, *convolution.FUNCTIONS]
         known += [*self.network.blocks, *pooling.FUNCTIONS, *normalization.FUNCTIONS]
@@ -329,6 +331,8 @@ class InitExpressions(Expressions):
         self.population_shape, self.scope, self._draws = shape, scope, 0
 
     def name(self, node: syntax.Name) -> Value:
+        if node.id == "index" and "index" not in self.scope and "index" not in self.network.entities:
+            return number(np.arange(math.prod(self.population_shape), dtype=np.int64).reshape(self.population_shape))
         if node.id in self.scope:
             value = self.scope[node.id]
             if value.is_const or not value.is_number:
@@ -346,6 +350,8 @@ class InitExpressions(Expressions):
         name = node.function.id if isinstance(node.function, syntax.Name) else ""
         if name in distributions.NAMES:
             return distributions.draw(self, node, name, self._uniform)
+        if name in drawn.SPACED:
+            return drawn.spaced(name, self.arguments(node, name, 2, 2), self.population_shape, node.span)
         return super()._call(node)
 
     def _uniform(self, span: Span) -> Value:

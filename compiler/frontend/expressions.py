@@ -26,7 +26,7 @@ LATER = frozenset(
     (
         *("lfsr", "delay_sum", "gauss", "time_surface", "window"),
         *("normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
-        *("kaiming", "glorot", "orthogonal", "choice", "logspace", "linspace"),
+        *("kaiming", "glorot", "orthogonal", "choice"),
         *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv", "dendritic"),
         *("real", "contour", "converge"),
     )

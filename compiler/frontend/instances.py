@@ -17,7 +17,7 @@ from spikec.frontend.expressions import Expressions
 from spikec.frontend.module import symbol_of, zero
 from spikec.frontend.neuron import NeuronProgram, ProgramBuilder, StateVariable, bind_parameters, ports_of
 from spikec.frontend.units import describe
-from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array, fits, to_float
+from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array, fits, placed, to_float
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -265,6 +265,7 @@ def _initial(network: Network, population: Population, state: StateVariable, giv
 def _initial_value(network: Network, population: Population, state: StateVariable, value: Value, span: Span) -> Any:
     if not value.is_number:
         raise Mistake("E0302", span, f"'{state.name}' starts as a number, not {a_kind(value.kind)}")
+    value = placed(value, state.dim)
     if not fits(value, state.dim):
         raise Mistake(
             "E0401",

@@ -20,7 +20,7 @@ from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.expressions import TYPES, Clock, Expressions
 from spikec.frontend.units import NUMBER, TIME, Dimension, describe
-from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, fits, not_supported, number
+from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, fits, not_supported, number, placed
 
 RANDOM = ("uniform", "normal")
 
@@ -127,6 +127,7 @@ def check_type(value: Value, formal: syntax.Formal, clock: Clock, span: Span) ->
         if formal.type is None:
             return value
         raise Mistake("E0302", span, f"parameter '{formal.name}' is a {name}, not {a_kind(value.kind)}")
+    value = placed(value, dim)
     if fits(value, dim):
         value = value.with_dim(dim)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, ir
-from spikec.frontend import encoders, instances, syntax
+from spikec.frontend import drawn, encoders, instances, syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.ends import place_on_grid
 from spikec.frontend.entities import Arrival, Population
@@ -67,6 +67,9 @@ def _fill(network: Network, population: Population, node: syntax.Expr) -> None:
         _bind(network, population, call, shape)
     else:
         population.shape = _needed(shape, node.span)
+    for keyword in population.resolved.keywords:
+        if keyword.name not in population.bound:
+            drawn.of_population(network, population, keyword)
 
 
 def _make_source(network: Network, population: Population, kind: str, call: syntax.Call | None, span: Span) -> None:
@@ -149,7 +152,9 @@ def _shape_of_arguments(network: Network, streams: dict[str, syntax.Expr], call:
 
 
 def _bind_parameter(network: Network, population: Population, keyword: syntax.Keyword) -> None:
-    """A constant binds at once; a stream becomes a port of the program."""
+    """A constant binds at once; a stream becomes a port of the program, as does what is drawn."""
+    if drawn.of_population(network, population, keyword):
+        return
     with network.dry_run():
         value = network.expressions.eval(keyword.value)
     if value.is_const or not value.is_number:

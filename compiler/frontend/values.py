@@ -42,7 +42,8 @@ class Value:
     """One of: a constant scalar or array (`const`), a run-time value (`ssa`), text, a list, a table of arrays.
 
     `kind` is "real", "int", "bool", "text", "list" or "table".  `shape` is () for scalars.  `event` marks what
-    a population or encoder emits.  `name` is the path of a named array or stream, `file` where a text was written.
+    a population or encoder emits.  `name` is the path of a named array or stream, `file` where a text was
+    written, or which file an array or a number came from.
     """
 
     kind: str
@@ -83,6 +84,11 @@ def fits(value: Value, dim: Dimension) -> bool:
     """Has the value this dimension?  A plain constant 0 is the zero of every dimension."""
     zero = value.dim == NUMBER and value.is_const and not value.is_array and value.const == 0
     return value.dim == dim or zero
+
+
+def placed(value: Value, dim: Dimension) -> Value:
+    """The value where this dimension is declared: what a file gave has no unit, and is in SI units of its place."""
+    return value.with_dim(dim) if value.file and value.is_number and value.dim == NUMBER else value
 
 
 def number(value: Scalar | Array, dim: Dimension = NUMBER, kind: str | None = None, name: str = "") -> Value:
