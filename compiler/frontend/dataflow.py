@@ -78,7 +78,9 @@ class DataflowExpressions(Expressions):
             return self._population(node)
         if name in ("uniform", "normal"):
             raise not_supported(
-                node.function.span, name, "draw it in a 'param', in an argument of a population, or as an initial state"
+                node.function.span,
+                name,
+                "draw it in a 'param' that has a shape, in an argument of a population, or as an initial state",
             )
         known = [*self.network.neurons, *REDUCTIONS, *_CALLS, *encoders.PARAMETERS, *convolution.FUNCTIONS]
         known += [*self.network.blocks, *pooling.FUNCTIONS, *normalization.FUNCTIONS]

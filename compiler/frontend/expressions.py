@@ -18,7 +18,7 @@ from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.frontend import imports, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, INT64, Emitter, show_shape
-from spikec.frontend.units import DIMENSIONS, NUMBER, Dimension, describe, parse_unit
+from spikec.frontend.units import DIMENSIONS, NUMBER, UNITS, Dimension, describe, parse_unit
 from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not_supported, number
 
 # Functions of the language that are not built yet: refused by name, never misread.
@@ -52,9 +52,7 @@ class Clock:
         return DIMENSIONS.get(name, NUMBER)
 
     def quantity(self, node: syntax.Quantity) -> Value:
-        if node.unit == "steps":
-            return number(node.value * self.dt, self.time)
-        scale, dim = parse_unit(node.unit)
+        scale, dim = parse_unit(node.unit, (self.dt, self.time))
         return number(node.value * scale, dim)
 
     def steps(self, duration: Value, span: Span, what: str) -> Fraction:
@@ -91,7 +89,8 @@ class Expressions:
     def unknown(self, name: str, span: Span, known: Iterable[str]) -> NoReturn:
         if name in LATER:
             raise not_supported(span, name)
-        help = imports.offer(name) or did_you_mean(name, [*known, "dt", *FUNCTIONS, *_PURE])
+        unit = f"a unit follows a number, as in '1 {name}'" if name in UNITS else None
+        help = imports.offer(name) or unit or did_you_mean(name, [*known, "dt", *FUNCTIONS, *_PURE])
         raise Mistake("E0201", span, f"unknown name '{name}'", help)
 
     # ------------------------------------------------------------ evaluation
@@ -195,13 +194,29 @@ class Expressions:
             spine.append(spine[-1].left)
         value = self.eval(spine[-1].left)
         for part in reversed(spine):
-            right = self.eval(part.right)
+            right = self._unit_below(part) or self.eval(part.right)
             value = (
                 self.matmul(value, right, part)
                 if part.op == "@"
                 else self.emitter.binary(part.op, value, right, part.span)
             )
         return value
+
+    def _unit_below(self, node: syntax.Binary) -> Value | None:
+        """`ms` in `0.1/ms` or `3 * 0.1/ms`, unless something has that name."""
+        right, left = node.right, node.left
+        while isinstance(left, syntax.Binary) and left.op in ("*", "/"):
+            left = left.right
+        if node.op != "/" or not isinstance(right, syntax.Name) or right.id not in UNITS:
+            return None
+        if not isinstance(left, syntax.Number | syntax.Quantity):
+            return None
+        try:
+            return self.eval(right)
+        except Mistake as mistake:
+            if mistake.code != "E0201":
+                raise
+        return self.clock.quantity(syntax.Quantity(right.span, Fraction(1), right.id))
 
     def matmul(self, a: Value, b: Value, node: syntax.Binary) -> Value:
         """`a @ b`; here for constants."""

@@ -173,12 +173,24 @@ def _unit(fault: Fault) -> Finding | None:
         return None
     if fault.text in UNITS:
         return Finding("E0113", fault.span, f"the unit '{fault.text}' may not be followed by '(' or a letter", None)
-    same = [unit for unit in UNITS if unit.lower() == fault.text.lower()]
+    same = [unit for unit in UNITS if unit.lower() == fault.text.lower()] or _LONG_UNITS.get(fault.text.lower(), [])
     help = f"did you mean '{same[0]}'?" if same else did_you_mean(fault.text, UNITS)
     help = help or "between a number and a name stands an operator"
     return Finding("E0113", fault.span, f"'{fault.text}' is not a unit", help)
 
 
+# Units as they are written out, or elsewhere.
+_LONG_UNITS = {
+    **{long: ["s"] for long in ("sec", "second", "seconds")},
+    **{long: ["ms"] for long in ("msec", "millisecond", "milliseconds")},
+    **{long: ["us"] for long in ("usec", "microsecond", "microseconds")},
+    "volt": ["V"],
+    "millivolt": ["mV"],
+    "ampere": ["A"],
+    "siemens": ["S"],
+    "farad": ["F"],
+    "hertz": ["Hz"],
+}
 _WORDS = frozenset({"as", "learn", "seed", "repeat", "per", "emit", "grad", "for", "at", "with", "carry", "when", "in"})
 
 

@@ -2,11 +2,12 @@
 
 A dimension is a product of powers of kilogram, metre, second and ampere.  A unit is an exact factor
 to SI and a dimension.  An angle counts as a plain number; `steps` is a time whose factor is the
-step of the model, which only the model knows (`is_steps`).
+step of the model, which only the model knows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -124,73 +125,80 @@ UNITS: dict[str, tuple[Fraction, Dimension]] = {
     "min": (Fraction(60), TIME),
     "deg": (_PI / 180, NUMBER),
     "rad": (Fraction(1), NUMBER),
-    STEPS: (Fraction(1), TIME),
-}
-
-# What may stand below the line of a unit such as `uF/cm2`.
-DENOMINATORS: dict[str, tuple[Fraction, Dimension]] = {
-    **{name: UNITS[name] for name in ("ns", "us", "ms", "s", "mV", "V", "mm", "cm", "um")},
     "um2": (Fraction(1, 10**12), LENGTH**2),
     "mm2": (Fraction(1, 10**6), LENGTH**2),
     "cm2": (Fraction(1, 10**4), LENGTH**2),
     "m2": (Fraction(1), LENGTH**2),
+    STEPS: (Fraction(1), TIME),
+}
+
+# What may stand below the line of a unit such as `uF/cm2`: not `A`, `F`, `S` and `m`, which are names of variables too.
+DENOMINATORS: dict[str, tuple[Fraction, Dimension]] = {
+    name: meaning for name, meaning in UNITS.items() if name not in (*"AFSm", "kV", "min", "deg", "rad", STEPS)
 }
 
 
-def parse_unit(text: str) -> tuple[Fraction, Dimension]:
-    """The factor to SI and the dimension of `ms`, `mV/ms` or `uF/cm2`.  Raises KeyError for an unknown unit.
+def parse_unit(text: str, step: tuple[Fraction, Dimension] = UNITS[STEPS]) -> tuple[Fraction, Dimension]:
+    """The factor to SI and the dimension of `ms`, `mV/ms`, `mV^2` or `uF/cm2`.  Raises KeyError for an unknown unit.
 
-    The factor of `steps` is a number of steps, not of seconds: see `is_steps`.
+    `step` is what one of `steps` is worth; without it the factor is a number of steps, not of seconds.
     """
     above, slash, below = text.partition("/")
-    scale, dimension = UNITS[above]
+    scale, dimension = _power(above, {**UNITS, STEPS: step})
     if not slash:
         return scale, dimension
-    divisor, other = DENOMINATORS[below]
+    divisor, other = _power(below, DENOMINATORS)
     return scale / divisor, dimension / other
 
 
-def is_steps(text: str) -> bool:
-    """Whether a quantity in this unit counts steps: its value in seconds is n * dt (`2 steps`, `1 steps/ms`)."""
-    return text.partition("/")[0] == STEPS
+def _power(text: str, table: Mapping[str, tuple[Fraction, Dimension]]) -> tuple[Fraction, Dimension]:
+    name, caret, exponent = text.partition("^")
+    scale, dimension = table[name]
+    if caret and not exponent.removeprefix("-").isdecimal():
+        raise KeyError(text)
+    power = int(exponent) if caret else 1
+    return scale**power, dimension**power
 
 
 def si_unit(dimension: Dimension) -> str:
-    """The SI unit of a dimension, for manifests: `V`, `Hz`, `V/s`, `kg m^2`; `1` for a number."""
-    named = _NAMES.get(dimension)
-    if named is not None:
-        return named[1]
-    for parts in _quotients(dimension):
-        return "/".join(_NAMES[part][1] for part in parts)
-    return _base_units(dimension)
+    """The SI unit of a dimension, for manifests: `V`, `Hz`, `V/s`, `V^2`; `1` for a number."""
+    return _written(dimension, 1, "/", " ")
 
 
 def describe(dimension: Dimension) -> str:
-    """The name of a dimension in a message: `voltage`, `voltage / time`, `kg m^2 s^-1`."""
+    """The name of a dimension in a message: `voltage`, `voltage / time`, `voltage^2`."""
+    return _written(dimension, 0, " / ", " * ")
+
+
+def _written(dimension: Dimension, column: int, per: str, times: str) -> str:
+    """A dimension made of the named ones: powers before quotients per time or length, products, other quotients."""
     named = _NAMES.get(dimension)
     if named is not None:
-        return named[0]
-    for parts in _quotients(dimension):
-        return " / ".join(_NAMES[part][0] for part in parts)
-    for name, power in _powers(dimension):
-        return f"{name}^{power}"
+        return named[column]
+    for part, power in _powers(dimension):
+        return f"{_NAMES[part][column]}^{power}"
+    for parts in _quotients(dimension, _DIVISORS):
+        return per.join(_NAMES[part][column] for part in parts)
     for parts in _products(dimension):
-        return " * ".join(_NAMES[part][0] for part in parts)
+        return times.join(_NAMES[part][column] for part in parts)
+    for parts in _quotients(dimension, _FURTHER_DIVISORS):
+        return per.join(_NAMES[part][column] for part in parts)
     return _base_units(dimension)
 
 
 _TERMS = tuple(d for d in _NAMES if not d.is_number)
 # Divisors that read naturally come first: `voltage / time` rather than `voltage * rate`.
-_DIVISORS = (TIME, LENGTH, LENGTH**2, VOLTAGE, CURRENT, CONDUCTANCE, CAPACITANCE)
+_DIVISORS = (TIME, LENGTH, LENGTH**2)
+_FURTHER_DIVISORS = (VOLTAGE, CURRENT, CONDUCTANCE, CAPACITANCE)
 
 
-def _quotients(dimension: Dimension) -> list[tuple[Dimension, Dimension]]:
+def _quotients(dimension: Dimension, divisors: Sequence[Dimension]) -> list[tuple[Dimension, Dimension]]:
     above = (VOLTAGE, CURRENT, CONDUCTANCE, CAPACITANCE, LENGTH, RATE, CHARGE, RESISTANCE, TIME)
-    return [(a, b) for b in _DIVISORS for a in above if a / b == dimension]
+    return [(a, b) for b in divisors for a in above if a / b == dimension]
 
 
-def _powers(dimension: Dimension) -> list[tuple[str, int]]:
-    return [(_NAMES[t][0], n) for t in _TERMS if t != RATE for n in (2, 3, -1, -2, -3) if t**n == dimension]
+def _powers(dimension: Dimension) -> list[tuple[Dimension, int]]:
+    return [(t, n) for t in _TERMS if t != RATE for n in (2, 3, -1, -2, -3) if t**n == dimension]
 
 
 def _products(dimension: Dimension) -> list[tuple[Dimension, Dimension]]:

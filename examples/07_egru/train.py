@@ -25,6 +25,7 @@ EMBEDDING = 48
 CONTEXT = 48  # characters that a gradient goes back
 BATCH = 32
 HEIGHT = 0.3  # of the triangle that replaces the derivative of an event
+PRICE = 0.05  # what it costs in the loss if all cells send an event in every step
 GRAIN = 64  # weights are multiples of 1 / GRAIN
 LAYERS = ("1", "2")
 
@@ -82,7 +83,8 @@ def cell_back(weights: Arrays, layer: str, saved: tuple[Array, ...], dy: Array, 
     """Gradients of x, y and h from before the step, given those of y and h behind it; those of weights go to `sums`."""
     x, y, h, z, r, g, s, c, e = saved
     theta = weights[f"theta{layer}"]
-    event = (dy * c - dh * theta) * HEIGHT * np.maximum(0, 1 - np.abs(c - theta))
+    price = PRICE / (BATCH * CONTEXT * len(theta))
+    event = (dy * c - dh * theta + price) * HEIGHT * np.maximum(0, 1 - np.abs(c - theta))
     dc = dh + dy * e + event
     candidate = dc * (1 - z) * (1 - g * g)
     update = dc * (h - g) * z * (1 - z)
@@ -142,7 +144,7 @@ def train(text: Array, updates: int, seed: int = 0, show: bool = False) -> Array
         place += CONTEXT
         bits, gradients = loss_and_gradients(weights, tokens, state)
         size = np.sqrt(sum(float((g * g).sum()) for g in gradients.values()))
-        rate = 0.004 * (1 + np.cos(np.pi * update / updates)) / 2
+        rate = 0.006 * (1 + np.cos(np.pi * update / updates)) / 2
         for name, value in weights.items():
             gradient = gradients[name] * min(1.0, 0.5 / size)
             first[name] += 0.1 * (gradient - first[name])
@@ -163,7 +165,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=2000)
     arguments = parser.parse_args()
     weights = train(texts()[0], arguments.updates, show=True)
-    np.savez_compressed(arguments.out, allow_pickle=False, **weights)
+    np.savez_compressed(arguments.out, **weights)
     print(f"{arguments.out}: {arguments.out.stat().st_size} bytes")
 
 

@@ -22,6 +22,7 @@ PAGES = (
     "examples/01_lif/README.md",
     "examples/02_vogels_abbott/README.md",
     "examples/03_digits/README.md",
+    "examples/05_brunel/README.md",
     "examples/09_shifts/README.md",
     "examples/10_dvs/README.md",
     "examples/plugin/README.md",

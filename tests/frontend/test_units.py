@@ -23,6 +23,12 @@ from spikec.frontend.parse import parse_expression
         ("um", Fraction(1, 10**6), units.LENGTH),
         ("MOhm", Fraction(10**6), units.VOLTAGE / units.CURRENT),
         ("mV/ms", Fraction(1), units.VOLTAGE / units.TIME),
+        ("mV^2", Fraction(1, 10**6), units.VOLTAGE**2),
+        ("ms^-1", Fraction(1000), units.RATE),
+        ("pA/mV", Fraction(1, 10**9), units.CONDUCTANCE),
+        ("pA/ms^2", Fraction(1, 10**6), units.CURRENT / units.TIME**2),
+        ("um2", Fraction(1, 10**12), units.LENGTH**2),
+        ("uF/cm^2", Fraction(1, 100), units.CAPACITANCE / units.LENGTH**2),
         ("uF/cm2", Fraction(1, 100), units.CAPACITANCE / units.LENGTH**2),
         ("steps", Fraction(1), units.TIME),
         ("rad", Fraction(1), units.NUMBER),
@@ -50,7 +56,11 @@ def test_physics() -> None:
         (units.VOLTAGE / units.TIME, "voltage / time", "V/s"),
         (units.CURRENT / units.CAPACITANCE, "voltage / time", "V/s"),
         (units.TIME**2, "time^2", "s^2"),
-        (units.VOLTAGE * units.CURRENT, "voltage * current", "kg m^2 s^-3"),
+        (units.VOLTAGE * units.CURRENT, "voltage * current", "V A"),
+        (units.VOLTAGE**2, "voltage^2", "V^2"),
+        (units.VOLTAGE**-1, "voltage^-1", "V^-1"),
+        (units.VOLTAGE * units.TIME, "time * voltage", "s V"),
+        (units.CAPACITANCE / units.LENGTH**2, "capacitance / area", "F/m^2"),
         (units.VOLTAGE ** Fraction(1, 2), "kg^1/2 m s^-3/2 A^-1/2", "kg^1/2 m s^-3/2 A^-1/2"),
     ],
 )
@@ -59,17 +69,26 @@ def test_names_in_messages(dimension: units.Dimension, name: str, unit: str) -> 
 
 
 def test_steps_are_counted() -> None:
-    assert [units.is_steps(unit) for unit in ("steps", "steps/ms", "ms", "mV/ms")] == [True, True, False, False]
+    half = Fraction(1, 2000)
+    assert units.parse_unit("steps", (half, units.TIME)) == (half, units.TIME)
+    assert units.parse_unit("steps/ms", (half, units.TIME)) == (Fraction(1, 2), units.NUMBER)
+    assert units.parse_unit("steps^2", (Fraction(1), units.NUMBER)) == (Fraction(1), units.NUMBER)
 
 
 def test_unknown_units() -> None:
-    for text in ("msec", "ms/pA", "ms/", "/ms", "", "mV/ms/ms"):
+    for text in ("msec", "ms/A", "ms/", "/ms", "ms^", "ms^x", "", "mV/ms/ms"):
         with pytest.raises(KeyError):
             units.parse_unit(text)
 
 
 def test_the_grammar_knows_every_unit() -> None:
-    for text in [*units.UNITS, *(f"{a}/{b}" for a in units.UNITS for b in units.DENOMINATORS)]:
+    for text in [
+        *units.UNITS,
+        *(f"{a}/{b}" for a in units.UNITS for b in units.DENOMINATORS),
+        "mV^2",
+        "ms^-1",
+        "pA/ms^2",
+    ]:
         diagnostics = Diagnostics()
         tree = parse_expression(f"2 {text}", "test.snn", diagnostics)
         assert isinstance(tree, syntax.Quantity), text

@@ -120,7 +120,11 @@ def population_text(w: Writer, stream: Stream, neuron: Neuron) -> str:
     if w.chance(20):
         arguments.append(f"theta = abs({array(w, 'h', stream.shape, 1.5, w.volts)}) + {w.level(0.3, 0.6)}")
     elif w.chance(20):
-        arguments.append(f"theta = {w.level(0.3, 1.5)}")
+        cell = (
+            f"uniform({w.level(0.3, 0.6)}, {w.level(0.7, 1.5)})",
+            f"{w.level(0.3, 0.6)} + index * {w.level(0.01, 0.1)}",
+        )
+        arguments.append(f"theta = {w.pick((w.level(0.3, 1.5), w.level(0.3, 1.5), *cell))}")
     kind = f"{neuron.name}[{extents(stream.shape)}]"
     if len(stream.shape) == 1 and w.chance(45):
         ports = [w.scaled(drive_of(w, stream.size)) for _ in neuron.ports]
@@ -143,6 +147,7 @@ def initial_values(w: Writer, neuron: Neuron) -> str:
         f"uniform({w.level(0, 0.3)}, {w.level(0.4, 1)}){w.seed()}",
         f"normal({w.level(0.1, 0.5)}, {w.level(0.05, 0.3)}){w.seed()}",
         w.level(0, 0.6),
+        f"{w.level(0, 0.1)} * index",
     )
     return f" {{ {name} = {w.pick(forms)} }}"
 
