@@ -718,8 +718,8 @@ CODES: dict[str, Code] = {
     "E1211": _code(
         "no integer form",
         "quantize turns sums, products, comparisons, selections, rounding and reductions into integers, and exp and\n"
-        "its like into polynomials over what their argument can be. An argument that nothing bounds, a divisor that\n"
-        "can be 0, or a comparison that looks for NaN has no integer form. The message names operation and place.",
+        "its like into polynomials over what their argument can be. An argument that nothing bounds, or a comparison\n"
+        "that looks for NaN, has no integer form. The message names the operation and its place.",
         "V := V + exp(V / delta)",
         "V := V + exp(min(V / delta, 4))",
     ),

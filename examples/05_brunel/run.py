@@ -37,7 +37,7 @@ Real = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Regime:
-    """A point of the plane of g and eta; the names are the paper's."""
+    """A point of the plane of g and eta, with the paper's name for what happens there."""
 
     title: str
     g: float

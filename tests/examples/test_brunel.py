@@ -52,7 +52,7 @@ def response(mean_mv: float, deviation_mv: float) -> float:
 
 
 def mean_field(regime: str, inputs: int, j_mv: float) -> float:
-    """The rate in Hz that a cell with `inputs` excitatory synapses has if all cells fire so: (21) and (22) of the paper."""
+    """The rate in Hz that a cell with `inputs` excitatory synapses has if all cells fire at that rate."""
     g, eta = example().REGIMES[regime].g, example().REGIMES[regime].eta
     low, high = 0.01, 490.0
     while high - low > 1e-4:

@@ -280,7 +280,7 @@ def test_an_accumulator_that_may_overflow_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_has_no_integers_is_refused_with_its_place(tmp_path: Path) -> None:
-    text = LEAK.replace("V := 0.5 * V + I", "V := 0.5 * V + I / V")
+    text = LEAK.replace("V := 0.5 * V + I", "V := 0.5 * V + exp(40 * I)")
     found = refused(network(tmp_path, text))
     assert found[0].code == "E1211" and found[0].span is not None and found[0].span.line == 3
     text = LEAK.replace("input x : spikes[16]", "input x : real[16]")
@@ -337,6 +337,17 @@ def test_states_that_start_at_random(tmp_path: Path) -> None:
     real = spikec.compile(program).run({"x": x}, steps=1).probes["a.V"]
     whole = everywhere(quantized(program), {"x": x}, 1).real().probes["a.V"]
     assert np.abs(real - whole).max() < 0.002
+
+
+def test_divisions(tmp_path: Path) -> None:
+    """By a bounded variable, and a mean over the run, whose number of steps is one that may be 0."""
+    text = LEAK.replace("V := 0.5 * V + I", "V := 0.5 * V + I / (1 + abs(V))")
+    program = network(tmp_path, text.replace("probe a.V", "probe a.V\n  output rate = over_time(mean, a)"))
+    x = np.random.default_rng(6).random((200, 16)) < 0.5
+    real = spikec.compile(program).run({"x": x}, steps=200)
+    whole = everywhere(quantized(program), {"x": x}, 200).real()
+    assert np.abs(real.probes["a.V"] - whole.probes["a.V"]).max() < 0.01
+    assert np.abs(real.outputs["rate"] - whole.outputs["rate"]).max() < 1e-3
 
 
 def test_whole_inputs_within_a_range(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ PREDICATES = {
     13: arith.CmpIPredicate.ne,
 }
 FAR = 2.0**LONG
+DIVIDED = 16  # bits after the point of a quotient of integers
 STEEP = {"math.log": logarithm, "math.sqrt": root}
 
 
@@ -181,11 +182,11 @@ class Block:
         return atom(result.value, scale, result.limit)
 
     def quotient(self, op: Any) -> Affine:
-        """A division by a variable: a product with its reciprocal."""
+        """A division by a variable: a product with its reciprocal, or of integers where that has no bound."""
         divisor = op.operands[1]
         interval = self.classes.ranges.within(self.owner, divisor)
         if interval.low <= 0 <= interval.high:
-            raise Refusal("E1211", "the divisor can be 0 or change its sign", op, "bound it, such as with max")
+            return self.divided(op)
         least = min(abs(interval.low), abs(interval.high))
         inverse = self.smooth(op, divisor, scale_of(1.0 / float(least)))
         dividend = self.forms[op.operands[0]]
@@ -195,6 +196,21 @@ class Block:
         made, scale = inverse.terms[0]
         first = self.wide(op.operands[0]), self.scale(op.operands[0])
         return self._product(code, first, ((code.wide(made.value), made.limit), scale))
+
+    def divided(self, op: Any) -> Affine:
+        """A division of integers, rounded down; by zero it is 0."""
+        dividend, divisor = op.operands
+        code, unit = self.code(op.results[0].type), self._one(divisor)
+        if self.forms[dividend].is_constant:
+            scale = float(np.max(np.abs(self.forms[dividend].constant))) / 2.0**DIVIDED or 1.0
+        else:
+            scale = self._one(dividend)
+        value, limit = self.wide(dividend, scale)
+        shift = min(DIVIDED, LONG - limit.bit_length())
+        if shift < 0:
+            raise TooWide
+        made = arith.floordivsi(code.times(value, 2.0**shift), self.wide(divisor, unit)[0])
+        return atom(made, scale / unit * 2.0**-shift, limit << shift)
 
     def product(self, op: Any) -> Affine:
         """Of two variables: exact where 62 bits hold it, else of the leading bits of both."""
