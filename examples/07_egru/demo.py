@@ -1,4 +1,4 @@
-"""Compiles model.snn, lets it read text that it was not trained on and draws how surprised it was and what its cells sent.
+"""Compiles model.snn, lets it read text that is new to it and draws its surprise and what its cells sent.
 
 The last line printed is `N.NN bits a character, plot PATH`; the exit status is 1 if guessing by pairs of characters
 would do better, or if fewer than 60 % of the cells are silent.
@@ -59,15 +59,18 @@ def draw(text: Array, chance: Array, rasters: list[Array], path: Path) -> None:
     for step, (character, height) in enumerate(zip(following, bits, strict=True)):
         surprise.annotate(ALPHABET[character], (step + 1, height), (0, 2), textcoords="offset points", ha="center")
     surprise.set(title="Surprise at each character, bits (green: it was the first guess)", ylim=(0, max(bits) + 1.5))
-    guesses.imshow(chance[:DRAWN].T ** 0.5, aspect="auto", cmap="Blues", extent=(0.5, DRAWN + 0.5, len(ALPHABET) - 0.5, -0.5))
+    extent = (0.5, DRAWN + 0.5, len(ALPHABET) - 0.5, -0.5)
+    guesses.imshow(chance[:DRAWN].T ** 0.5, aspect="auto", cmap="Blues", extent=extent)
     guesses.set_yticks(range(len(ALPHABET)), ["space", *ALPHABET[1:]], fontsize=6)
     guesses.set(title="What it expects next: chance of each character")
     for number, raster in enumerate(rasters):
         step, unit = np.nonzero(raster[:DRAWN])
-        events.scatter(step, unit + number * (UNITS + 4), s=7, marker="|", color=f"C{3 * number}", label=f"layer {number + 1}")
+        place, color = unit + number * (UNITS + 4), f"C{3 * number}"
+        events.scatter(step, place, s=7, marker="|", color=color, label=f"layer {number + 1}")
     silent = [100 - 100 * raster.mean() for raster in rasters]
     title = " and ".join(f"{percent:.0f} %" for percent in silent)
-    events.set(title=f"Events: {title} of the cells of layers 1 and 2 are silent in a step", ylabel="cell, layer by layer")
+    events.set(title=f"Events: {title} of the cells of layers 1 and 2 are silent in a step")
+    events.set_ylabel("cell, layer by layer")
     events.set_xticks(steps, [ALPHABET[c] for c in read], fontsize=7)
     events.set(xlim=(-1, DRAWN + 1), xlabel="character read")
     for axes in (guesses, events):

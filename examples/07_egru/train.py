@@ -1,7 +1,7 @@
 """Trains the two-layer event-based GRU of model.snn on the descriptions of scikit-learn's data sets, with numpy only.
 
-Backpropagation through time, with a triangle in place of the derivative of an event, and Adam.  The last tenth of each text
-is never seen here.  Weights are rounded to multiples of 1/64, which makes the file small.
+Backpropagation through time, with a triangle in place of the derivative of an event, and Adam.  The last tenth
+of each text is never seen here.  Weights are rounded to multiples of 1/64, which makes the file small.
 
     python train.py             # some minutes; writes weights.npz beside this file
 """
@@ -98,7 +98,7 @@ def cell_back(weights: Arrays, layer: str, saved: tuple[Array, ...], dy: Array, 
 
 
 def loss_and_gradients(weights: Arrays, tokens: Array, state: dict[str, tuple[Array, Array]]) -> tuple[float, Arrays]:
-    """Mean of -log2 p over tokens (batch, steps + 1), and its gradients; `state` is what the layers start from and end in."""
+    """Mean of -log2 p over tokens (batch, steps + 1), and its gradients; `state` is that of the layers."""
     steps = tokens.shape[1] - 1
     saved: list[dict[str, tuple[Array, ...]]] = []
     tops, errors = [], []
@@ -138,7 +138,7 @@ def train(text: Array, updates: int, seed: int = 0, show: bool = False) -> Array
     second = {name: np.zeros_like(value) for name, value in weights.items()}
     place = rng.integers(0, len(text), BATCH)
     nothing = np.zeros((BATCH, UNITS), np.float32)
-    state = {layer: (nothing, nothing) for layer in LAYERS}
+    state = dict.fromkeys(LAYERS, (nothing, nothing))
     for update in range(updates):
         tokens = text[(place[:, None] + np.arange(CONTEXT + 1)) % len(text)]
         place += CONTEXT

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spikec
+
 from tests.programs.engines import differences, run_everywhere
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "07_egru"

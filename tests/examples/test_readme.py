@@ -23,6 +23,7 @@ PAGES = (
     "examples/02_vogels_abbott/README.md",
     "examples/03_digits/README.md",
     "examples/05_brunel/README.md",
+    "examples/07_egru/README.md",
     "examples/09_shifts/README.md",
     "examples/10_dvs/README.md",
     "examples/plugin/README.md",
