@@ -162,7 +162,7 @@ def train(text: Array, updates: int, seed: int = 0, show: bool = False) -> Array
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("-o", "--out", type=Path, default=Path(__file__).with_name("weights.npz"))
-    parser.add_argument("--updates", type=int, default=2000)
+    parser.add_argument("--updates", type=int, default=3500)
     arguments = parser.parse_args()
     weights = train(texts()[0], arguments.updates, show=True)
     np.savez_compressed(arguments.out, **weights)
