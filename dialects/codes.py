@@ -200,7 +200,7 @@ CODES: dict[str, Code] = {
         "wrong import",
         "An import names a file of declarations by its path, relative to the folder of the file that it stands in,\n"
         "or a part of the library such as std.neurons. The file holds no model, and files do not import each other.",
-        'import "/home/me/neurons.snn"\nimport std.neuron (LIF)',
+        'import "/neurons.snn"\nimport std.neuron (LIF)',
         'import "neurons.snn"\nimport std.neurons (LIF)',
     ),
     # ------------------------------------------------------------ values, types and shapes

@@ -19,16 +19,19 @@ SCALAR_OPS = frozenset(
 )
 """What a program may consist of."""
 
-TENSOR_OPS = SCALAR_OPS | {
-    "tensor.extract",
-    "tensor.splat",
-    "tensor.extract_slice",
-    "tensor.concat",
-    "tensor.expand_shape",
-    "tensor.collapse_shape",
-    "linalg.generic",
-    "linalg.yield",
-}
+MOVES = frozenset(
+    {
+        "tensor.extract",
+        "tensor.splat",
+        "tensor.extract_slice",
+        "tensor.concat",
+        "tensor.expand_shape",
+        "tensor.collapse_shape",
+    }
+)
+"""Ops that only move elements: of one number everywhere they make the same number everywhere."""
+
+TENSOR_OPS = SCALAR_OPS | MOVES | {"linalg.generic", "linalg.yield"}
 """What may stand in an entry point of level `snn` beside its own ops."""
 
 

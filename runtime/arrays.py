@@ -7,6 +7,7 @@ opened, and whatever is wrong is a CompileError.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 import zipfile
 import zlib
@@ -26,6 +27,12 @@ SUFFIXES = (".npz", ".npy", ".csv")
 def fail(code: str, path: Path | None, message: str, help: str | None = None) -> CompileError:
     """A CompileError of one diagnostic about a whole file."""
     return CompileError([Diagnostic(code, "error", message, file=str(path) if path else None, help=help)])
+
+
+def split(spec: str) -> tuple[Path, str | None] | None:
+    """The file and the key of FILE[:KEY], where only an `.npz` has keys; None for an empty text."""
+    match = re.fullmatch(r"(.+?)(?:(?<=\.npz):(.+))?", spec, re.DOTALL | re.IGNORECASE)
+    return None if match is None else (Path(match[1]), match[2])
 
 
 def read(path: Path, key: str | None = None, prefer: str | None = None) -> Array:

@@ -80,10 +80,11 @@ def _source(name: str, path: Path, key: str | None, interface: Interface) -> Sou
 
 def _parse(spec: str, interface: Interface) -> tuple[str, Path, str | None]:
     """The input's name, the file and the key of one option."""
-    match = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?(.+?)(?:(?<=\.npz):(.+))?", spec, re.DOTALL | re.IGNORECASE)
-    if match is None:
+    match = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?(.+)", spec, re.DOTALL)
+    place = None if match is None else arrays.split(match[2])
+    if match is None or place is None:
         raise UsageError(f"--input '{spec}' is not [NAME=]FILE[:KEY]")
-    name, file, key = match.groups()
+    name = match[1]
     declared = [i.name for i in interface.inputs]
     if name is None:
         if len(declared) != 1:
@@ -92,7 +93,7 @@ def _parse(spec: str, interface: Interface) -> tuple[str, Path, str | None]:
         name = declared[0]
     if name not in declared:
         raise _unknown(name, interface)
-    return name, Path(file), key
+    return name, *place
 
 
 def prepare(

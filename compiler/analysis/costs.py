@@ -32,8 +32,12 @@ from spikec.dialects.program import Program
 
 
 @dataclass
-class Cost:
-    """What one op does; `cpu` and `lanes` are cycles by the models of the cpu and of the fpga."""
+class Counts:
+    """What an op or a stage does in one step.  `events` are active sources walked, `synaptic` the weights they add.
+
+    `additions` and `multiplications` are all of it, the synaptic ones too; `updates` are elements of programs.
+    `weights` (with indices), `state` and `lists` are bytes moved.
+    """
 
     events: float = 0.0
     synaptic: float = 0.0
@@ -43,6 +47,12 @@ class Cost:
     weights: float = 0.0
     state: float = 0.0
     lists: float = 0.0
+
+
+@dataclass
+class Cost(Counts):
+    """What one op costs; `cpu` and `lanes` are cycles by the models of the cpu and of the fpga."""
+
     table: float = 0.0  # bytes of the table that the weights come from
     picojoules: float = 0.0  # of arithmetic
     cpu: float = 0.0

@@ -23,39 +23,28 @@ Cycles, by target:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from spikec.analysis.cost_model import ASSUMED, DRAM, GPU_BYTES, LAUNCH, NEAR, ON_CHIP
-from spikec.analysis.costs import Cost, Network
+from spikec.analysis.costs import Cost, Counts, Network
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
 
 
-@dataclass(frozen=True)
-class Row:
-    """One stage in one step.  `events` are active sources walked, `synaptic` the weights they add.
+@dataclass
+class Row(Counts):
+    """One stage in one step; `energy` is in nJ."""
 
-    `additions` and `multiplications` are all of the stage, the synaptic ones too; `updates` are elements of programs.
-    `weights` (with indices), `state` and `lists` are bytes moved; `energy` is in nJ.
-    """
-
-    stage: str
-    events: float = 0.0
-    synaptic: float = 0.0
-    additions: float = 0.0
-    multiplications: float = 0.0
-    updates: float = 0.0
-    weights: float = 0.0
-    state: float = 0.0
-    lists: float = 0.0
     cycles: float = 0.0
     energy: float = 0.0
+    stage: str = ""
 
 
-SUMMED = ("events", "synaptic", "additions", "multiplications", "updates", "weights", "state", "lists")
+SUMMED = tuple(field.name for field in fields(Counts))
+NUMBERS = (*SUMMED, "cycles", "energy")
 COLUMNS = (
     "stage",
     "events",
@@ -81,15 +70,17 @@ class Estimate:
     @property
     def total(self) -> Row:
         """All stages together; on an fpga they run at once, so that the slowest gives the cycles."""
-        sums = {f.name: sum(getattr(row, f.name) for row in self.rows) for f in fields(Row) if f.name != "stage"}
+        sums = {name: sum(getattr(row, name) for row in self.rows) for name in NUMBERS}
         if self.target == "fpga":
             sums["cycles"] = max((row.cycles for row in self.rows), default=0.0)
-        return Row("all", **sums)
+        return Row(**sums, stage="all")
 
     def table(self, title: str) -> Table:
         """The stages and their sum, rounded for people."""
-        rows = [astuple(row) for row in (*self.rows, self.total)]
-        return Table(title, COLUMNS, tuple((name, *map(_rounded, numbers)) for name, *numbers in rows))
+        rows = (*self.rows, self.total)
+        return Table(
+            title, COLUMNS, tuple((row.stage, *(_rounded(getattr(row, name)) for name in NUMBERS)) for row in rows)
+        )
 
 
 def _rounded(value: float) -> float | int:
@@ -130,7 +121,7 @@ def _row(network: Network, target: str, stage: str, block: int) -> Row:
     costs = network.stage(stage)
     sums = {key: sum(getattr(cost, key) for cost in costs) for key in SUMMED}
     cycles, energy = TARGETS[target](costs), _energy(network, target, costs, block)
-    return Row(stage.removeprefix("stage."), **sums, cycles=cycles, energy=energy)
+    return Row(**sums, cycles=cycles, energy=energy, stage=stage.removeprefix("stage."))
 
 
 def _energy(network: Network, target: str, costs: list[Cost], block: int) -> float:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tests.examples.scripts import script
 
 FULL = os.environ.get("SPIKEC_FULL") == "1"
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "accuracy.py"
 
 
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_accuracy", BENCHMARK)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-accuracy = benchmark()
+accuracy = script("benchmarks/accuracy.py")
 
 
 def test_digits_keep_their_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:

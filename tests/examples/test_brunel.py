@@ -6,9 +6,7 @@ arrives at a cell is the same. Figures for comparison are those of table 1 of Br
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +16,8 @@ import numpy as np
 import pytest
 import spikec
 
+from tests.examples import scripts
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "05_brunel"
 EXCITATORY = 4000
 INPUTS = EXCITATORY // 10
@@ -25,15 +25,9 @@ J_MV = 0.2
 DURATION_MS = 300
 
 
-@cache
 def example() -> ModuleType:
     """The script of the example as a module."""
-    spec = importlib.util.spec_from_file_location("brunel_run", EXAMPLE / "run.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
+    return scripts.script("examples/05_brunel/run.py")
 
 
 @cache

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,20 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spikec.runtime import inputs
 
+from tests.examples.scripts import script
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "10_dvs"
 
 
-def script(name: str) -> ModuleType:
-    """A script of the example as a module."""
-    spec = importlib.util.spec_from_file_location(f"dvs_{name}", EXAMPLE / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-dvs = script("events")
+dvs = script("examples/10_dvs/events.py")
 
 
 def columns(events: Any) -> list[list[int]]:
@@ -211,7 +201,7 @@ def test_slip_is_told_from_rest(tmp_path: Path) -> None:
 
 
 def test_the_readout_is_not_tried_on_what_it_was_fitted_to() -> None:
-    slip = script("slip")
+    slip = script("examples/10_dvs/slip.py")
     first, second = (slip.recording(False, seed) for seed in (0, slip.RECORDINGS // 2))
     assert columns(first) != columns(second)
     rows = np.column_stack([np.arange(4.0), np.ones(4)])

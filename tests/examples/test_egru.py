@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import spikec
 
+from tests.examples import scripts
 from tests.programs.engines import differences, run_everywhere
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "07_egru"
@@ -21,15 +20,9 @@ MODEL = EXAMPLE / "model.snn"
 Array = np.ndarray[Any, Any]
 
 
-@cache
 def train() -> ModuleType:
     """The script that trains."""
-    spec = importlib.util.spec_from_file_location("egru_train", EXAMPLE / "train.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
+    return scripts.script("examples/07_egru/train.py")
 
 
 def stored() -> dict[str, Array]:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from tests.examples.scripts import script
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def script(path: str) -> ModuleType:
-    """A script of the examples as a module."""
-    spec = importlib.util.spec_from_file_location(path.replace("/", "_").removesuffix(".py"), EXAMPLES / path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def run_script(path: str, *arguments: str) -> str:
@@ -37,7 +27,7 @@ def is_png(path: Path) -> bool:
 def test_lif_fires_above_its_rheobase_only(tmp_path: Path) -> None:
     import spikec
 
-    example = script("01_lif/run.py")
+    example = script("examples/01_lif/run.py")
     run = spikec.compile(spikec.load(EXAMPLES / "01_lif" / "model.snn")).run({"I": example.current_steps()})
     steps = run.spikes["cell"][:, 0]
     assert not np.any(steps < 1500), "140 pA are below the threshold of 150 pA"
@@ -63,7 +53,7 @@ def test_lif_draws_its_plot(tmp_path: Path) -> None:
 
 
 def test_vogels_abbott_fires_irregularly() -> None:
-    example = script("02_vogels_abbott/run.py")
+    example = script("examples/02_vogels_abbott/run.py")
     run = example.simulate(1000, 0)
     for name, size in example.SIZES.items():
         rows = run.spikes[name]
@@ -77,7 +67,7 @@ def test_vogels_abbott_draws_its_plot(tmp_path: Path) -> None:
 
 
 def test_cv_is_that_of_the_intervals() -> None:
-    example = script("02_vogels_abbott/run.py")
+    example = script("examples/02_vogels_abbott/run.py")
     clock = np.array([[step, 0] for step in range(0, 100, 10)], np.int32)
     assert example.mean_cv(clock, 2) == 0
     uneven = np.array([[0, 1], [10, 1], [40, 1]], np.int32)
@@ -94,7 +84,7 @@ def test_digits_are_recognised(tmp_path: Path) -> None:
 
 
 def test_digits_training_sees_its_own_images_only() -> None:
-    train, demo = script("03_digits/train.py"), script("03_digits/demo.py")
+    train, demo = script("examples/03_digits/train.py"), script("examples/03_digits/demo.py")
     images, digits = train.training_images()
     assert images.shape == (898, 8, 8) and digits.shape == (898,)
     unseen, _ = demo.test_images()
@@ -103,7 +93,7 @@ def test_digits_training_sees_its_own_images_only() -> None:
 
 
 def test_digits_training_learns_and_converts() -> None:
-    train = script("03_digits/train.py")
+    train = script("examples/03_digits/train.py")
     images, digits = train.training_images()
     network = train.train(images, digits, hidden=64, epochs=25)
     _, logits = network.forward(images.reshape(898, 64))
@@ -117,7 +107,7 @@ def test_digits_training_learns_and_converts() -> None:
 
 
 def test_gradients_are_those_of_the_loss() -> None:
-    train = script("03_digits/train.py")
+    train = script("examples/03_digits/train.py")
     rng = np.random.default_rng(0)
     network = train.new_network(5, rng)
     network.arrays = {name: array.astype(np.float64) for name, array in network.arrays.items()}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,19 +13,15 @@ import pytest
 import spikec
 from spikec.dialects import snn
 
+from tests.examples import scripts
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "09_shifts"
 IMAGES = 20
 
 
-@cache
 def script(name: str) -> ModuleType:
     """A script of the example as a module."""
-    spec = importlib.util.spec_from_file_location(f"shifts_{name}", EXAMPLE / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    return module
+    return scripts.script(f"examples/09_shifts/{name}.py")
 
 
 def integers() -> Any:

@@ -18,7 +18,6 @@ from spikec.frontend.nir.graph import NEURONS, Graph, Node, Shape, report
 LARGEST = 2**27
 
 ELEMENTWISE = (*NEURONS, "Scale", "Threshold", "Delay")
-POOLS = ("SumPool2d", "AvgPool2d")
 CONVOLUTIONS = ("Conv1d", "Conv2d")
 
 

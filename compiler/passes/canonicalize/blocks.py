@@ -8,22 +8,10 @@ import numpy as np
 from spikec.analysis import scalars
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
-from spikec.dialects.functions import SCALAR_OPS
+from spikec.dialects.functions import MOVES, SCALAR_OPS
 from spikec.dialects.mlir import ir
 from spikec.passes import structure
 from spikec.passes.canonicalize import identities
-
-MOVES = frozenset(
-    {
-        "tensor.extract",
-        "tensor.splat",
-        "tensor.extract_slice",
-        "tensor.concat",
-        "tensor.expand_shape",
-        "tensor.collapse_shape",
-    }
-)
-"""Ops that only move elements: of one number everywhere they make the same number everywhere."""
 
 PURE = SCALAR_OPS | MOVES | {"linalg.generic", snn.Read.name(), snn.Draw.name(), snn.Clock.name()}
 """Ops without effect: a state that is read, a draw and the clock do not change within a step."""

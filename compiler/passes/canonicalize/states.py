@@ -10,15 +10,16 @@ A state that nothing writes and that begins with a number or an array of the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from spikec.analysis import scalars
 from spikec.analysis.liveness import owned
+from spikec.analysis.moves import moved
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
-from spikec.dialects.functions import SCALAR_OPS, is_private, symbol_of, symbols_in, walk
+from spikec.dialects.functions import MOVES, SCALAR_OPS, is_private, symbol_of, symbols_in, walk
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.passes import structure
@@ -141,43 +142,20 @@ def _fold_block(block: Any, fixed: Fixed, store: Store) -> bool:
     return bool(computed)
 
 
+OF_ARRAYS = MOVES - {"tensor.extract", "tensor.splat"}
+"""Moves whose operand is no single number; `blocks` folds the others."""
+
+
 def _computed(op: Any, known: dict[Any, Array]) -> Array | None:
     if not len(op.operands) or any(operand not in known for operand in op.operands):
         return None
     operands = [known[operand] for operand in op.operands]
     if op.name in SCALAR_OPS:
         return evaluated(op, operands)
-    move = _MOVES.get(op.name)
-    if move is None:
+    if op.name not in OF_ARRAYS:
         return None
     shapes = [tuple(operand.type.shape) for operand in op.operands]
-    return move(op, *(np.broadcast_to(array, shape) for array, shape in zip(operands, shapes, strict=True)))
-
-
-def _integers(op: Any, name: str) -> list[int]:
-    return list(ir.DenseI64ArrayAttr(op.attributes[name]))
-
-
-def _slice(op: Any, array: Array) -> Array:
-    pairs = zip(_integers(op, "static_offsets"), _integers(op, "static_sizes"), strict=True)
-    part = array[tuple(slice(offset, offset + size) for offset, size in pairs)]
-    return part.reshape(tuple(op.results[0].type.shape))
-
-
-def _reshape(op: Any, array: Array) -> Array:
-    return array.reshape(tuple(op.results[0].type.shape))
-
-
-def _concat(op: Any, *arrays: Array) -> Array:
-    return np.concatenate(arrays, axis=ir.IntegerAttr(op.attributes["dim"]).value)
-
-
-_MOVES: dict[str, Callable[..., Array]] = {
-    "tensor.extract_slice": _slice,
-    "tensor.expand_shape": _reshape,
-    "tensor.collapse_shape": _reshape,
-    "tensor.concat": _concat,
-}
+    return moved(op, *(np.broadcast_to(array, shape) for array, shape in zip(operands, shapes, strict=True)))
 
 
 def referred(program: Program) -> Iterator[tuple[Any, str]]:

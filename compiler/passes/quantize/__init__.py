@@ -32,7 +32,7 @@ from spikec.passes.canonicalize import Canonicalize
 from spikec.passes.narrow import Narrow
 from spikec.passes.quantize import ranges, report
 from spikec.passes.quantize.arithmetic import Arithmetic
-from spikec.passes.quantize.calibration import Seen, read_labels
+from spikec.passes.quantize.calibration import Seen, place, read_labels
 from spikec.passes.quantize.classes import Classes, is_real
 from spikec.passes.quantize.network import Network
 from spikec.passes.quantize.quality import compare
@@ -86,7 +86,7 @@ class Quantize:
 
     def files(self) -> Sequence[Path]:
         """The files that decide the result."""
-        return [Path(split(text)[0]) for text in (self.calibrate, self.labels) if text is not None]
+        return [place(text)[0] for text in (self.calibrate, self.labels) if text is not None]
 
     def run(self, program: Program) -> Program:
         """The integer program.  Raises CompileError for what has no integer form."""
@@ -104,11 +104,11 @@ class Quantize:
             reaches = ranges.proven(program, classes.ranges)
         else:
             reaches = ranges.observed(program, data, self.seed)
-        inputs, input_bits = self._inputs(program, reaches)
+        inputs = self._inputs(program, reaches)
         scales = Scales(classes, weights, inputs, reaches.state, reaches.values, self.state, ACC)
         arithmetic = Arithmetic(self.round, self.decay)
         powers = self.scale == "pow2"
-        made = Network(program, classes, scales, weights, arithmetic, input_bits, self.acc, powers).run()
+        made = Network(program, classes, scales, weights, arithmetic, self.acc, powers).run()
         made = Narrow().run(Canonicalize().run(made))
         made = made.noted(*report.notes(self.weights, made, weights, arithmetic.shifts))
         if data is None:
@@ -145,30 +145,28 @@ class Quantize:
 
     # ------------------------------------------------------------ inputs
 
-    def _inputs(self, program: Program, reaches: Reaches) -> tuple[dict[str, float], dict[str, int]]:
-        """The scale and the bits of each real input."""
-        scales: dict[str, float] = {}
-        bits: dict[str, int] = {}
-        step = program.symbols()["step"]
-        for given, type in zip(Interface.of(program).inputs, signature(step).inputs, strict=True):
-            if not is_real(type):
-                continue
-            scales[given.name], bits[given.name] = self._input(given, reaches.input(given.name))
-        return scales, bits
+    def _inputs(self, program: Program, reaches: Reaches) -> dict[str, float]:
+        """The scale of each real input, which has the bits of a state."""
+        types = signature(program.symbols()["step"]).inputs
+        return {
+            given.name: self._input(given, reaches.input(given.name))
+            for given, type in zip(Interface.of(program).inputs, types, strict=True)
+            if is_real(type)
+        }
 
-    def _input(self, given: Input, seen: Seen | None) -> tuple[float, int]:
+    def _input(self, given: Input, seen: Seen | None) -> float:
         limits = [abs(v) for v in (given.low, given.high) if v is not None]
         if seen is not None and seen.whole and seen.magnitude < 1 << (self.state - 1):
-            return 1.0, self.state
-        reach = max(limits, default=seen.magnitude if seen is not None else 0.0)
+            return 1.0
         if not limits and seen is None:
             raise Refusal(
                 "E1214",
                 f"the range of the input '{given.name}' is not known",
                 help=f"declare it (`input {given.name} : real[...] in [lo, hi]`), or give calibrate=FILE",
             )
+        reach = max(limits, default=seen.magnitude if seen is not None else 0.0)
         least = reach / ((1 << (self.state - 1)) - 1)
-        return (2.0 ** float(np.ceil(np.log2(least))) if least > 0 else 1.0), self.state
+        return 2.0 ** float(np.ceil(np.log2(least))) if least > 0 else 1.0
 
 
 def real_weights(view: snn.Synapses, program: Program) -> Array | None:
@@ -186,14 +184,6 @@ def real_weights(view: snn.Synapses, program: Program) -> Array | None:
     if array.dtype.kind != "f":
         return None
     return array.reshape(view.pre, view.post) if connectors.weight_layout(view) == "pair" else array
-
-
-def split(text: str) -> tuple[str, str | None]:
-    """FILE[:KEY] as a file and a key."""
-    head, colon, key = text.rpartition(":")
-    if colon and "." in Path(head).name and "/" not in key:
-        return head, key
-    return text, None
 
 
 __all__ = ["Quantize"]

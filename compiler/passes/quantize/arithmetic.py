@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
-from spikec.dialects.mlir import arith, ir, tensor
+from spikec.dialects.mlir import arith, ir
 from spikec.passes.quantize.affine import Affine, Atom, Number
 
 WORD, LONG = 31, 62  # bits of magnitude in i32, and in i64 with one to spare
@@ -72,10 +72,6 @@ class Code:
         if have > bits:
             return arith.trunci(self.type(bits), value)
         return (arith.extui if have == 1 else arith.extsi)(self.type(bits), value)
-
-    def splat(self, value: Any) -> Any:
-        """A scalar tensor or number as a value of this shape."""
-        return tensor.splat(self.type(width(value.type)), value, [])
 
     def shift_right(self, value: Any, bits: int, rounding: str) -> Any:
         """value / 2^bits, rounded."""

@@ -7,7 +7,6 @@ place (position of the op in `@step`, number of the result), which is the same i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -86,17 +85,17 @@ def _error(code: str, message: str, file: Path | None, help: str | None = None) 
     return arrays.fail(code, file, message, help)
 
 
-def _parse(spec: str) -> tuple[Path, str | None]:
-    """FILE[:KEY], where only an `.npz` has keys."""
-    match = re.fullmatch(r"(.+?)(?:(?<=\.npz):(.+))?", spec, re.DOTALL | re.IGNORECASE)
-    if match is None:
+def place(spec: str) -> tuple[Path, str | None]:
+    """FILE[:KEY] as a file and a key.  Raises CompileError for an empty text."""
+    found = arrays.split(spec)
+    if found is None:
         raise _error("E1205", f"calibration data '{spec}' is not FILE[:KEY]", None)
-    return Path(match[1]), match[2]
+    return found
 
 
 def _read(spec: str, interface: Interface, steps: int | None) -> dict[str, Source]:
     """One source per input, each with an array."""
-    path, key = _parse(spec)
+    path, key = place(spec)
     names = [declared.name for declared in interface.inputs]
     if not names:
         raise _error("E1205", f"{interface.model} has no inputs, so there is nothing to calibrate it with", path)
@@ -186,7 +185,7 @@ def _steps(lengths: dict[str, int], steps: int | None, file: Path | None) -> int
 
 def read_labels(spec: str, calibration: Calibration) -> Array:
     """The labels (integers) of FILE[:KEY], one per sample of the calibration file; those of the samples in use."""
-    path, key = _parse(spec)
+    path, key = place(spec)
     labels = arrays.read(path, key, "labels")
     if path.suffix.lower() == ".csv":
         labels = labels.reshape(-1)

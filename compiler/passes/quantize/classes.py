@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 from spikec.analysis import scalars
+from spikec.analysis.moves import moved
 from spikec.analysis.ranges import Ranges, analyse
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
-from spikec.dialects.functions import argument_roles, result_roles, symbol_of
+from spikec.dialects.functions import MOVES, argument_roles, result_roles, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
@@ -28,9 +29,6 @@ Key = tuple[str, Any]  # ("state", name), or (entry or population, value)
 
 JOINED = frozenset({"arith.select", "arith.maximumf", "arith.minimumf", "math.absf", "arith.cmpf"})
 ROUNDED = frozenset({"math.floor", "math.ceil", "math.trunc", "math.roundeven"})
-MOVED = frozenset(
-    {"tensor.extract", "tensor.splat", "tensor.extract_slice", "tensor.expand_shape", "tensor.collapse_shape"}
-)
 
 
 def is_real(type: Any) -> bool:
@@ -183,13 +181,13 @@ class Classes:
                 self.compared += [(key, float(np.max(np.abs(b)))) for key in keys for b in bounds]
             if keys:
                 self._join(keys)
-        elif name in MOVED:
-            self._moved(owner, op)
         elif name == "tensor.concat":
             self._set(owner, op.results[0])
             if real:
                 self._join([*self._cut(owner, real), (owner, op.results[0])])
                 self.plain.append((owner, op.results[0]))
+        elif name in MOVES:
+            self._moved(owner, op)
         elif name in ROUNDED or name == "arith.fptosi":
             self._cut(owner, real)
             self._set(owner, op.results[0])
@@ -206,7 +204,7 @@ class Classes:
         if not is_real(result.type):
             return
         form = self.form(owner, op.operands[0])
-        self._set(owner, result, form.moved(lambda v: v, lambda a: move(op, a)) if form.is_constant else None)
+        self._set(owner, result, form.moved(lambda v: v, lambda a: moved(op, a)) if form.is_constant else None)
         if not form.is_constant:
             self.plain += self._cut(owner, [op.operands[0]])
             self._join([(owner, op.operands[0]), (owner, result)])
@@ -321,15 +319,3 @@ def number_of(op: Any) -> float | Array:
     if isinstance(attribute, ir.DenseElementsAttr):
         attribute = attribute.get_splat_value()
     return float(attribute.value)
-
-
-def move(op: Any, array: Array) -> Array:
-    """A movement of data on an array of the operand's shape."""
-    shape = tuple(op.results[0].type.shape) if op.name != "tensor.extract" else ()
-    if op.name == "tensor.extract_slice":
-        offsets = [int(i) for i in op.attributes["static_offsets"]]
-        sizes = [int(i) for i in op.attributes["static_sizes"]]
-        array = array[tuple(slice(o, o + s) for o, s in zip(offsets, sizes, strict=True))]
-    if op.name == "tensor.splat":
-        return np.broadcast_to(array.reshape(()), shape)
-    return array.reshape(shape)

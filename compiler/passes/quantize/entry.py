@@ -31,7 +31,7 @@ class Entry(Block):
 
     def build(self) -> None:
         type = signature(self.function)
-        inputs = [self._input_type(n, t) for n, t in enumerate(type.inputs)]
+        inputs = [self._input_type(t) for t in type.inputs]
         made = func.FuncOp(self.owner, ir.FunctionType.get(inputs, []))
         block = made.add_entry_block()
         old = self.function.regions[0].blocks[0]
@@ -39,7 +39,7 @@ class Entry(Block):
             for number, (argument, fresh) in enumerate(zip(old.arguments, block.arguments, strict=True)):
                 if is_real(argument.type):
                     name = self._name(number)
-                    limit = 1 << (self.network.input_bits[name] - 1)
+                    limit = 1 << (self.scales.state_bits - 1)
                     self.set(argument, atom(fresh, self.scales.inputs[name], limit))
                 else:
                     self.values[argument] = fresh
@@ -64,10 +64,10 @@ class Entry(Block):
     def _name(self, number: int) -> str:
         return str(ir.StringAttr(argument_marks(self.function)[number][snn.NAME]).value)
 
-    def _input_type(self, number: int, type: Any) -> Any:
+    def _input_type(self, type: Any) -> Any:
         if not is_real(type):
             return type
-        return ir.RankedTensorType.get(extents(type), storage(self.network.input_bits[self._name(number)]))
+        return ir.RankedTensorType.get(extents(type), storage(self.scales.state_bits))
 
     def _output(self, value: Any) -> tuple[Any, float | None]:
         """An output and its scale: the integer as it is where the value is one times a number."""

@@ -12,6 +12,7 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
+from spikec.passes import structure
 from spikec.passes.quantize.affine import Number
 from spikec.passes.quantize.arithmetic import Arithmetic, snapped
 from spikec.passes.quantize.classes import Classes, extents, is_real
@@ -30,7 +31,6 @@ class Network:
         scales: Scales,
         weights: dict[str, Weights],
         arithmetic: Arithmetic,
-        input_bits: dict[str, int],
         acc: int | None,
         powers: bool,
     ) -> None:
@@ -39,7 +39,6 @@ class Network:
         self.scales = scales
         self.weights = weights
         self.arithmetic = arithmetic
-        self.input_bits = input_bits
         self.acc = acc
         self.powers = powers
         self.symbols = program.symbols()
@@ -66,11 +65,8 @@ class Network:
     # ------------------------------------------------------------ names and constants
 
     def fresh(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self.names:
-            name, number = f"{wanted}.{number}", number + 1
-        self.names.add(name)
-        return name
+        """A symbol that the new program has not used, nor the old one."""
+        return structure.fresh(wanted, self.names)
 
     def constant(self, wanted: str, values: Array) -> str:
         """A constant with these values: an earlier one, or a new one before everything else."""

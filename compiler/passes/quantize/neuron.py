@@ -10,7 +10,6 @@ from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import argument_marks, argument_roles, result_marks, result_roles
 from spikec.dialects.mlir import func, ir
-from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import Affine, atom, same
 from spikec.passes.quantize.arithmetic import width
 from spikec.passes.quantize.classes import Population, is_real
@@ -162,9 +161,6 @@ class Neuron(Block):
             bits, scale = self.scales.state_bits, self.scale(value)
         made = self.arithmetic.at(self.code(value.type), self.forms[value], scale)
         return store(self.code(value.type), made, bits, state or f"{self.owner}.{role}")
-
-    def ours(self, op: Any) -> None:
-        raise Refusal("E1211", f"'{op.name}' has no integer form", op)
 
     def _array(self, shape: tuple[int, ...] | None, values: Array) -> Any:
         """An array as a parameter of the population, of the narrowest type."""

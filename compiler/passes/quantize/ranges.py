@@ -25,7 +25,6 @@ class Reaches:
     """The greatest magnitude of each real state (None: nothing bounds it), and what inputs were seen to be."""
 
     states: dict[str, float | None]
-    calibration: Calibration | None = None
     inputs: dict[str, Seen] = field(default_factory=dict)
     values: Callable[[Any], float | None] = lambda value: None
 
@@ -67,7 +66,7 @@ def observed(program: Program, calibration: Calibration, seed: int) -> Reaches:
         seen = found.of(of)
         return None if seen is None else _seen(seen)
 
-    return Reaches(states, calibration, found.inputs, value)
+    return Reaches(states, found.inputs, value)
 
 
 def calibration(program: Program, calibrate: str | None, steps: int | None) -> Calibration | None:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 from spikec.analysis.intervals import Interval
+from spikec.analysis.moves import moved
 from spikec.dialects.constants import Array
-from spikec.dialects.functions import walk
+from spikec.dialects.functions import MOVES, walk
 from spikec.dialects.mlir import arith, ir
 from spikec.dialects.mlir import math as mlir_math
 from spikec.dialects.refusal import Refusal
 from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, linear, uniform
 from spikec.passes.quantize.arithmetic import LONG, Arithmetic, Code, TooWide, snapped, width
-from spikec.passes.quantize.classes import MOVED, ROUNDED, Classes, extents, is_real, move
+from spikec.passes.quantize.classes import ROUNDED, Classes, extents, is_real
 from spikec.passes.quantize.functions import FUNCTIONS, evaluate, logarithm, root, scale_of, series
 from spikec.passes.quantize.scales import DRAWN, Scales
 
@@ -130,10 +131,10 @@ class Block:
             self.values[op.results[0]] = self.cut_off(op)
         elif name in ("arith.sitofp", "arith.uitofp"):
             self.set(op.results[0], atom(self._signed(op), 1.0, self.limit(op.operands[0])))
-        elif name in MOVED:
-            self.moved(op)
         elif name == "tensor.concat":
             self.joined(op)
+        elif name in MOVES:
+            self.moved(op)
         elif name == "linalg.generic":
             self.generic(op)
         else:
@@ -294,7 +295,7 @@ class Block:
         operand, result = op.operands[0], op.results[0]
         form = self.forms[operand]
         if form.is_constant:
-            self.forms[result] = form.moved(lambda v: v, lambda a: move(op, a))
+            self.forms[result] = form.moved(lambda v: v, lambda a: moved(op, a))
             return
         made, scale = self.plain(operand)
         self.set(result, atom(recreated(op, [made.value], [width(made.value.type)]), scale, made.limit))
