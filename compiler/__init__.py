@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spikec.api import compile, load, open, pipeline
+    from spikec.api import compile, cost, load, open, pipeline
     from spikec.dialects.diagnostics import CompileError, Diagnostic, MissingTool, UsageError
     from spikec.dialects.program import Program
     from spikec.runtime.run import Executable, Run
@@ -32,6 +32,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "compile",
+    "cost",
     "load",
     "open",
     "pipeline",
@@ -46,6 +47,7 @@ _PLACES = {
     "Run": "spikec.runtime.run",
     "UsageError": "spikec.dialects.diagnostics",
     "compile": "spikec.api",
+    "cost": "spikec.api",
     "load": "spikec.api",
     "open": "spikec.api",
     "pipeline": "spikec.api",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spikec import driver
 from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics
 from spikec.dialects.program import Program
-from spikec.runtime.run import Executable
+from spikec.runtime.run import Executable, Run
 
 if TYPE_CHECKING:
     from spikec.pipelines import Pipeline
@@ -25,7 +25,7 @@ def load(
     real: int = 32,
     diagnostics: Diagnostics | None = None,
 ) -> Program:
-    """The network of a `.snn` or `.nir` file, at level `snn`.
+    """The network of a `.snn`, `.nir` or `.onnx` file, at level `snn`.
 
     `params` are values of the model's parameters: numbers, or texts of expressions such as "1.6 mV"; a Path is
     a path.  `semantics` ("snntorch,reset=zero") and `dt`, in the unit of the file's time constants, are for
@@ -86,6 +86,29 @@ def compile(
     options = driver.Options(target=target, seed=seed, pipeline=str(passes))
     sink = diagnostics if diagnostics is not None else Diagnostics()
     return driver.compile_program(program, driver.Compilation(Path(), options, sink, passes=passes))
+
+
+def cost(
+    program: Program,
+    run: Run | None = None,
+    target: str = "cpu",
+    *,
+    steps: int = 1,
+    seed: int = 0,
+    pipeline: str | Pipeline | Iterable[Pass] = "",
+) -> dict[str, Any]:
+    """What a run costs, layer by layer: the object that `spikec cost --json` prints.
+
+    `run` was made by the same program under the same seed and pipeline; without it, `steps` steps at assumed rates are
+    counted.  Raises CompileError for a run of another network, UsageError for a target without a model of its costs.
+    """
+    from spikec import cost_report, pipelines
+
+    passes = pipelines.of(pipeline)
+    compilation = driver.Compilation(Path(), driver.Options(seed=seed, pipeline=str(passes)), passes=passes)
+    measured = cost_report.Measured.of(run) if run is not None else None
+    levels = driver.levels(compilation, program)
+    return cost_report.data(cost_report.report(compilation, levels, target, measured, steps))
 
 
 def open(folder: str | Path) -> Executable:

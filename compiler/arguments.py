@@ -139,10 +139,12 @@ def _parser() -> _Parser:
     fmt.add_argument("--check", action="store_true", help="show what would change and change nothing; exit status 1")
     fmt.add_argument("--stdout", action="store_true", help="print the result instead of writing the file")
 
-    cost = command("cost", "estimate what a model costs on a target")
+    cost = command("cost", "count what a run costs, layer by layer: operations, bits, bytes, energy, time")
     _model(cost)
-    cost.add_argument("--rates", metavar="RUN.json", help="what `run --json` printed")
-    cost.add_argument("--target", metavar="T")
+    cost.add_argument("--rates", metavar="RUN.json", help="events as `run --json` counted them; else they are assumed")
+    cost.add_argument("--steps", type=_number, metavar="N", help="steps of a run at assumed rates, 1 by default")
+    _target(cost, "cpu, ptx, fpga, or reference for counts alone; cpu by default")
+    _seed(cost)
     _json(cost)
 
     explain = command("explain", "say what a diagnostic means, or list all codes")
@@ -174,8 +176,8 @@ def _model(parser: ArgumentParser, help: str = "a .snn file") -> None:
     parser.add_argument("--dt", metavar="DT", help="the time step of a .nir file")
 
 
-def _target(parser: ArgumentParser) -> None:
-    parser.add_argument("--target", metavar="T", help="what `spikec targets` lists; cpu by default")
+def _target(parser: ArgumentParser, help: str = "what `spikec targets` lists; cpu by default") -> None:
+    parser.add_argument("--target", metavar="T", help=help)
     parser.add_argument("--pipeline", metavar="TEXT", help="passes, as in quantize{weights=8}; see `spikec passes`")
 
 

@@ -66,9 +66,8 @@ def refuse_other_models(model: Path) -> None:
     suffix = model.suffix.lower()
     if suffix not in (".snn", ""):
         message = f"'{model.suffix}' is not a kind of model"
-        raise CompileError(
-            [Diagnostic("E0704", "error", message, file=str(model), help="a model is a .snn text or a .nir file")]
-        )
+        help = "a model is a .snn text, a .nir or an .onnx file"
+        raise CompileError([Diagnostic("E0704", "error", message, file=str(model), help=help)])
 
 
 def not_yet(what: str, file: str | None = None) -> CompileError:

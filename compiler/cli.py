@@ -99,8 +99,8 @@ def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
     if model.suffix.lower() != ".nir" and (arguments.semantics or arguments.dt):
         raise UsageError(f"{'--semantics' if arguments.semantics else '--dt'} is for .nir files alone")
     params = _params(arguments.params)
-    if params and model.suffix.lower() == ".nir":
-        raise UsageError("-P is for .snn models: a .nir file has no parameters")
+    if params and model.suffix.lower() in (".nir", ".onnx"):
+        raise UsageError(f"-P is for .snn models: a {model.suffix.lower()} file has no parameters")
     for name, value in params.items():
         terminal.remember(f"-P {name}", value)
     options = driver.Options(
@@ -375,9 +375,23 @@ def _fmt(arguments: Namespace, terminal: Terminal) -> int:
 
 
 def _cost(arguments: Namespace, terminal: Terminal) -> int:
-    from spikec.choices import not_yet
+    from spikec import cost_report, driver, listing
 
-    raise not_yet("cost")
+    target, arguments.target = arguments.target or "cpu", None
+    if arguments.steps is not None and arguments.rates:
+        raise UsageError("--steps is for assumed rates; --rates tells how many there were")
+    cost_report.known_target(target)
+    compilation = _compilation(arguments, terminal)
+    measured = cost_report.read(Path(arguments.rates)) if arguments.rates else None
+    made = cost_report.report(compilation, driver.levels(compilation), target, measured, arguments.steps or 1)
+    terminal.show(compilation.diagnostics.items)
+    _tables(compilation.tables, False, terminal)
+    _times(compilation.seconds, arguments, terminal)
+    if arguments.json:
+        _print_json(cost_report.data(made))
+    else:
+        print(listing.table(cost_report.table(made)), *cost_report.facts(made), sep="\n")
+    return 0
 
 
 # ---------------------------------------------------------------- commands on spikec itself

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.choices import FORMATS, LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
-from spikec.compilation import Compilation, Made, Options, table_data, uncollected
+from spikec.compilation import Compilation, Made, Options, deep, table_data, uncollected
 from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError, UsageError
 from spikec.dialects.notes import Table
 
@@ -31,6 +31,8 @@ def build(compilation: Compilation) -> Built:
     """The network as written, at level `snn`.  Raises CompileError with all mistakes of the file."""
     if compilation.model.suffix.lower() == ".nir":
         return _build_nir(compilation)
+    if compilation.model.suffix.lower() == ".onnx":
+        return _build_onnx(compilation)
     from spikec.frontend import unused
     from spikec.frontend.build import build as build_program
     from spikec.frontend.parse import parse, read_source
@@ -39,11 +41,11 @@ def build(compilation: Compilation) -> Built:
     refuse_other_models(c.model)
     with c.stage("read"):
         text = read_source(c.model)
-    with c.stage("parse"), uncollected():
+    with c.stage("parse"):
         tree = parse(text, str(c.model), c.diagnostics)
         c.diagnostics.raise_if_errors()
         assert tree is not None
-    with c.stage("build"), uncollected():
+    with c.stage("build"), deep():
         built = build_program(tree, options.params, c.diagnostics, c.model.parent, options.real)
         c.diagnostics.raise_if_errors()
         assert built is not None
@@ -64,19 +66,32 @@ def _build_nir(compilation: Compilation) -> Built:
         return load.build(graph, semantics, c.model, c.diagnostics, options.real)
 
 
+def _build_onnx(compilation: Compilation) -> Built:
+    """The network of an ONNX file, one inference in each step."""
+    from spikec.frontend.onnx import load
+
+    c = compilation
+    with c.stage("build"):
+        return load.build(c.model, c.diagnostics, c.options.real)
+
+
 def check(compilation: Compilation) -> None:
     """Builds the network for its diagnostics alone; a NIR file that lacks only a time step is right so far."""
     try:
-        _warn(compilation, build(compilation).program)
+        with uncollected():
+            _warn(compilation, build(compilation).program)
     except UsageError:
         if not any(question["name"] == "dt" and question["default"] is None for question in compilation.open):
             raise
 
 
 def optimize(compilation: Compilation, program: Program) -> Program:
-    """The program in canonical form, after the passes of level `snn` of the pipeline."""
+    """The program in canonical form, after the passes of level `snn` of the pipeline; arrays are drawn before them."""
     from spikec import pipelines
+    from spikec.lower import drawn
 
+    with compilation.stage("draw arrays", program):
+        program = drawn.realised(program, compilation.options.seed)
     return _passed(compilation, pipelines.before_lowering(compilation.pipeline()), program)
 
 
@@ -126,6 +141,12 @@ def compile_program(program: Program, compilation: Compilation) -> Executable:
     if target is None:
         return _interpreted(compilation, snn)
     return _loaded(compilation, snn, lower(compilation, snn), target)
+
+
+def levels(compilation: Compilation, program: Program | None = None) -> tuple[Program, Program]:
+    """A network at both levels, after the passes of the pipeline: that of the model, or a `program` at level `snn`."""
+    network = optimize(compilation, program or _built(compilation).program)
+    return network, lower(compilation, network)
 
 
 def emit(compilation: Compilation, kinds: Sequence[str]) -> Made:
@@ -195,18 +216,19 @@ def open_artifact(folder: Path) -> Executable:
 def _built(compilation: Compilation) -> Built:
     """The network as written; what is wrong with the pipeline is told before anything is read."""
     compilation.pipeline()
-    built = build(compilation)
-    _warn(compilation, built.program)
+    with uncollected():
+        built = build(compilation)
+        _warn(compilation, built.program)
     return built
 
 
 def _warn(compilation: Compilation, program: Program) -> None:
-    """Warns of populations of the model's own text that do nothing; those of a .nir file have no place in a text."""
-    if compilation.model.suffix.lower() == ".nir":
+    """Warns of populations of the model's own text that do nothing; those of other files have no place in a text."""
+    if compilation.model.suffix.lower() in (".nir", ".onnx"):
         return
     from spikec.analysis import idle
 
-    with compilation.stage("warn", program), uncollected():
+    with compilation.stage("warn", program):
         for found in idle.find(program):
             if found.span is not None and found.span.file == str(compilation.model):
                 compilation.diagnostics.warning(found.code, found.span, found.message, found.help)
@@ -271,7 +293,7 @@ def _interpreted(compilation: Compilation, program: Program) -> Executable:
         interface = Interface.of(program)
         loaded: Engine = engine.StepEngine(lowered, interface) if lowered else engine.SnnEngine(program, interface)
     seconds = sum(compilation.seconds.values())
-    drawn = lowered is not None and has_random_structure(program)
+    drawn = has_drawn_arrays(program) or (lowered is not None and has_random_structure(program))
     return Executable(loaded, REFERENCE, compilation.options.seed, drawn, compile_seconds=seconds)
 
 
@@ -366,11 +388,18 @@ def _artifact_files(
 
 
 def has_random_structure(program: Program) -> bool:
-    """Whether connections are drawn from the run seed."""
+    """Whether connections or arrays are drawn from the run seed."""
     from spikec.dialects import connectors, snn
 
     symbols = program.symbols()
-    return any(connectors.is_drawn(op, symbols) for op in program.ops(snn.Synapses))
+    return has_drawn_arrays(program) or any(connectors.is_drawn(op, symbols) for op in program.ops(snn.Synapses))
+
+
+def has_drawn_arrays(program: Program) -> bool:
+    """Whether arrays are drawn from the run seed, or were."""
+    from spikec.dialects import drawn, snn
+
+    return snn.DRAWN in program.module.operation.attributes or bool(drawn.arrays(program))
 
 
 def constants_file(program: Program) -> bytes:

@@ -50,12 +50,15 @@ def _origin(entry: Mapping[str, Any]) -> str:
 
 def table(made: Table) -> str:
     """A table with its title; numbers stand on the right, others on the left."""
-    sides = "".join(
-        ">" if all(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in made.rows) else "<"
-        for i in range(len(made.columns))
-    )
+    columns = [[row[i] for row in made.rows] for i in range(len(made.columns))]
+    sides = "".join(">" if all(_is_number(cell) for cell in column) else "<" for column in columns)
     rows = [made.columns, *(tuple(_cell(cell) for cell in row) for row in made.rows)]
     return "\n".join([made.title, *(f"  {row}" for row in _columns(rows, sides))])
+
+
+def _is_number(cell: Cell) -> bool:
+    """A number, or one that is missing."""
+    return cell is None or (isinstance(cell, int | float) and not isinstance(cell, bool))
 
 
 def _cell(cell: Cell) -> str:

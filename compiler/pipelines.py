@@ -23,7 +23,7 @@ from spikec.dialects.diagnostics import (
     did_you_mean,
 )
 from spikec.pass_options import options, read, written
-from spikec.registry import FUTURE, Pass, find, names
+from spikec.registry import Pass, find, names
 
 if TYPE_CHECKING:
     from spikec.dialects.program import Program
@@ -89,15 +89,11 @@ def of(passes: str | Pipeline | Iterable[Pass]) -> Pipeline:
 def parse(text: str) -> Pipeline:
     """The passes of a pipeline text, in order.
 
-    Raises UsageError with all unknown passes, options and values, CompileError for a pass that is not built yet and
-    for a stranger's that does not work.
+    Raises UsageError with all unknown passes, options and values, CompileError for a stranger's pass that does not
+    work.
     """
     passes, wrong = [], []
-    future = None
     for call in pipeline_text.parse(text):
-        if call.name in FUTURE:
-            future = future or call.name
-            continue
         cls = find(call.name)
         if cls is None:
             near = did_you_mean(call.name, names())
@@ -113,8 +109,6 @@ def parse(text: str) -> Pipeline:
         wrong += found
     if wrong:
         raise UsageError("\n  ".join(["the pipeline has several mistakes:", *wrong] if len(wrong) > 1 else wrong))
-    if future:
-        raise CompileError([Diagnostic("E0901", "error", f"'{future}' is not supported yet")])
     return Pipeline(tuple(passes))
 
 

@@ -34,22 +34,23 @@ class Pass(Protocol):
 
 PASSES: Mapping[str, str] = {
     "canonicalize": "spikec.passes.canonicalize:Canonicalize",
+    "convert-ann": "spikec.passes.convert_ann:ConvertAnn",
     "fuse": "spikec.passes.fuse:Fuse",
     "merge": "spikec.passes.merge:Merge",
     "narrow": "spikec.passes.narrow:Narrow",
     "quantize": "spikec.passes.quantize:Quantize",
     "remove-dead": "spikec.passes.remove_dead:RemoveDead",
     "schedule": "spikec.passes.schedule:Schedule",
+    "sparsify": "spikec.passes.sparsify:Sparsify",
 }
 """Where the class of each pass is; it is imported when the pass is used."""
 
-FUTURE = ("sparsify",)
 LEVELS = ("snn", "step", "any")
 
 
 def names() -> list[str]:
-    """Every name that a pipeline may have: ours, those not built yet, and those of other packages."""
-    return sorted({*PASSES, *FUTURE, *plugins.entries("spikec.passes")})
+    """Every name that a pipeline may have: ours and those of other packages."""
+    return sorted({*PASSES, *plugins.entries("spikec.passes")})
 
 
 def find(name: str) -> type[Any] | None:
@@ -91,7 +92,7 @@ def described() -> list[dict[str, Any]]:
 
 def _described(name: str, package: str, offers: int = 1) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": name, "about": "", "level": None, "package": package, "options": [], "error": None}
-    if package != plugins.OURS and name in (*PASSES, *FUTURE):
+    if package != plugins.OURS and name in PASSES:
         return {**entry, "error": f"the name '{name}' belongs to spikec"}
     try:
         cls = find(name)

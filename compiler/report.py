@@ -59,7 +59,7 @@ def _synapses(table: Any, program: Program) -> int:
     if table.format == "one_to_one":
         return int(table.pre)
     rows = program.constants[table.arrays["row"].value]
-    return int(rows[-1])
+    return int(rows[-1]) * (table.block or 1)
 
 
 def _bytes(buffer: Any) -> int:

@@ -307,7 +307,15 @@ CODES: dict[str, Code] = {
     "E0505": _code(
         "wrong length of a hold", "A hold lasts from 0 to 2^31 - 1 steps.", "hold V for -5 ms", "hold V for 5 ms"
     ),
-    "E0506": _code("two values of 'out'", "A neuron has one 'out'.", "out V\nout 2 * V", "out V"),
+    "E0506": _code("two values of 'out'", "A neuron or a synapse has one 'out'.", "out V\nout 2 * V", "out V"),
+    "E0507": _code(
+        "wrong synapse program",
+        "A synapse says with 'out' what arrives at the port. Where the projection has a weight, it uses it as 'w'.\n"
+        "A state is 'per synapse'; 'per pre' and 'per post' promise that it depends on nothing but that end, so\n"
+        "that all synapses of a neuron have the same.",
+        "synapse psc { var g per synapse = 0; g' = -g / 2 ms; on pre { g += w } }",
+        "synapse psc { var g per synapse = 0; g' = -g / 2 ms; on pre { g += w }; out g }",
+    ),
     # ------------------------------------------------------------ projections and causality
     "E0601": _code(
         "a cycle within one step",
@@ -356,6 +364,30 @@ CODES: dict[str, Code] = {
         "line, an npz file has an array for each; without names they are pre, post, weight and delay.",
         'proj a -> a.I { connect from("wiring.csv"); weight from("wiring.csv", "wieght") }',
         'proj a -> a.I { connect from("wiring.csv"); weight from("wiring.csv", "weight") }',
+    ),
+    "E0608": _code(
+        "wrong delays of synapses",
+        "Delays that are drawn or computed for each synapse have a largest value that is known when the network is\n"
+        "built, no synapse has a negative one, and there are at most 4096 different ones. A normal distribution\n"
+        "reaches below zero: bound it.",
+        "proj a -> b.I { delay normal(1 ms, 1 ms) seed 4 }",
+        "proj a -> b.I { delay clamp(normal(1 ms, 1 ms), 0.1 ms, 5 ms) seed 4 }",
+    ),
+    "E0609": _code(
+        "states of synapses whose number is drawn",
+        "A synapse program with a state for each synapse needs their number when the network is built, and prob(p)\n"
+        "draws it for each run. The other connectors make a number of synapses that is known. A program whose states\n"
+        "belong to sources or targets can have any connector ('Synapse programs' in docs/language.md).",
+        "proj a -> b.I { connect prob(0.1) seed 1; synapse plastic() }",
+        "proj a -> b.I { connect fixed_total(1000) seed 1; synapse plastic() }",
+    ),
+    "E0610": _code(
+        "wrong names of neurons",
+        "A file of names has one for each neuron of the population, no two of them the same: a name in each line,\n"
+        "or a column 'name'. n[\"AVAL\"] is the neuron of this name, and the columns 'pre' and 'post' of a table of\n"
+        "synapses may hold names of such populations.",
+        'probe n["AVLA"].V',
+        'probe n["AVAL"].V',
     ),
     # ------------------------------------------------------------ files
     "E0702": _code(
@@ -454,6 +486,21 @@ CODES: dict[str, Code] = {
         "The message names the first value that does not fit.",
         'np.savez("e.npz", t=t - 5, x=x, y=y, p=p)',
         'np.savez("e.npz", t=t - t[0], x=x, y=y, p=p)',
+    ),
+    "E0723": _code(
+        "not a record of a run",
+        "'cost --rates' takes the object that 'run --json' prints: steps, batch, spikes by population, projections\n"
+        "with their additions, and synaptic_events, which is the sum of these. The message says what is wrong.",
+        "spikec run net.snn --steps 100 > run.json\nspikec cost net.snn --rates run.json",
+        "spikec run net.snn --steps 100 --json > run.json\nspikec cost net.snn --rates run.json",
+    ),
+    "E0724": _code(
+        "a record of a run of another network",
+        "Counts of events belong to the network that made them: it has the same populations and projections, and no\n"
+        "population emits more events than it has neurons in as many steps. Parameters, passes and the run seed can\n"
+        "change a network, so they are the same for run and cost.",
+        "spikec run net.snn --steps 100 --json > run.json\nspikec cost net.snn -P n=2000 --rates run.json",
+        "spikec run net.snn -P n=2000 --steps 100 --json > run.json\nspikec cost net.snn -P n=2000 --rates run.json",
     ),
     "E0801": _code(
         "not a constants file",
@@ -745,10 +792,105 @@ CODES: dict[str, Code] = {
         "input x : real[64]",
         "input x : real[64] in [0, 1]",
     ),
+    "E1215": _code(
+        "a budget that the weights do not fit in",
+        "With a budget each layer's weights get bits of their own, at least 2. Here they need more bytes than the\n"
+        "budget even so. KB are 1024 bytes.",
+        "quantize{budget=1KB,calibrate=some.npz}",
+        "sparsify{density=0.5},quantize{budget=24KB,calibrate=some.npz}",
+    ),
+    "E1281": _code(
+        "no network of activations",
+        "convert-ann makes spiking neurons of activations, which are functions of one step: relu, clip, quantised\n"
+        "ones. A network that has neurons already, or that draws random numbers in each step, is something else.",
+        "h = LIF[10](W @ x)",
+        "h = relu(W @ x)",
+    ),
+    "E1282": _code(
+        "an activation of something that spikes cannot give",
+        "A spiking network adds up: weighted sums, moves of elements and the largest of some values are known from\n"
+        "sums of spikes. Of other functions a value is only known at the end, so no activation can stand behind\n"
+        "them.",
+        "y = relu(W @ tanh(V @ x))",
+        "y = relu(W @ relu(V @ x))",
+    ),
+    "E1283": _code(
+        "no activation",
+        "convert-ann looks for relu(x), clamp(x, 0, high) and clamp(floor(x), 0, levels) with constant limits, or\n"
+        "for the nodes Relu and Clip of an ONNX file. There is none in this network.",
+        "y = W @ x",
+        "y = relu(W @ x)",
+    ),
+    "E1284": _code(
+        "an activation of unknown reach",
+        "The spikes that stand for an activation have a size, which follows from how far the activation reaches: from\n"
+        "its upper limit, or from calibration data.",
+        "convert-ann",
+        "convert-ann{calibrate=samples.npz:x}",
+    ),
+    "E1301": _code(
+        "no ONNX file",
+        "The file does not hold an ONNX model, or it is damaged. Models of frameworks are exported first, as with\n"
+        "torch.onnx.export.",
+    ),
+    "E1302": _code(
+        "a part of an ONNX graph without a form here",
+        "Convolutions, matrix products with constants, poolings, batch norm, relu, clip, sums, products and reshapes\n"
+        "have one. Weights are constants of the file, and the network is exported for inference.",
+        "torch.onnx.export(net.train(), ...)",
+        "torch.onnx.export(net.eval(), ...)",
+    ),
+    "E1303": _code(
+        "an ONNX file that is too large",
+        "The sizes that a file declares are compared with limits before memory is asked for: 2^27 numbers in all\n"
+        "arrays together, and 2^31 - 1 elements of one value.",
+    ),
+    "E1304": _code(
+        "damaged data in an ONNX file",
+        "An array has not as many elements as it declares, lies in a file outside of the model's folder, or an\n"
+        "attribute is of another type than its operator asks for.",
+    ),
+    "E1305": _code(
+        "shapes in an ONNX graph that do not fit",
+        "The first axis of the inputs counts samples and stays what it is on the way to the outputs; all other\n"
+        "extents are numbers that are known. Constants fit the samples behind that axis.",
+    ),
+    "E1306": _code(
+        "a value of an ONNX graph that is given by nothing, or twice",
+        "Each value is an input, an array of the file or the output of one node, and nodes stand in an order in which\n"
+        "values are given before they are used.",
+    ),
     "W1201": _code(
         "a layer whose weights are all zero",
         "Every weight of a projection is zero, so nothing passes through it. Its integers are zeros and its scale\n"
         "is 1. Weights that were never loaded look like this.",
+    ),
+    # ------------------------------------------------------------ sparsify
+    "E1221": _code(
+        "a mask that fits no weights",
+        "A mask is an array in an .npz file with the name of a parameter that holds weights, and with its shape.\n"
+        "Where it is zero, the weight goes.",
+        "sparsify{mask=masks.npz}   (with an array 'w1' of 256 x 64)",
+        "sparsify{mask=masks.npz}   (with an array 'W1' of 256 x 64, for `param W1 : real[256, 64]`)",
+    ),
+    "E1222": _code(
+        "a floor above the density",
+        "`floor` keeps some weights of every layer. Together these are more than `density` lets stay.",
+        "sparsify{density=0.1,floor=0.2}",
+        "sparsify{density=0.1,floor=0.02}",
+    ),
+    "E1223": _code(
+        "integer weights that are to be scaled",
+        "`rescale` multiplies what stays by a factor for each target. Integers would be rounded once more by it.",
+        "quantize,sparsify{density=0.5,rescale=true}",
+        "sparsify{density=0.5,rescale=true},quantize",
+    ),
+    "W1221": _code(
+        "a layer without weights",
+        "Pruning has left no weight in a layer, so nothing passes through it any more. Ask for a higher density, or\n"
+        "for a floor: the least number, or share, of its weights that stays of each layer.",
+        "sparsify{density=0.01}",
+        "sparsify{density=0.01,floor=4}",
     ),
     # ------------------------------------------------------------ schedules
     "E1231": _code(

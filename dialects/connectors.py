@@ -10,6 +10,10 @@ A function of a recipe is private and over scalars.  Its first two arguments are
 | `snn.array = @c, snn.by = "pre"` | an element of a constant: by "pre", "post", "pair" (pre * posts + post) or "row" |
 
 "row" is the row of a table, in its order.
+
+A derived recipe has one synapse for each synapse n of another one (`of`), in whose row order these are counted:
+"from_source" leads from its source to n, "from_target" from its target to n, "to_target" from n to its target.  The
+functions of a derived recipe see the source, the target and the number of that synapse.
 """
 
 from __future__ import annotations
@@ -25,12 +29,18 @@ from spikec.dialects.program import Program
 
 FIXED = ("fixed_in", "fixed_out", "fixed_total")
 DRAWN = ("prob", *FIXED)
-KINDS = ("all", "one_to_one", *DRAWN, "table", "conv")
+DERIVED = ("from_source", "from_target", "to_target")
+KINDS = ("all", "one_to_one", *DRAWN, "table", "conv", *DERIVED)
 
 DRAW = "snn.draw"  # argument of a weight: the path of a uniform draw for each synapse
 SEED = "snn.seed"  # beside DRAW: its seed, i64
 ARRAY = "snn.array"  # argument of a weight: the name of a constant
 BY = "snn.by"  # beside ARRAY: what chooses the element
+
+CLAMP = "bound them, as in 'delay clamp(normal(2 ms, 1 ms), 0.5 ms, 5 ms)'"
+MOST_DELAYS = 4096  # different ones that the synapses of one projection can have
+
+NONZERO = "nonzero"  # mark of a recipe: what has the weight zero is no synapse
 
 _ENTRIES: dict[str, tuple[str, ...]] = {
     "all": (),
@@ -38,8 +48,10 @@ _ENTRIES: dict[str, tuple[str, ...]] = {
     "prob": ("p", "seed", "path"),
     **dict.fromkeys(FIXED, ("count", "seed", "path")),
     "table": ("sources", "targets"),
+    **dict.fromkeys(DERIVED, ("of",)),
 }
 _BY = ("pre", "post", "pair", "row")
+_END = {"from_source": "pre", "from_target": "post"}
 
 
 def kind_of(view: snn.Synapses) -> str:
@@ -60,16 +72,43 @@ def weight_function(view: snn.Synapses, symbols: Mapping[str, Any]) -> Any | Non
     return symbols[name] if name is not None and symbols[name].name == "func.func" else None
 
 
+def delay_function(view: snn.Synapses, symbols: Mapping[str, Any]) -> Any | None:
+    """The function that gives each synapse its delay in steps; None where the projection has none of its own."""
+    return None if view.delay is None else symbols[view.delay]
+
+
+def has_unknown_weights(view: snn.Synapses, symbols: Mapping[str, Any]) -> bool:
+    """Whether a function gives the weights, of each synapse or of each element of an array that is drawn."""
+    name = symbol_of(view.weight)
+    if name is None:
+        return False
+    return symbols[name].name == "func.func" or snn.Constant(symbols[name]).draw is not None
+
+
 def is_drawn(view: snn.Synapses, symbols: Mapping[str, Any]) -> bool:
-    """Whether synapses or their weights depend on the run seed."""
-    function = weight_function(view, symbols)
-    return kind_of(view) in DRAWN or (function is not None and any(DRAW in marks for marks in argument_marks(function)))
+    """Whether synapses, their weights or their delays depend on the run seed."""
+    if kind_of(pairs_of(view, symbols)) in DRAWN:
+        return True
+    functions = (weight_function(view, symbols), delay_function(view, symbols))
+    return any(DRAW in marks for function in functions if function is not None for marks in argument_marks(function))
+
+
+def pairs_of(view: snn.Synapses, symbols: Mapping[str, Any]) -> snn.Synapses:
+    """The recipe that says which pairs there are: that which a derived one is made of, else the recipe itself."""
+    return snn.Synapses(symbols[str(symbol_of(view.connect["of"]))]) if kind_of(view) in DERIVED else view
+
+
+def wrong_delay(view: snn.Synapses, delay: int) -> str:
+    """The message about a delay that is drawn or computed and is not possible."""
+    least, most = view.delay_range or (0, 0)
+    which = "a negative delay" if delay < 0 else f"a delay that is not one of {least} to {most} steps"
+    return f"a synapse has {which}: {delay} steps"
 
 
 def most_for_target(view: snn.Synapses) -> int:
     """The greatest number of synapses that one target can have, for neither a table nor a convolution."""
     recipe, kind = view.connect, kind_of(view)
-    if kind == "one_to_one":
+    if kind in ("one_to_one", "from_source", "from_target"):
         return 1
     if kind not in FIXED:
         return int(view.pre)
@@ -81,6 +120,7 @@ def most_for_target(view: snn.Synapses) -> int:
 def functions_of(view: snn.Synapses, symbols: Mapping[str, Any]) -> list[str]:
     """The names of all functions of a recipe."""
     named = [symbol_of(attribute) for attribute in (view.connect.get("filter"), view.connect.get("p"), view.weight)]
+    named.append(view.delay)
     return [name for name in named if name is not None and symbols[name].name == "func.func"]
 
 
@@ -109,13 +149,14 @@ class Element:
     by: str
 
 
-def extra_arguments(function: Any) -> list[Index | Drawn | Element]:
-    """Where the values of all arguments but the first two come from."""
+def extra_arguments(function: Any, given: int = 2) -> list[Index | Drawn | Element]:
+    """Where the values of all arguments but the first ones, which are given, come from."""
     types = list(signature(function).inputs)
-    return [_argument(marks, type) for marks, type in zip(argument_marks(function)[2:], types[2:], strict=True)]
+    return [argument(marks, type) for marks, type in zip(argument_marks(function)[given:], types[given:], strict=True)]
 
 
-def _argument(marks: dict[str, Any], type: Any) -> Index | Drawn | Element:
+def argument(marks: dict[str, Any], type: Any) -> Index | Drawn | Element:
+    """Where the value of an argument with these marks comes from."""
     if DRAW in marks:
         seed = ir.IntegerAttr(marks[SEED]).value
         return Drawn(str(ir.StringAttr(marks[DRAW]).value), seed, ir.FloatType(type).width)
@@ -130,7 +171,7 @@ def _argument(marks: dict[str, Any], type: Any) -> Index | Drawn | Element:
 def problems(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the recipe of a connector that is no convolution, but for its filter and its weight."""
     recipe, kind = view.connect, kind_of(view)
-    known = {"kind", "filter", *_ENTRIES[kind], *(["repeat"] if kind in FIXED else [])}
+    known = {"kind", "filter", NONZERO, *_ENTRIES[kind], *(["repeat"] if kind in FIXED else [])}
     for name in sorted(set(recipe) - known):
         yield f"'connect' has an unknown entry '{name}'"
     wanted: dict[str, Any] = {"count": ir.IntegerAttr, "seed": ir.IntegerAttr, "path": ir.StringAttr}
@@ -151,12 +192,56 @@ def problems(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
         yield f"the probability @{name} must be (i64, i64) -> f64"
     if kind == "table":
         yield from _table(view, symbols)
+    if kind in DERIVED:
+        yield from _derived(view, kind, symbols)
+
+
+def _derived(view: snn.Synapses, kind: str, symbols: Mapping[str, Any]) -> Iterator[str]:
+    pairs = pairs_of(view, symbols)
+    if kind_of(pairs) in (*DERIVED, "conv", "prob"):
+        yield f"'{kind}' is not made of a recipe of kind '{kind_of(pairs)}'"
+        return
+    if any(problems(pairs, symbols)):
+        return
+    here, there = (view.post, pairs.post) if kind == "to_target" else (view.pre, getattr(pairs, _END[kind]))
+    if here != there:
+        yield f"'{kind}' of @{pairs.sym_name} has {there} neurons at that end, not {here}"
+    count, made = view.pre if kind == "to_target" else view.post, number_of(pairs, symbols)
+    if made not in (None, count):
+        yield f"@{pairs.sym_name} makes {made} synapses, not {count}"
+    if kind != "from_source" and symbol_of(view.weight) is not None:
+        yield f"the weight of '{kind}' is one number"
+
+
+def number_of(view: snn.Synapses, symbols: Mapping[str, Any]) -> int | None:
+    """How many synapses a recipe makes, where that is neither drawn nor up to a filter."""
+    recipe, kind = view.connect, kind_of(view)
+    if kind in FIXED:
+        count = int(ir.IntegerAttr(recipe["count"]).value)
+        return count * int({"fixed_in": view.post, "fixed_out": view.pre, "fixed_total": 1}[kind])
+    if "filter" in recipe:
+        return None
+    if kind == "table":
+        return rows_of_table(view, symbols)
+    counts: dict[str, int] = {"all": view.pre * view.post, "one_to_one": view.pre}
+    return counts.get(kind)
 
 
 def _table(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
     types = [snn.Constant(symbols[view.connect[name].value]).type for name in _ENTRIES["table"]]
     if any(str(type.element_type) != "i64" or len(type.shape) != 1 for type in types) or types[0] != types[1]:
         yield f"a table has one source and one target for each row, vectors of i64, not {types[0]} and {types[1]}"
+
+
+def nonzero_problems(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the mark that leaves out weights of zero."""
+    if NONZERO not in view.connect:
+        return
+    if not isinstance(view.connect[NONZERO], ir.UnitAttr):
+        yield f"'{NONZERO}' is a mark without a value"
+    name = symbol_of(view.weight)
+    if name is None or symbols[name].name != snn.Constant.name():
+        yield f"'{NONZERO}' needs weights that are an array"
 
 
 def table_values(view: snn.Synapses, program: Program) -> Iterator[str]:
@@ -176,20 +261,42 @@ def rows_of_table(view: snn.Synapses, symbols: Mapping[str, Any]) -> int:
 
 def weight_problems(view: snn.Synapses, function: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with a function of weights."""
-    type, name = signature(function), symbol_of(view.weight)
-    if [str(t) for t in type.inputs[:2]] != ["i64", "i64"] or len(type.results) != 1:
-        yield f"the weight @{name} must be (i64, i64, ...) -> a number"
+    yield from _function_problems(pairs_of(view, symbols), f"the weight @{symbol_of(view.weight)}", function, symbols)
+    found = list(signature(function).results)
+    if len(found) == 1 and str(found[0]) not in ("f32", "f64"):
+        yield f"the weight @{symbol_of(view.weight)} is a {found[0]}, and not an f32 or f64"
+
+
+def delay_problems(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the delays of synapses."""
+    if (view.delay is None) != (view.delay_range is None):
+        yield "'delay' and 'delay_range' belong together"
+    if view.delay is None or view.delay_range is None:
         return
-    if str(type.results[0]) not in ("f32", "f64"):
-        yield f"the weight @{name} is a {type.results[0]}, and not an f32 or f64"
+    if kind_of(view) in ("conv", *DERIVED):
+        yield f"synapses of the connector '{kind_of(view)}' have one delay"
+        return
+    if len(view.delay_range) != 2 or not 0 <= view.delay_range[0] <= view.delay_range[1]:
+        yield f"'delay_range' is the least and the largest delay in steps, not {view.delay_range}"
+    elif view.delay_range[1] - view.delay_range[0] >= MOST_DELAYS:
+        yield f"delays from {view.delay_range[0]} to {view.delay_range[1]} are more than {MOST_DELAYS} different ones"
+    yield from _function_problems(view, f"the delay @{view.delay}", symbols[view.delay], symbols)
+    if [str(type) for type in signature(symbols[view.delay]).results] != ["i64"]:
+        yield f"the delay @{view.delay} is no i64"
+
+
+def _function_problems(view: snn.Synapses, what: str, function: Any, symbols: Mapping[str, Any]) -> Iterator[str]:
+    type = signature(function)
+    if [str(t) for t in type.inputs[:2]] != ["i64", "i64"] or len(type.results) != 1:
+        yield f"{what} must be (i64, i64, ...) -> a number"
+        return
     for marks, argument in list(zip(argument_marks(function), type.inputs, strict=True))[2:]:
-        yield from _argument_problems(view, marks, argument, symbols)
+        yield from _argument_problems(view, f"an argument of {what}", marks, argument, symbols)
 
 
 def _argument_problems(
-    view: snn.Synapses, marks: dict[str, Any], type: Any, symbols: Mapping[str, Any]
+    view: snn.Synapses, what: str, marks: dict[str, Any], type: Any, symbols: Mapping[str, Any]
 ) -> Iterator[str]:
-    what = f"an argument of the weight @{symbol_of(view.weight)}"
     if DRAW in marks:
         if str(type) not in ("f32", "f64") or not isinstance(marks[DRAW], ir.StringAttr):
             yield f"{what} draws numbers of f32 or f64 under a name"

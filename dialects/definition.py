@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from spikec.dialects.mlir import ir
@@ -270,8 +271,9 @@ class Dialect:
 
     def view(self, operation: Any) -> Op | None:
         """The typed view of an operation, or None for an op of another dialect."""
-        cls = self._by_name().get(operation.name)
+        cls = self._by_name.get(operation.name)
         return cls(operation) if cls else None
 
+    @cached_property
     def _by_name(self) -> dict[str, type[Op]]:
         return {op.name(): op for op in self.ops}

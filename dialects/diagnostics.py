@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
+LONGEST = 1000
+"""The most characters of a message or of a line of source that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Diagnostic:
         place = self.file or ""
         if self.span is not None:
             place = f"{self.span.file}:{self.span.line}:{self.span.column}"
-        head = f"{self.severity}[{self.code}]: {self.message}"
+        message = self.message if len(self.message) <= LONGEST else f"{self.message[:LONGEST]}..."
+        head = f"{self.severity}[{self.code}]: {message}"
         lines = [f"{place}: {head}" if place else head]
         if self.span is not None and source is not None:
             lines += _excerpt(self.span, source)
@@ -63,12 +66,16 @@ def _excerpt(span: Span, source: str) -> list[str]:
         return []
     line = text[span.line - 1].rstrip("\r")
     last = span.end_column if span.end_line == span.line else len(line) + 1
+    begin = span.column - 1
+    if len(line) > LONGEST:  # what stands around the place is enough
+        cut = max(0, begin - 60)
+        line, begin, last = line[cut : cut + 120], begin - cut, min(last - cut, 121)
     # Tabs are kept in the margin so that the caret stands under its character.
-    margin = "".join("\t" if c == "\t" else " " for c in line[: span.column - 1])
+    margin = "".join("\t" if c == "\t" else " " for c in line[:begin])
     number = str(span.line)
     return [
         f"{number} | {line}",
-        f"{' ' * len(number)} | {margin}{'^' * max(1, last - span.column)}",
+        f"{' ' * len(number)} | {margin}{'^' * max(1, last - 1 - begin)}",
     ]
 
 

@@ -16,6 +16,7 @@ from spikec.dialects.mlir import ir
 FUNCTION = "func.func"
 
 _FIELDS: dict[tuple[type[Op], str], str] = {
+    (snn.Constant, "draw"): FUNCTION,
     (snn.Population, "neuron"): FUNCTION,
     (snn.Population, "states"): snn.State.name(),
     (snn.Population, "params"): snn.Param.name(),
@@ -23,6 +24,7 @@ _FIELDS: dict[tuple[type[Op], str], str] = {
     (snn.Population, "out"): snn.State.name(),
     (snn.Probe, "of"): snn.State.name(),
     (snn.Propagate, "synapses"): snn.Synapses.name(),
+    (snn.Synapses, "delay"): FUNCTION,
     (snn.Update, "population"): snn.Population.name(),
     (snn.Read, "of"): snn.State.name(),
     (snn.Write, "to"): snn.State.name(),
@@ -72,6 +74,7 @@ def _hidden(view: Op) -> Iterator[tuple[str, str, str]]:
                 yield from _maybe(f"'{name}' of 'connect'", view.connect.get(name), FUNCTION)
             for name in ("sources", "targets"):
                 yield from _maybe(f"'{name}' of 'connect'", view.connect.get(name), constant)
+            yield from _maybe("'of' of 'connect'", view.connect.get("of"), snn.Synapses.name())
         case step.Buffer():
             yield from _maybe("attribute 'init'", view.init, buffer)
         case step.Table():

@@ -3,8 +3,7 @@ irdl.dialect @snn {
   irdl.operation @constant {
     %attribute_sym_name = irdl.any
     %attribute_type = irdl.any
-    %attribute_digest = irdl.any
-    irdl.attributes {"sym_name" = %attribute_sym_name, "type" = %attribute_type, "digest" = %attribute_digest}
+    irdl.attributes {"sym_name" = %attribute_sym_name, "type" = %attribute_type}
   }
   irdl.operation @param {
     %attribute_sym_name = irdl.any

@@ -14,7 +14,7 @@ a count or an int, a float a real.  `docs/ir.md` has the reference with one exam
 
 from __future__ import annotations
 
-from spikec.dialects.definition import Dialect, Dict, Int, Ints, Op, Raw, Ref, Refs, Text, TypeOf
+from spikec.dialects.definition import Dialect, Dict, Flag, Int, Ints, Op, Raw, Ref, Refs, Text, TypeOf
 
 PORT = "snn.port"  # argument of a program: what arrives at a port (a state too when it has both marks)
 STATE = "snn.state"  # argument and result of a program: a state before and after the step
@@ -31,17 +31,25 @@ SCALE = "snn.scale"  # beside NAME, on integers: the real value is the integer t
 POW2 = "pow2"  # `code` of synapses and tables: every weight is 0 or plus or minus a power of two
 
 MODEL = "snn.model"  # on the module: the model's name
+DRAWN = "snn.drawn"  # on the module: the run seed with which its drawn arrays were carried out
 DT = "snn.dt"  # on the module: the timestep in seconds (1.0 under `step 1 steps`), f64
 DT_UNIT = "snn.dt_unit"  # on the module: "s" or "steps"
 
 
 class Constant(Op):
-    """An array of the constants store, under its own name; the IR holds its type and content hash alone."""
+    """An array: of the constants store, under its own name, with its content hash `digest`; or drawn.
+
+    A drawn array has the function `draw` of the number of an element (`dialects/drawn.py`).  The element at a place
+    has the number `first` + the sum of `strides` times the place.
+    """
 
     mnemonic = "constant"
     sym_name = Text()
     type = TypeOf()
-    digest = Text()
+    digest = Text(optional=True)
+    draw = Ref(optional=True)
+    first = Int(optional=True)
+    strides = Ints(optional=True)
 
 
 class Param(Op):
@@ -78,12 +86,17 @@ class Synapses(Op):
     private function `(pre: i64, post: i64) -> f64`), "fixed_in", "fixed_out" or "fixed_total" (with `count`,
     `seed`, `path`, and the mark `repeat` where a pair may have several synapses) or "table" (with the
     constants `sources` and `targets`), and optionally `filter`, a private function `(pre: i64, post: i64) -> i1`
-    that keeps a pair; or `kind` "conv" with the geometry of a convolution (`dialects.convolution`) and no filter.
+    that keeps a pair; or "from_source", "from_target" or "to_target" with `of`, the synapses between whose ends and
+    themselves these lead (`dialects.connectors`); or "conv" with the geometry of a convolution
+    (`dialects.convolution`) and no filter.
+    With the mark `nonzero` what has the weight zero is no synapse; its weights are a constant.
     `weight` is a number, a constant (`[pre, post]` flattened per side, `[n]` for one_to_one, one element per
     row for a table, `[output channels, input channels of a group, kernel...]` for conv), or but for conv a
     private function of each synapse (`dialects.connectors`).  The real weight is an integer one
     times `scale`, an f64 or a constant with one f64 per target (conv: per output channel).  `code` "pow2"
     promises that every weight is 0 or plus or minus a power of two.
+    Where delays differ, `delay` is a private function of each synapse that gives whole steps (i64), for neither
+    "conv" nor a derived recipe, and `delay_range` the least and the largest one that it may give.
     """
 
     mnemonic = "synapses"
@@ -94,12 +107,15 @@ class Synapses(Op):
     weight = Raw()
     scale = Raw(optional=True)
     code = Text(optional=True)
+    delay = Ref(optional=True)
+    delay_range = Ints(optional=True)
 
 
 class Population(Op):
     """Neurons of one program; `states` and `params` follow the order of the program's arguments.
 
-    `event` names the state that keeps what the neurons emit, `out` the state that keeps `out`.
+    `event` names the state that keeps what the neurons emit, `out` the state that keeps `out`.  A `hidden` population
+    is a part of a projection, and a run does not report it.
     """
 
     mnemonic = "population"
@@ -110,6 +126,7 @@ class Population(Op):
     params = Refs()
     event = Ref(optional=True)
     out = Ref(optional=True)
+    hidden = Flag(optional=True)
 
 
 class Probe(Op):
@@ -132,13 +149,15 @@ class Probe(Op):
 class Propagate(Op):
     """init[j] + weight[i, j] * events[i], one synapse at a time, ascending i; silent sources are skipped.
 
-    An integer weight may be narrower than `init`: it is sign-extended.
+    An integer weight may be narrower than `init`: it is sign-extended.  Of synapses whose delays differ, those
+    whose delay is `delay` act alone.
     """
 
     mnemonic = "propagate"
     operands = ("events", "init")
     results = ("arrived",)
     synapses = Ref()
+    delay = Int(optional=True)
 
 
 class Update(Op):

@@ -17,7 +17,8 @@ from __future__ import annotations
 from spikec.dialects.definition import Array, Dialect, Dict, Int, Ints, Op, Raw, Ref, Refs, Text, Texts, TypeOf
 
 BUFFER_KINDS = ("input", "output", "result", "state", "stream", "temp", "constant", "counter", "probe")
-TABLE_FORMATS = ("dense", "csr", "one_to_one")
+TABLE_FORMATS = ("dense", "csr", "one_to_one", "bitmap", "block")
+BITMAP_WORD = 16  # targets of a word of a bitmap
 
 
 class Buffer(Op):
@@ -56,6 +57,12 @@ class Table(Op):
 
     - dense: `w` [pre, post]; csr: `row` [pre + 1] i32, `col` [n] unsigned of width `index`, `w` [n];
       one_to_one: `w` [n].  Rows are ordered by ascending target.
+    - bitmap: `row` [pre + 1] i32, `w` [n], and `bits` [pre * words] i16 with words = ceil(post / 16): bit k of word b
+      of a source says whether it has a synapse with target 16 b + k.
+    - block: blocks of `block` targets that follow each other, all of which a source has: `row` [pre + 1] i32 counts
+      blocks, `col` [blocks] unsigned of width `index` are their numbers, `w` [blocks * block]; `block` divides post.
+    - `parts`, of a csr table: each source has so many rows, one for each part of its synapses (those of one delay):
+      row i * parts + k is part k of source i.  1 without it.
     - `weight` is the value of all synapses when there is no array `w`.
     - `element` is the type of a weight; an integer one is sign-extended to what it is added to.
     - `code` "pow2" says that all weights are 0 or powers of two of either sign, so that a propagate shifts
@@ -72,6 +79,8 @@ class Table(Op):
     index = Int(optional=True)
     weight = Raw(optional=True)
     code = Text(optional=True)
+    parts = Int(optional=True)
+    block = Int(optional=True)
 
 
 class Fill(Op):
@@ -100,7 +109,7 @@ class Propagate(Op):
     """into[j] += weight[i, j] * from[t - delay][low + i], ascending i, silent sources skipped.
 
     `mode` "event" walks the list of active sources, "dense" walks all sources.  `tally` names the counter
-    of weight additions.
+    of weight additions.  Of a table in parts, part `part` of each source acts alone.
     """
 
     mnemonic = "propagate"
@@ -112,6 +121,7 @@ class Propagate(Op):
     into = Ref()
     mode = Text()
     tally = Ref()
+    part = Int(optional=True)
 
 
 class Update(Op):

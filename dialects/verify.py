@@ -114,8 +114,11 @@ def _function(op: Any, symbols: dict[str, Any], level: str) -> Iterator[Problem]
     program = is_private(op) and not (level == "step" and name.startswith("stage."))
     upstream = SCALAR_OPS if program else TENSOR_OPS if level == "snn" else STAGE_OPS
     where = "a program" if program else f"an entry point at level {level}"
-    for inner in walk(op):
-        if inner.name in ("func.func", "func.return") or inner.name in upstream:
+    # No op of a program has regions.
+    inside = [inner.operation for inner in op.regions[0].blocks[0].operations] if program else walk(op)
+    for inner in inside:
+        kind = inner.name
+        if kind in ("func.func", "func.return") or kind in upstream:
             continue
         view = _view(inner)
         if program or view is None or view.dialect != level or inner.name in DECLARATIONS:

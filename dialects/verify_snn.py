@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from spikec.dialects import connectors, convolution, fixed_point, snn
+from spikec.dialects import connectors, convolution, drawn, fixed_point, snn
 from spikec.dialects.functions import (
     argument_marks,
     argument_roles,
@@ -55,7 +55,11 @@ def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[
         case snn.Constant():
             if not _is_static(view.type):
                 yield f"a constant has a tensor type of fixed shape, not {view.type}"
-            if view.sym_name in program.constants and program.constants.digest(view.sym_name) != view.digest:
+            elif (view.digest is None) == (view.draw is None):
+                yield "a constant has either a 'digest' or a 'draw'"
+            elif view.draw is not None:
+                yield from drawn.problems(view, symbols)
+            elif view.sym_name in program.constants and program.constants.digest(view.sym_name) != view.digest:
                 yield "the digest is not that of the constants store"
         case snn.State():
             found = list(_state(view, symbols))
@@ -64,6 +68,7 @@ def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[
             yield f"the value {view.value} is neither a number nor a constant"
         case snn.Synapses():
             found = list(_synapses(view, symbols)) or list(connectors.table_values(view, program))
+            found += connectors.nonzero_problems(view, symbols)
             yield from found or fixed_point.synapses(view, weight_element(view, symbols), symbols, program)
         case snn.Population():
             yield from _population(view, symbols)
@@ -105,6 +110,7 @@ def _is_number(attribute: Any) -> bool:
 
 def _synapses(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     recipe, kind = view.connect, connectors.kind_of(view)
+    yield from connectors.delay_problems(view, symbols)
     if kind == "conv":
         yield from _convolution(view, symbols)
         return
@@ -118,6 +124,8 @@ def _synapses(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     function = connectors.weight_function(view, symbols)
     if function is not None:
         yield from connectors.weight_problems(view, function, symbols)
+    elif kind in connectors.DERIVED:
+        yield from _value("weight", view.weight, weight_element(view, symbols), 1, symbols)
     else:
         counts = {"neuron": view.pre, "pair": view.pre * view.post}
         layout = connectors.weight_layout(view)
@@ -132,7 +140,7 @@ def _unknown(recipe: dict[str, Any], known: Collection[str]) -> Iterator[str]:
 
 
 def _convolution(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
-    found = [*_unknown(view.connect, convolution.ENTRIES), *convolution.problems(view.connect)]
+    found = [*_unknown(view.connect, convolution.ENTRIES | {connectors.NONZERO}), *convolution.problems(view.connect)]
     yield from found
     if found:
         return
@@ -294,6 +302,9 @@ def _propagate(view: snn.Propagate, symbols: dict[str, Any]) -> Iterator[str]:
         yield f"sizes {size(events)} -> {size(init)} for synapses {synapses.pre} -> {synapses.post}"
     if view.operation.results[0].type != init:
         yield "the result has not the type of init"
+    least, most = synapses.delay_range or (None, None)
+    if (view.delay is None) != (least is None) or (least is not None and not least <= view.delay <= most):
+        yield f"delay {view.delay} of synapses with delays from {least} to {most}"
     yield from fixed_point.adds(events.element_type, weight_element(synapses, symbols), init.element_type)
 
 

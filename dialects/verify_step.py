@@ -109,14 +109,20 @@ def _table(view: step.Table, symbols: dict[str, Any], program: Program) -> Itera
     if view.format not in step.TABLE_FORMATS:
         yield f"unknown format '{view.format}'"
         return
-    needed = {"row", "col"} if view.format == "csr" else set()
+    needed = {"csr": {"row", "col"}, "bitmap": {"row", "bits"}, "block": {"row", "col"}}.get(view.format, set())
     if view.weight is None:
         needed = needed | {"w"}
     if set(view.arrays) != needed:
         yield f"arrays {sorted(view.arrays)} where {sorted(needed)} are needed"
         return
-    if view.format == "dense" and view.weight is not None:
-        yield "a dense table has an array of weights"
+    if view.format in ("dense", "bitmap", "block") and view.weight is not None:
+        yield f"a {view.format} table has an array of weights"
+        return
+    if (view.format == "block") != (view.block is not None):
+        yield f"a {view.format} table with blocks of {view.block}"
+        return
+    if view.parts is not None and view.format != "csr":
+        yield f"a {view.format} table has no parts"
     if view.format == "one_to_one" and view.pre != view.post:
         yield f"one_to_one needs equal sizes, not {view.pre} and {view.post}"
     if view.weight is not None and getattr(view.weight, "type", None) != view.element:
@@ -137,14 +143,23 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
             yield f"array '{name}' is @{buffer.sym_name}, which is no constant"
         types[name] = buffer.type
     counts = {"dense": view.pre * view.post, "one_to_one": view.pre}
-    if view.format == "csr":
+    if "row" in types:
+        parts = 1 if view.parts is None else view.parts
+        if parts < 1 or str(types["row"].element_type) != "i32" or size(types["row"]) != view.pre * parts + 1:
+            yield f"row ends {types['row']} for {view.pre} sources in {parts} parts"
+    if "col" in types:
         if view.index not in (16, 32):
             yield f"indices of {view.index} bits"
-        elif str(types["col"].element_type) != f"i{view.index}" or str(types["row"].element_type) != "i32":
-            yield f"rows {types['row']} and columns {types['col']} for indices of {view.index} bits"
-        if size(types["row"]) != view.pre + 1:
-            yield f"{size(types['row'])} row ends for {view.pre} sources"
-        counts["csr"] = size(types["col"])
+        elif str(types["col"].element_type) != f"i{view.index}":
+            yield f"columns {types['col']} for indices of {view.index} bits"
+        counts[view.format] = size(types["col"]) * (view.block or 1)
+    if view.block is not None and (view.block < 1 or view.post % view.block):
+        yield f"blocks of {view.block} targets do not divide {view.post}"
+    if view.format == "bitmap":
+        words = view.pre * -(-view.post // step.BITMAP_WORD)
+        if size(types["bits"]) != words or str(types["bits"].element_type) != "i16":
+            yield f"bits {types['bits']}, where {words} words of i16 are needed"
+        counts["bitmap"] = size(types["w"])
     element = view.element if view.code is None else ir.IntegerType.get_signless(8)
     if "w" in types and (size(types["w"]) != counts[view.format] or types["w"].element_type != element):
         yield f"weights {types['w']}, where {counts[view.format]} elements of {element} are needed"
@@ -255,6 +270,8 @@ def _propagate(view: step.Propagate, buffers: _Buffers, symbols: dict[str, Any])
     yield from fixed_point.adds(buffers[view.from_].type.element_type, table.element, into.element_type)
     if view.low < 0 or view.low + table.pre > size(buffers[view.from_].type):
         yield f"@{view.from_} has fewer than {view.low + table.pre} elements"
+    if (view.part is None) != (table.parts is None) or not 0 <= (view.part or 0) < (table.parts or 1):
+        yield f"part {view.part} of a table of {table.parts} parts"
     if view.mode not in ("event", "dense"):
         yield f"unknown mode '{view.mode}'"
     if view.mode == "event" and "list" not in (buffers[view.from_].forms or []):

@@ -56,6 +56,7 @@ CHAPTERS = {
     "E10": "NIR files: reading",
     "E11": "NIR files: writing",
     "E12": "Passes",
+    "E13": "ONNX files",
     "W": "Warnings",
     "N": "Notes",
 }

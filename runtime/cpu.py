@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic
-from spikec.runtime.interface import Interface, Trace, flush_subnormals
+from spikec.runtime.interface import EMITTED, Interface, Trace, additions, flush_subnormals
 from spikec.runtime.layout import Cell, Layout, aligned, pack, word_at
 from spikec.runtime.recording import Recording
 
@@ -111,8 +111,8 @@ class CpuEngine:
             outputs=outputs,
             probes=recording.probes(),
             values=recording.values(),
-            emitted={p: counted.get(f"{p}.emitted", 0) for p in self.interface.populations},
-            synaptic_events=counted.get("synaptic_events", 0),
+            emitted={p: counted.get(p + EMITTED, 0) for p in self.interface.populations},
+            projections=additions(counted),
         )
 
     def finish(self) -> dict[str, Array]:

@@ -256,6 +256,8 @@ def _convert(source: Source, declared: Input) -> Array:
     else:
         bad, why = _unfit_integers(array, declared), f"it is not an integer of {declared.dtype}"
     _check_values(source, declared, bad, why)
+    if declared.kind == "events":
+        _check_values(source, declared, array < 0, "events are counts, which are at least 0")
     if declared.low is not None and declared.high is not None:
         outside = (array < declared.low) | (array > declared.high)
         _check_values(source, declared, outside, f"the declared range is [{declared.low:g}, {declared.high:g}]")

@@ -2,13 +2,15 @@
 
 An `Interface` is read from a program at level `snn`, handed to every engine, and stored in manifests.
 In a program at level `step`, input x is the buffer `input.x`, output y `output.y`, a probe
-`probe.KEY`, and the number of events that population p emitted is the counter `p.emitted`.
+`probe.KEY`, the number of events that population p emitted is the counter `p.emitted`, and the number of weight
+additions of projection q `q.synaptic_events`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +19,14 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic
 
 if TYPE_CHECKING:  # MLIR stays out: an executable is run without it
     from spikec.dialects.program import Program
+
+
+EMITTED, ADDED = ".emitted", ".synaptic_events"
+
+
+def additions(counters: Mapping[str, int]) -> dict[str, int]:
+    """The weight additions of each projection, from all counters of a program at level `step`."""
+    return {name.removesuffix(ADDED): count for name, count in counters.items() if not name.endswith(EMITTED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class Interface:
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             probes=tuple(probes),
-            populations=tuple(p.sym_name for p in program.ops(snn.Population)),
+            populations=tuple(p.sym_name for p in program.ops(snn.Population) if not p.hidden),
         )
 
 
@@ -207,14 +217,19 @@ class Trace:
 
     outputs: name -> (steps, *shape); probes: key -> (samples, *shape) for values; for events, int32 rows
     (step, flat index) sorted, with the events' values under `key` in `values` where they are not plain
-    spikes; emitted: population -> number of nonzero events; synaptic_events: weight additions done.
+    spikes; emitted: population -> number of nonzero events; projections: projection -> weight additions done.
     """
 
     outputs: dict[str, Array]
     probes: dict[str, Array]
     values: dict[str, Array]
     emitted: dict[str, int]
-    synaptic_events: int
+    projections: dict[str, int]
+
+    @property
+    def synaptic_events(self) -> int:
+        """Weight additions of all projections."""
+        return sum(self.projections.values())
 
 
 class Engine(Protocol):
@@ -241,7 +256,13 @@ def flush_subnormals(array: Array) -> Array:
     if array.dtype.kind != "f":
         return array
     size = np.abs(array)
-    subnormal = (size < np.finfo(array.dtype).tiny) & (size > 0)
+    subnormal = (size < _smallest(array.dtype)) & (size > 0)
     if not subnormal.any():
         return array
     return np.where(subnormal, np.copysign(array.dtype.type(0), array), array)
+
+
+@cache
+def _smallest(dtype: Any) -> Any:
+    """The smallest normal number of a float type."""
+    return np.finfo(dtype).tiny

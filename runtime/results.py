@@ -74,6 +74,7 @@ def summary(run: Run, raw: bool = False) -> dict[str, Any]:
         "seconds": {part: round(value, 6) for part, value in run.seconds.items()},
         "spikes": run.counts,
         "synaptic_events": run.synaptic_events,
+        "projections": run.projections,
         "outputs": {name: _described(_kept(run, name, _output)) for name in run.outputs},
     }
 

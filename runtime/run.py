@@ -29,6 +29,7 @@ class Run:
     batch.  probes: key -> samples `(samples, *shape)`, or int32 rows (step, flat index), (batch, step, index) with a
     batch, for `pop.spike`, and the events' values under `pop.event` where they are not plain spikes.
     spikes: the rows of `pop.spike` by population.  counts: population -> number of events emitted.
+    projections: projection -> weight additions done; synaptic_events: of all projections.
     seconds: wall time of the parts, `compile` and `run`.
     scales: what the integers of an output or probe are multiplied by to give reals (rank 0, or the probe's shape);
     a key that it has not is no integer that stands for a real.
@@ -39,7 +40,7 @@ class Run:
     outputs: dict[str, Array]
     probes: dict[str, Array]
     counts: dict[str, int]
-    synaptic_events: int
+    projections: dict[str, int]
     seconds: dict[str, float]
     scales: dict[str, Array] = field(default_factory=dict)
 
@@ -55,6 +56,10 @@ class Run:
         if key.endswith(".event") and scale.ndim:
             scale = scale.reshape(-1)[self.probes[key.removesuffix(".event") + ".spike"][:, -1]]
         return np.asarray(array * scale, np.float64)
+
+    @property
+    def synaptic_events(self) -> int:
+        return sum(self.projections.values())
 
     @property
     def spikes(self) -> dict[str, Array]:
@@ -216,8 +221,8 @@ def _joined(pieces: list[Trace]) -> Trace:
         joined("outputs"),
         joined("probes"),
         joined("values"),
-        {name: sum(p.emitted[name] for p in pieces) for name in pieces[0].emitted},
-        sum(p.synaptic_events for p in pieces),
+        _summed([p.emitted for p in pieces]),
+        _summed([p.projections for p in pieces]),
     )
 
 
@@ -251,9 +256,12 @@ def _collect(
         probes[probe.key] = parts[0] if batch is None else _batched(parts)
         if all(probe.key in trace.values for trace in traces):
             probes[name] = np.concatenate([trace.values[probe.key] for trace in traces])
-    counts = {p: sum(trace.emitted[p] for trace in traces) for p in interface.populations}
-    events = sum(trace.synaptic_events for trace in traces)
-    return Run(steps, batch, outputs, probes, counts, events, seconds, scales)
+    counts, added = _summed([trace.emitted for trace in traces]), _summed([trace.projections for trace in traces])
+    return Run(steps, batch, outputs, probes, counts, added, seconds, scales)
+
+
+def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
+    return {name: sum(part[name] for part in counts) for name in counts[0]}
 
 
 def _batched(parts: list[Array]) -> Array:

@@ -14,6 +14,9 @@ from spikec.runtime import arrays, memory
 COLUMNS = ("pre", "post", "weight", "delay")
 """What the columns of a table without names are, in order."""
 
+ENDS = ("pre", "post")
+"""The columns that may hold names of neurons."""
+
 
 def read(path: Path) -> Mapping[str, Array]:
     """The columns of a table, each of shape (rows,).
@@ -48,10 +51,8 @@ def _csv(path: Path) -> Mapping[str, Array]:
             lines = (line.split("#")[0] for line in stream)
             head = next((row for row in csv.reader(lines, skipinitialspace=True) if any(row)), [])
         names = [] if all(map(_is_number, head)) else [name.strip() for name in head]
-        with path.open(encoding="utf-8-sig") as stream, warnings.catch_warnings():
-            # No rows at all are fine.
-            warnings.simplefilter("ignore", UserWarning)
-            found = _numbers(stream, bool(names), max(1, len(head)))
+        kind = np.str_ if _has_text(path, names) else np.float64
+        found = _cells(path, bool(names), max(1, len(head)), kind)
     if not names:
         return columns(found, path)
     for name in names:
@@ -60,15 +61,39 @@ def _csv(path: Path) -> Mapping[str, Array]:
             raise arrays.fail("E0607", path, text)
     if found.shape[1] != len(names):
         raise arrays.fail("E0607", path, f"there are {len(names)} names for {found.shape[1]} columns")
-    return {name: found[:, n] for n, name in enumerate(names)}
+    with arrays.readable(path, ".csv"):
+        return {name: _column(name, found[:, n]) for n, name in enumerate(names)}
 
 
-def _numbers(stream: object, named: bool, width: int) -> Array:
-    """The numbers below the names, of shape (rows, columns)."""
-    lines = (line for line in stream if line.split("#")[0].strip())  # type: ignore[attr-defined]
-    if named:
-        next(lines, None)
-    found = np.loadtxt(lines, delimiter=",", comments="#", ndmin=2, dtype=np.float64)
+def _column(name: str, cells: Array) -> Array:
+    """A column of numbers; the ends of synapses may have names instead."""
+    if cells.dtype.kind != "U" or (name in ENDS and not all(map(_is_number, cells.tolist()))):
+        return cells
+    return cells.astype(np.float64)
+
+
+def _has_text(path: Path, names: list[str]) -> bool:
+    """Whether the first row below the names calls neurons by theirs."""
+    if not set(ENDS) <= set(names):
+        return False
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = (row for row in csv.reader((line.split("#")[0] for line in stream), skipinitialspace=True) if any(row))
+        next(rows, None)
+        first = next(rows, [])
+    return any(not _is_number(cell) for name, cell in zip(names, first, strict=False) if name in ENDS)
+
+
+def _cells(path: Path, named: bool, width: int, kind: type) -> Array:
+    """The numbers or texts below the names, of shape (rows, columns)."""
+    with path.open(encoding="utf-8-sig") as stream, warnings.catch_warnings():
+        # No rows at all are fine.
+        warnings.simplefilter("ignore", UserWarning)
+        lines = (line for line in stream if line.split("#")[0].strip())
+        if named:
+            next(lines, None)
+        found: Array = np.loadtxt(lines, delimiter=",", comments="#", ndmin=2, dtype=kind)
+    if kind is np.str_:
+        found = np.char.strip(found)
     return found if found.size else np.empty((0, width))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from spikec.backends.cpu.module import CpuModule
-from spikec.runtime.interface import Input, Interface, Output
+from spikec.runtime.interface import EMITTED, Input, Interface, Output
 from spikec.runtime.layout import Layout, Stream
 
 TYPES = {
@@ -143,10 +143,7 @@ def header(module: CpuModule, interface: Interface) -> str:
         "",
         _comment("The number of steps done."),
         "#define NET_STEPS(state) ((state)->words[0])",
-        *(
-            f"#define NET_COUNT_{identifier(name.removesuffix('.emitted'))}(state) ((state)->words[{offset // 8}])"
-            for name, offset in layout.counters
-        ),
+        *(f"#define NET_COUNT_{identifier(name)}(state) ({_sum(words)})" for name, words in _counts(layout).items()),
         "",
         _comment("Back to the state before the first step. Call it once before all else."),
         "void net_init(net_state *state);",
@@ -165,6 +162,18 @@ def header(module: CpuModule, interface: Interface) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _counts(layout: Layout) -> dict[str, list[int]]:
+    """The words of the state that add up to what each population emitted, and to the weight additions of the run."""
+    words = {name: offset // 8 for name, offset in layout.counters}
+    counts = {name.removesuffix(EMITTED): [word] for name, word in words.items() if name.endswith(EMITTED)}
+    counts["synaptic_events"] = [word for name, word in words.items() if not name.endswith(EMITTED)]
+    return counts
+
+
+def _sum(words: list[int]) -> str:
+    return " + ".join(f"(state)->words[{word}]" for word in words) or "0u"
 
 
 def _seed(layout: Layout) -> list[str]:
@@ -193,7 +202,7 @@ def main_program(module: CpuModule, interface: Interface) -> str:
     set_out = [f"    out.{identifier(s.name)} = {_buffer(s)};" for s, _, _ in outputs] or ["    out.unused = 0;"]
     counts = [
         f'    printf("{name} %llu\\n", (unsigned long long)NET_COUNT_{identifier(name)}(&state));'
-        for name in (counter.removesuffix(".emitted") for counter, _ in layout.counters)
+        for name in _counts(layout)
     ]
     return "\n".join(
         [

@@ -40,6 +40,7 @@ EVENT = 3.0  # an event put into a list and taken out
 ROW = 12.0  # a row of a csr table begun
 SCATTERED = 1.3  # an addition through an index
 STREAMED = 1.2  # a register of weights added
+SPREAD = 2.1  # a register of a bitmap: the weights spread over its lanes and added
 DRAWN = 55.0  # a register of random numbers
 FAR = 0.12  # more for each byte of weights that comes from beyond the second cache
 SECOND_CACHE = 1e6
@@ -50,5 +51,23 @@ GPU_BYTES = 1555 / GPU_CLOCK  # per cycle
 LAUNCH = 2000 * GPU_CLOCK  # cycles
 
 # fpga
+FPGA_CLOCK = 0.1  # GHz: what a small circuit reaches on most boards without care
 LANES = 16
 HAZARD = 4
+
+CLOCK: Mapping[str, float] = {"cpu": 3.0, "ptx": GPU_CLOCK, "fpga": FPGA_CLOCK}
+"""GHz, of the cycles of each target."""
+
+
+def row_cycles(format: str, synapses: float, post: int, width: int) -> float:
+    """cpu: cycles of an event whose row has so many synapses, of `post` targets with sums of `width` bytes."""
+    per_register = VECTOR // width
+    match format:
+        case "dense":
+            return 1 + -(-post // per_register) * STREAMED
+        case "bitmap":
+            return ROW + -(-post // per_register) * SPREAD
+        case "block":
+            return ROW + -(-synapses // per_register) * 2 * STREAMED
+        case _:
+            return ROW + synapses * SCATTERED

@@ -17,13 +17,11 @@ from spikec.analysis.cost_model import (
     LISTED,
     MOVED,
     OP,
-    ROW,
-    SCATTERED,
     SECOND_CACHE,
     SIMPLE,
     SLOW,
-    STREAMED,
     VECTOR,
+    row_cycles,
 )
 from spikec.dialects import step
 from spikec.dialects.elementary import FUNCTIONS, TABLE
@@ -107,6 +105,11 @@ def _operation(name: str, element: str) -> Body:
     return Body(simple=1, picojoules=addition)
 
 
+def rows_of(table: step.Table) -> int:
+    """The rows of a table: one for each source, or for each part of one."""
+    return int(table.pre * (table.parts or 1))
+
+
 def _body(program: Any) -> Body:
     """A selection between reals costs what its condition does: it moves bits."""
     total = Body()
@@ -125,11 +128,11 @@ class Network:
         self.rates = rates
         self.buffers = {b.sym_name: b for b in program.ops(step.Buffer)}
         kept = ("state", "stream", "temp")
-        self.resident = float(sum(self._bytes(b) for b in self.buffers.values() if b.kind in kept))
-        self.constants = float(sum(self._bytes(b) for b in self.buffers.values() if b.kind == "constant"))
+        self.resident = float(sum(self.bytes_of(b) for b in self.buffers.values() if b.kind in kept))
+        self.constants = float(sum(self.bytes_of(b) for b in self.buffers.values() if b.kind == "constant"))
 
     @staticmethod
-    def _bytes(buffer: step.Buffer) -> int:
+    def bytes_of(buffer: step.Buffer) -> int:
         return int(buffer.slots) * size(buffer.type) * _width(buffer.type.element_type)
 
     def order(self) -> Iterator[str]:
@@ -138,25 +141,30 @@ class Network:
             if op.name == "func.call":
                 yield str(symbol_of(op.attributes["callee"]))
 
+    def ops(self, stage: str) -> list[Any]:
+        """The ops of a stage."""
+        views = (step.DIALECT.view(op) for op in walk(self.symbols[stage]))
+        return [view for view in views if view is not None]
+
     def stage(self, name: str) -> list[Cost]:
         """What each op of a stage costs."""
-        views = (step.DIALECT.view(op) for op in walk(self.symbols[name]))
-        return [self._cost(view) for view in views if view is not None]
+        return [self.cost(view) for view in self.ops(name)]
 
-    def rate(self, buffer: step.Buffer, mode: str = "event") -> float:
-        """Events per element and step of a buffer."""
+    def rate(self, buffer: step.Buffer, mode: str = "event", tally: str = "") -> float:
+        """Events per element and step of a buffer, for the projection that counts additions in `tally`."""
         name = buffer.sym_name
         known = self.rates
         real = mode == "dense" and str(buffer.type.element_type) != "i1"
         if not isinstance(known, Mapping):
             return 1.0 if real else float(known)
         short = name.removeprefix("input.").removesuffix(".spike").removesuffix(".event")
-        for key in (name, short):
+        for key in (tally, name, short):
             if key in known:
                 return float(known[key])
         return 1.0 if real else float(known.get("*", ASSUMED))
 
-    def _cost(self, op: Any) -> Cost:
+    def cost(self, op: Any) -> Cost:
+        """What an op costs in one step."""
         match op:
             case step.Fill() | step.Clock():
                 return self._moved([op.into])
@@ -181,7 +189,7 @@ class Network:
 
     def _moved(self, names: list[str]) -> Cost:
         """Buffers read or written from end to end."""
-        bytes = float(sum(self._bytes(self.buffers[n]) / self.buffers[n].slots for n in names))
+        bytes = float(sum(self.bytes_of(self.buffers[n]) / self.buffers[n].slots for n in names))
         count = max(size(self.buffers[n].type) for n in names) if names else 0
         return Cost(state=bytes, cpu=OP + MOVED * bytes / VECTOR, lanes=-(-count // LANES))
 
@@ -234,18 +242,31 @@ class Network:
         cost.lanes = 2 * max(-(-count // LANES), HAZARD)
         return cost
 
+    def multiplies(self, op: step.Propagate) -> bool:
+        """Whether weights are multiplied by events; spikes let them pass, and powers of two are shifted."""
+        return str(self.buffers[op.from_].type.element_type) != "i1" and step.Table(self.symbols[op.table]).code is None
+
+    @staticmethod
+    def _row(table: step.Table, arrays: Mapping[str, Any]) -> float:
+        """Synapses of a row, on average."""
+        if table.format == "dense":
+            return float(table.post)
+        if table.format == "csr":
+            return size(arrays["col"].type) / max(1, rows_of(table))
+        return size(arrays["w"].type) / max(1, table.pre) if "w" in arrays else 1.0
+
     def _propagate(self, op: step.Propagate) -> Cost:
         table, source, into = step.Table(self.symbols[op.table]), self.buffers[op.from_], self.buffers[op.into]
         arrays = {key: self.buffers[str(symbol_of(array))] for key, array in table.arrays.items()}
-        events = self.rate(source, op.mode) * table.pre
-        row = {"dense": float(table.post), "one_to_one": 1.0}.get(
-            table.format, size(arrays["col"].type) / table.pre if "col" in arrays and table.pre else 0.0
-        )
+        events = self.rate(source, op.mode, op.tally) * table.pre
+        row = self._row(table, arrays)
         added = events * row
         element = into.type.element_type
         addition, product = ENERGY.get(str(element), ENERGY["i8"])
-        plain = str(source.type.element_type) == "i1" or getattr(table, "code", None) is not None
-        each = sum(_width(arrays[key].type.element_type) for key in ("w", "col") if key in arrays)
+        plain = not self.multiplies(op)
+        # What is read of a row: all of its arrays but `row`, of which it is two numbers.
+        parts = [array for key, array in arrays.items() if key != "row"]
+        read = sum(size(array.type) * _width(array.type.element_type) for array in parts) / max(1, rows_of(table))
         rows = 8 * events if "row" in arrays else 0.0
         sums = float(size(into.type) * _width(element)) * 2
         scattered = table.format != "dense"
@@ -255,16 +276,15 @@ class Network:
             synaptic=added,
             additions=added,
             multiplications=0.0 if plain else added,
-            weights=added * each + rows,
+            weights=events * read + rows,
             state=2 * added * _width(element) if scattered else (sums if events else 0.0),
             lists=4 * events + walked,
-            table=float(sum(self._bytes(array) for array in arrays.values())),
+            table=float(sum(self.bytes_of(array) for array in arrays.values())),
             picojoules=added * (addition + (0.0 if plain else product)),
         )
-        if scattered:
-            cost.cpu = OP + events * ROW + added * SCATTERED
-        else:
-            cost.cpu = OP + MOVED * sums / VECTOR + events * (1 + -(-int(row) * _width(element) // VECTOR) * STREAMED)
+        cost.cpu = OP + events * row_cycles(table.format, row, table.post, _width(element))
+        if not scattered:
+            cost.cpu += MOVED * sums / VECTOR
         cost.cpu += LISTED * walked / VECTOR
         if cost.table > SECOND_CACHE:
             cost.cpu += FAR * cost.weights

@@ -105,27 +105,30 @@ def estimate(program: Program, target: str, rates: Mapping[str, float] | float =
     """The cost of one step of a program at level `step`.
 
     `rates` are events per element and step: one number, or numbers by the name of a population (`hidden`), an input
-    (`x`) or a buffer; `*` stands for all others.  Sources that are real numbers count as all active unless named.
-    Raises ValueError for a target that has no model.
+    (`x`), a buffer, or the counter of a projection, for its sources; `*` stands for all others.  Sources that are
+    real numbers count as all active unless named.  Raises ValueError for a target that has no model.
     """
     name = target.partition(":")[0]
     if name not in TARGETS:
         raise ValueError(f"no estimate for the target '{target}'")
     with program.module.context:
         network = Network(program, rates)
-        blocks = _blocks(network.symbols.get("run"))
-        return Estimate(name, tuple(_row(network, name, stage, blocks.get(stage, 1)) for stage in network.order()))
+        lengths = blocks(network.symbols.get("run"))
+        return Estimate(name, tuple(_row(network, name, stage, lengths.get(stage, 1)) for stage in network.order()))
 
 
 def _row(network: Network, target: str, stage: str, block: int) -> Row:
     costs = network.stage(stage)
     sums = {key: sum(getattr(cost, key) for cost in costs) for key in SUMMED}
-    cycles, energy = TARGETS[target](costs), _energy(network, target, costs, block)
+    cycles, energy = TARGETS[target](costs), energy_of(network, target, costs, block)
     return Row(**sums, cycles=cycles, energy=energy, stage=stage.removeprefix("stage."))
 
 
-def _energy(network: Network, target: str, costs: list[Cost], block: int) -> float:
-    """nJ.  What a step of a block reads of a table off the chip is fetched at most once a block."""
+def energy_of(network: Network, target: str, costs: list[Cost], block: int) -> float:
+    """nJ of ops of a stage that runs `block` steps at a time.
+
+    What a step of a block reads of a table off the chip is fetched at most once a block.
+    """
     chip = ON_CHIP[target]
     near, state = _per_byte(min(network.constants, chip), chip), _per_byte(network.resident, chip)
     total = 0.0
@@ -143,7 +146,7 @@ def _per_byte(size: float, chip: float) -> float:
     return next((energy for limit, energy in NEAR if size <= limit), NEAR[-1][1])
 
 
-def _blocks(run: Any) -> dict[str, int]:
+def blocks(run: Any) -> dict[str, int]:
     """How many steps each stage runs at a time: the longest stride of the loops around its call."""
     found: dict[str, int] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,10 +39,18 @@ class FanIn:
 
     @staticmethod
     def of(program: Program, synapses: Any, symbols: Mapping[str, Any]) -> FanIn:
+        """Of all synapses of a projection; where their delays differ, any of them may act in one step."""
+        found = FanIn._of(program, synapses, symbols)
+        return found if synapses.delay is None else replace(found, certain=False)
+
+    @staticmethod
+    def _of(program: Program, synapses: Any, symbols: Mapping[str, Any]) -> FanIn:
         recipe = synapses.connect
         kind = ir.StringAttr(recipe["kind"]).value
-        if connectors.weight_function(synapses, symbols) is not None:
+        if connectors.has_unknown_weights(synapses, symbols):
             return _unknown(synapses.pre)
+        if kind in connectors.DERIVED:
+            return _derived(program, synapses, kind, symbols)
         weight = _weight(program, synapses.weight, symbols)
         certain = "filter" not in recipe and kind in ("all", "one_to_one", "prob")
         if kind == "conv":
@@ -60,12 +68,12 @@ class FanIn:
         return _summed(weight.reshape(1, 1), synapses.pre, certain, times=synapses.pre)
 
     def arrive(
-        self, events: Interval, low: Array, high: Array, real_bits: int, multiplied: bool
+        self, events: Interval, low: Array, high: Array, real_bits: int, multiplied: bool, others: int = 0
     ) -> tuple[Array, Array]:
         """The bounds of `low` and `high` (per target or of one element) after all synapses have added to them.
 
         `real_bits` is 0 for integers, whose sums are exact; `multiplied` says that weights are multiplied by events,
-        and not added as they are.
+        and not added as they are; `others` are the synapses of other projections that may add in between.
         """
         least, most = events.low, events.high
         if not self.certain:
@@ -74,7 +82,7 @@ class FanIn:
         if real_bits:
             # A sum for each synapse, and a product, each half a unit in the last place of what it gives; the sums of
             # weights here are rounded too.
-            count = self.synapses + 2
+            count = self.synapses + others + 2
             roundings = count * ((1 + multiplied) * _ROUNDING[real_bits] + _ROUNDING[64])
             relative = roundings / (1 - roundings) if roundings < 0.5 else math.inf
             errors = relative, 2 * count * _TINY[real_bits], _LARGEST[real_bits]
@@ -151,6 +159,17 @@ def _table(program: Program, view: Any, weight: Array, symbols: Mapping[str, Any
     np.add.at(positive, target, np.maximum(weight, 0))
     np.add.at(negative, target, np.minimum(weight, 0))
     return FanIn(positive, negative, int(np.bincount(target).max(initial=0)), "filter" not in view.connect)
+
+
+def _derived(program: Program, view: Any, kind: str, symbols: Mapping[str, Any]) -> FanIn:
+    """One synapse for each of another recipe, or all of a target's."""
+    weight, pairs = _weight(program, view.weight, symbols), connectors.pairs_of(view, symbols)
+    if kind != "to_target":
+        return _summed(weight.reshape(1, 1), 1, True)
+    if connectors.kind_of(pairs) == "table":
+        return _table(program, pairs, weight, symbols)
+    most = connectors.most_for_target(pairs)
+    return _summed(weight.reshape(1, 1), most, False, times=most)
 
 
 def _fixed(view: Any, weight: Array) -> FanIn:

@@ -46,7 +46,7 @@ def find(program: Program) -> list[Idle]:
         return [
             Idle(code, view.sym_name, message, help, _span(view.operation.location))
             for view in populations
-            if view.sym_name in updates
+            if view.sym_name in updates and not view.hidden
             for code, message, help in _judged(view, updates[view.sym_name], symbols, live if seen else None, known)
         ]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from spikec.analysis import scalars
+from spikec.analysis.chains import repeated
 from spikec.analysis.fan_in import FanIn
 from spikec.analysis.fixpoint import Solver
 from spikec.analysis.intervals import (
@@ -106,12 +107,23 @@ class _Neurons:
 
 
 @dataclass
+class _Arrived:
+    """What a chain of propagates has gathered: bounds per target, and of its delayed projections how many synapses they
+    have for a target and the events that were counted."""
+
+    low: Any
+    high: Any
+    synapses: int = 0
+    events: Mapping[str, Interval] = field(default_factory=dict)
+
+
+@dataclass
 class _Run:
     """What one evaluation of an entry sees and leaves."""
 
     states: Mapping[str, Interval]
     written: dict[str, Interval] = field(default_factory=dict)
-    arrived: dict[Any, tuple[Any, Any]] = field(default_factory=dict)  # per target, of each propagate
+    arrived: dict[Any, _Arrived] = field(default_factory=dict)  # of each propagate
     populations: dict[str, Values] = field(default_factory=dict)
 
 
@@ -126,6 +138,7 @@ class _Analysis:
         self._neurons: dict[str, _Neurons] = {}
         self._latest: dict[str, tuple[list[Interval], Values]] = {}
         self._now = _Run({})
+        self._repeated = repeated(self._symbols)
         moves = ("extract", "splat", "extract_slice", "expand_shape", "collapse_shape")
         self._specials: dict[str, Special] = {
             **{f"tensor.{name}": _moved for name in moves},
@@ -239,6 +252,8 @@ class _Analysis:
             value = scalars.number(attribute)
             found = int(ir.IntegerAttr(attribute).value) if value is None else value.item()
             return point(float(found) if is_real(type) else int(found))
+        if name not in self._program.constants:  # an array that is drawn
+            return limits(type)
         array = self._program.constants[name]
         low, high = array.min(), array.max()
         if is_real(type):
@@ -287,24 +302,32 @@ class _Analysis:
         name = snn.Propagate(op).synapses
         if name not in self._fans:
             self._fans[name] = FanIn.of(self._program, snn.Synapses(self._symbols[name]), self._symbols)
-        events, init = op.operands
-        return [events, init], partial(self._arrived, self._fans[name], events, init, op.results[0])
+        return list(op.operands), partial(self._arrived, op, self._fans[name])
 
-    def _arrived(self, fan: FanIn, source: Any, init: Any, result: Any, found: list[Interval]) -> list[Interval]:
+    def _arrived(self, op: Any, fan: FanIn, found: list[Interval]) -> list[Interval]:
         """What arrives per target is kept for a propagate that goes on from there."""
-        events, start = found
-        low, high = self._now.arrived.get(init) or (np.asarray(start.low), np.asarray(start.high))
+        (source, init), result, (events, start) = op.operands, op.results[0], found
+        before = self._now.arrived.get(init) or _Arrived(np.asarray(start.low), np.asarray(start.high))
+        name, delayed = snn.Propagate(op).synapses, snn.Propagate(op).delay is not None
+        if op in self._repeated and name in before.events and before.events[name].covers(events):
+            self._now.arrived[result] = before  # all that the projection's synapses can add is in there
+            return [start]
         real, bits = is_real(result.type), width(result.type)
-        low, high = fan.arrive(events, low, high, bits if real else 0, multiplied=width(source.type) > 1)
+        low, high = fan.arrive(
+            events, before.low, before.high, bits if real else 0, width(source.type) > 1, before.synapses
+        )
+        after = _Arrived(low, high)
+        if delayed:
+            after = _Arrived(low, high, before.synapses + fan.synapses, {**before.events, name: events})
         if not real:
             around = Interval(int(low.min()), int(high.max()))
             if limits(result.type).covers(around):
-                self._now.arrived[result] = (low, high)
+                self._now.arrived[result] = after
             return [around]
         nan = events.nan or start.nan or not events.is_bounded or not np.all(np.isfinite((low.min(), high.max())))
         around = Interval(float(low.min()), float(high.max()), nan)
         if not nan:
-            self._now.arrived[result] = (low, high)
+            self._now.arrived[result] = after
         return [_finite(around, bits)]
 
     def _update(self, op: Any) -> tuple[list[Any], Many]:

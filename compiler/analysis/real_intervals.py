@@ -194,6 +194,13 @@ def real_comparison(op: Any) -> Comparison | None:
     return None if predicate is None else Comparison(predicate)
 
 
+def real_constant(value: float, bits: int) -> Interval:
+    """A number of a program as it computes with it: a subnormal one is zero."""
+    if bits not in _SMALLEST:
+        return ANY_REAL
+    return point(value if abs(value) >= _SMALLEST[bits] or value != value else math.copysign(0.0, value))
+
+
 # ---------------------------------------------------------------- ops
 
 _OPS: dict[str, Transfer] = {

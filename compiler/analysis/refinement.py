@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spikec.analysis import scalars
 from spikec.analysis.intervals import (
+    ANY_REAL,
     BOOL,
     Comparison,
     Interval,
@@ -28,8 +28,9 @@ from spikec.analysis.intervals import (
     limits,
     modulo,
     point,
+    width,
 )
-from spikec.analysis.real_intervals import real_comparison, real_transfer
+from spikec.analysis.real_intervals import real_comparison, real_constant, real_transfer
 from spikec.dialects.functions import SCALAR_OPS
 from spikec.dialects.mlir import ir
 
@@ -114,18 +115,19 @@ class Body:
         return self._numbers[value]
 
     def _node(self, op: Any) -> Node:
-        elementwise = op.name in SCALAR_OPS
+        name, made = op.name, list(op.results)
+        elementwise = name in SCALAR_OPS
         transfer = many = None
         uses = list(op.operands)
-        if elementwise and op.name != "arith.select":
-            uses, transfer = _elementwise(op)
+        if elementwise and name != "arith.select":
+            uses, transfer = _elementwise(op, name, uses, made[0].type)
         elif not elementwise:
-            uses, many = self._specials[op.name](op)
-        operands = tuple(self._operand(value) for value in uses)
-        results = tuple(self._slot(value) for value in op.results)
-        integral = len(op.results) == 1 and not is_real(op.results[0].type)
-        type = limits(op.results[0].type) if integral else None
-        node = Node(op, op.name, operands, results, transfer, many, type, _comparison(op))
+            uses, many = self._specials[name](op)
+        operands = tuple([self._operand(value) for value in uses])
+        results = tuple([self._slot(value) for value in made])
+        around = limits(made[0].type) if len(made) == 1 else ANY_REAL
+        type = None if around is ANY_REAL else around
+        node = Node(op, name, operands, results, transfer, many, type, _comparison(op, name))
         if elementwise:
             for slot in operands:
                 self._above[results[0]] |= self._above[slot]
@@ -301,26 +303,27 @@ def _both(one: Refined, other: Refined) -> Iterator[Refined]:
     yield found
 
 
-def _comparison(op: Any) -> Comparison | None:
-    if op.name == "arith.cmpi":
+def _comparison(op: Any, name: str) -> Comparison | None:
+    if name == "arith.cmpi":
         return integer_comparison(op)
-    return real_comparison(op) if op.name == "arith.cmpf" else None
+    return real_comparison(op) if name == "arith.cmpf" else None
 
 
-def _elementwise(op: Any) -> tuple[list[Any], Transfer]:
+def _elementwise(op: Any, name: str, operands: list[Any], type: Any) -> tuple[list[Any], Transfer]:
     """What an op uses, and the function from that to its result; nothing but the type where it is not known."""
-    if op.name == "arith.constant":
+    if name == "arith.constant":
         fixed = constant(op)
         return [], lambda: fixed
-    pair = _modulo(op)
+    pair = _modulo(op) if name == "arith.subi" else None
     if pair is not None:
         return list(pair), modulo
     transfer = real_transfer(op)
-    integral = not any(is_real(value.type) for value in (*op.operands, *op.results))
-    if transfer is None and integral:
+    if transfer is None and not any(is_real(one) for one in (type, *(value.type for value in operands))):
         transfer = integer_transfer(op)
-    anything = limits(op.results[0].type)
-    return list(op.operands), transfer or (lambda *operands: anything)
+    if transfer is None:
+        anything = limits(type)
+        return operands, lambda *found: anything
+    return operands, transfer
 
 
 def constant(op: Any) -> Interval:
@@ -330,15 +333,15 @@ def constant(op: Any) -> Interval:
         if not attribute.is_splat:
             return limits(type)
         attribute = attribute.get_splat_value()
-    value = scalars.number(attribute)
-    if value is not None:
-        return point(float(value) if is_real(type) else int(value))
-    return limits(type) if is_real(type) else point(int(ir.IntegerAttr(attribute).value))
+    if is_real(type):
+        return real_constant(ir.FloatAttr(attribute).value, width(type))
+    # The numbers of an i1 are 0 and 1 here, and MLIR's own are 0 and -1.
+    return point(abs(attribute.value) if width(type) == 1 else attribute.value)
 
 
 def _modulo(op: Any) -> tuple[Any, Any] | None:
-    """(x, y) of `x - floor(x / y) * y`."""
-    if op.name != "arith.subi" or isinstance(op.operands[1].owner, ir.Block):
+    """(x, y) of `x - floor(x / y) * y`, from the subtraction."""
+    if isinstance(op.operands[1].owner, ir.Block):
         return None
     x, product = op.operands[0], op.operands[1].owner
     if product.name != "arith.muli" or isinstance(product.operands[0].owner, ir.Block):

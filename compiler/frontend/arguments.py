@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spikec.dialects.diagnostics import Span, did_you_mean
@@ -39,6 +40,11 @@ def settle(network: Network, argument: Stream, formal: syntax.Formal) -> None:
     network.entities[argument.name] = Constant(argument.name, argument.span, "done", value)
 
 
+def _settle_late(network: Network, argument: Stream, formal: syntax.Formal, entry: str) -> None:
+    with network.at(entry):
+        settle(network, argument, formal)
+
+
 def _check_stream(network: Network, argument: Stream, formal: syntax.Formal, value: Value) -> None:
     """The kind, dimension and shape of a stream where the block declares them."""
     if formal.type is None:
@@ -47,7 +53,8 @@ def _check_stream(network: Network, argument: Stream, formal: syntax.Formal, val
     name, span = formal.type.name, argument.expression.span
     if name != SPIKES and name not in TYPES:
         raise Mistake("E0202", formal.type.span, f"unknown type '{name}'", did_you_mean(name, [SPIKES, *TYPES]))
-    if network.dry or argument.name in network._guessing:
+    if network.dry or argument.name in network._guessing:  # a guess tells nothing; it is asked again when all is known
+        network.pending.append(partial(_settle_late, network, argument, formal, network.entry))
         return
     if name == SPIKES and value.event and not _adds(value):
         message = f"argument '{formal.name}' is a stream of spikes, and the events of this one have a size"

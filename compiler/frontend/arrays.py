@@ -9,7 +9,7 @@ from pathlib import Path
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Span
 from spikec.frontend.values import Mistake, Value, number
-from spikec.runtime import arrays, tables
+from spikec.runtime import arrays, names, tables
 
 
 class Arrays:
@@ -52,6 +52,16 @@ class Arrays:
                 raise _mistake(error, span) from None
             self._remember(file)
         return self._tables[file]
+
+    def names(self, path: Value, span: Span) -> list[str]:
+        """The names of neurons in a file."""
+        file = self.folders.get(path.file, self.folder) / path.text
+        try:
+            found = names.read(file)
+        except CompileError as error:
+            raise _mistake(error, span) from None
+        self._remember(file)
+        return found
 
     @staticmethod
     def table_columns(array: Array, span: Span) -> Mapping[str, Array]:

@@ -2,18 +2,19 @@
 
 `h = stage(x)` makes what `stage` calls `s` the object `h/s`, and `h` its returned value; a call in the midst of the
 statement `f` is the instance `f/stage#0`.  So draws and probes of an instance depend on no other statement.
-Arguments that are names are put in their places, all others become a `Let`.
+Arguments that are names, or draw what a shape is filled with, are put in their places; all others become a `Let`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spikec.dialects.diagnostics import did_you_mean
 from spikec.frontend import syntax
 from spikec.frontend.expressions import piped
+from spikec.frontend.initial import FILLING
 from spikec.frontend.network import Network
 from spikec.frontend.ode import names_in
 from spikec.frontend.reductions import REDUCTIONS
@@ -119,10 +120,11 @@ class _Expander:
             return node
         call = self._block_call(node)
         if call is None:
-            return _mapped(node, lambda part: self._rewritten(part, owner))
-        assert isinstance(call.function, syntax.Name)
-        name = call.function.id
-        call = _mapped(call, lambda part: self._rewritten(part, owner) if part is not call.function else part)
+            return syntax.mapped(node, lambda part: self._rewritten(part, owner))
+        head = call.function
+        assert isinstance(head, syntax.Name)
+        name = head.id
+        call = syntax.mapped(call, lambda part: self._rewritten(part, owner) if part is not head else part)
         key = f"{owner}/{name.rpartition('/')[2]}"
         self._ordinals[key] = self._ordinals.get(key, -1) + 1
         path = f"{key}#{self._ordinals[key]}"
@@ -176,7 +178,7 @@ class _Expander:
                 raise Mistake(
                     "E0204", call.span, f"block '{block.name}' needs a value for its argument '{formal.name}'"
                 )
-            if formal.type is None and _is_name(value):
+            if formal.type is None and (_is_name(value) or _is_filling(value)):
                 bound[formal.name] = value
                 continue
             inner = f"{path}/{formal.name}"
@@ -229,7 +231,7 @@ class _Expander:
             return tuple(self.resolved(item) for item in node)
         if not isinstance(node, syntax.Node) or isinstance(node, _OPAQUE) or not names_in(node) & self.parts.keys():  # type: ignore[arg-type]
             return node
-        made = _mapped(node, self.resolved)
+        made = syntax.mapped(node, self.resolved)
         if isinstance(made, syntax.Attribute) and isinstance(made.base, syntax.Name):
             if made.name in self.parts.get(made.base.id, ()):
                 return syntax.Name(made.span, f"{made.base.id}/{made.name}")
@@ -241,6 +243,11 @@ def _is_name(node: syntax.Expr) -> bool:
     while isinstance(node, syntax.Attribute):
         node = node.base
     return isinstance(node, syntax.Name)
+
+
+def _is_filling(node: syntax.Expr) -> bool:
+    """`kaiming()`, `0.1 * normal(0, 1)`: what means something only where a shape is declared."""
+    return bool(names_in(node) & set(FILLING))
 
 
 def _check_place(node: Any) -> None:
@@ -280,7 +287,7 @@ def _renamed(node: Any, renaming: Renaming) -> Any:
             value, place = _renamed(node.value, renaming), _renamed(node.place, renaming)
             return replace(node, name=_new(node.name, renaming), value=value, place=place, init=init)
         case syntax.NeuronAlias() | syntax.Param() | syntax.Projection():
-            made = _mapped(node, lambda part: _renamed(part, renaming))
+            made = syntax.mapped(node, lambda part: _renamed(part, renaming))
             return replace(made, name=_new(node.name, renaming) if node.name else node.name)
         case syntax.Assign(target=syntax.Index(base=syntax.Name() as base, items=items)) if node.op == "=":
             inner = _without(renaming, _indices(items))
@@ -292,7 +299,7 @@ def _renamed(node: Any, renaming: Renaming) -> Any:
             return replace(node, args=_renamed(node.args, inner), keywords=_renamed(node.keywords, inner))
         case syntax.Call(function=syntax.Name(id="over_time"), args=(op, *rest)):
             return replace(node, args=(op, *(_renamed(part, renaming) for part in rest)))
-    return _mapped(node, lambda part: _renamed(part, renaming))
+    return syntax.mapped(node, lambda part: _renamed(part, renaming))
 
 
 def _initial(node: Any, renaming: Renaming) -> Any:
@@ -300,18 +307,6 @@ def _initial(node: Any, renaming: Renaming) -> Any:
     if not isinstance(node, syntax.Assign):
         return node
     return replace(node, value=_renamed(node.value, renaming), modifiers=_renamed(node.modifiers, renaming))
-
-
-def _mapped(node: Any, change: Any) -> Any:
-    """A node with all its parts changed; the node itself where none was."""
-    changes = {}
-    for field in fields(node):
-        part = getattr(node, field.name)
-        if isinstance(part, syntax.Node | tuple):
-            made = change(part)
-            if made is not part and made != part:
-                changes[field.name] = made
-    return replace(node, **changes) if changes else node
 
 
 def _new(name: str, renaming: Renaming) -> str:

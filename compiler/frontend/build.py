@@ -13,12 +13,23 @@ import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Diagnostics, Span, did_you_mean
 from spikec.dialects.mlir import context, file_location, func, ir
+from spikec.dialects.notes import Note, Table
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
-from spikec.frontend import blocks, drawn, imports, instances, memory, populations, projections, syntax
+from spikec.frontend import (
+    blocks,
+    drawn,
+    imports,
+    instances,
+    populations,
+    probes,
+    projections,
+    synapse_program,
+    syntax,
+)
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import show_shape
-from spikec.frontend.entities import Constant, Entity, Population, Stream
+from spikec.frontend.entities import Connection, Constant, Population, Stream
 from spikec.frontend.expressions import TYPES, Clock
 from spikec.frontend.module import Module
 from spikec.frontend.network import Network
@@ -27,7 +38,7 @@ from spikec.frontend.parse import parse_expression
 from spikec.frontend.units import NUMBER
 from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array, not_supported, number
 
-INPUT_KINDS = ("spikes", "real", "int")
+INPUT_KINDS = ("spikes", "events", "real", "int")
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def build(
         diagnostics.sort()
         if module is None or diagnostics.has_errors:
             return None
-        program = Program(module.module, module.constants)
+        program = Program(module.module, module.constants, builder.notes())
         verify(program, "building the network")
         return Built(program, (*builder.imported.files, *builder.arrays.files))
 
@@ -94,7 +105,7 @@ class _Builder:
         self._declare_arrivals(statements)
         self._resolve(statements)
         outputs = self._outputs(statements)
-        self._probes(statements)
+        probes.declare(self.network, statements)
         self._settle()
         self._check_params()
         self._check_unused_neurons()
@@ -102,6 +113,11 @@ class _Builder:
             return None
         self._close(module, model, clock, outputs)
         return module
+
+    def notes(self) -> tuple[Note, ...]:
+        """What is worth telling about a network that is right."""
+        rows = tuple(self.network.synapse_programs)
+        return (Table("Synapse programs", ("projection", "program", "states"), rows),) if rows else ()
 
     # ------------------------------------------------------------ the frame
 
@@ -193,6 +209,8 @@ class _Builder:
                 return value
         else:
             value, span = given or self._written(param.name, param.value, param.span)
+        if value.drawn is not None:
+            return drawn.renamed(self.network, param, value, span)
         if value.is_number and not value.is_const:
             raise Mistake(
                 "E0301",
@@ -267,8 +285,10 @@ class _Builder:
             match node:
                 case syntax.Neuron() | syntax.NeuronAlias():
                     self.network.attempt(self._declare_neuron, node, poisons=node.name)
-                case syntax.Synapse() | syntax.Rule():
-                    self._refuse(node, type(node).__name__.lower(), node.name)
+                case syntax.Synapse():
+                    self.network.attempt(self._declare_synapse, node, poisons=node.name)
+                case syntax.Rule():
+                    self._refuse(node, "rule", node.name)
                 case syntax.Phase():
                     self._refuse(node, "phase", node.name)
 
@@ -286,6 +306,13 @@ class _Builder:
                 if isinstance(statement, syntax.SpikeWhen) and statement.grad is not None:
                     self._ignored(statement.grad.span, "grad")
 
+    def _declare_synapse(self, node: syntax.Synapse) -> None:
+        network = self.network
+        if node.name in network.synapses or node.name in network.neurons or node.name in populations.SOURCES:
+            raise Mistake("E0205", node.span, f"'{node.name}' is declared twice")
+        synapse_program.statements(node)
+        network.synapses[node.name] = node
+
     def _declare_inputs(self, statements: list[Any]) -> None:
         for node in statements:
             if isinstance(node, syntax.Param):
@@ -295,24 +322,26 @@ class _Builder:
 
     def _declare_input(self, node: syntax.Input) -> None:
         network = self.network
-        if node.type.name == "events":
-            raise not_supported(node.type.span, "events", "use 'spikes' and arrays of 0 and 1")
         if node.type.name not in (*INPUT_KINDS, *TYPES) or node.type.name in ("path", "bool"):
             raise Mistake(
                 "E0202",
                 node.type.span,
                 f"unknown kind of input '{node.type.name}'",
-                did_you_mean(node.type.name, [*INPUT_KINDS, *TYPES]),
+                did_you_mean(node.type.name, [*INPUT_KINDS, *TYPES])
+                or "an input is of 'real', 'int', 'spikes' or a unit",
             )
         shape = network.expressions.shape(node.type.shape or (), "the shape of an input")
         kind = node.type.name if node.type.name in INPUT_KINDS else "real"
         dim = network.clock.dimension(node.type.name)
-        element = network.emitter.element({"spikes": "bool", "int": "int"}.get(kind, "real"))
+        value_kind = {"spikes": "bool", "events": "int", "int": "int"}.get(kind, "real")
+        element = network.emitter.element(value_kind) if kind != "events" else ir.IntegerType.get_signless(32)
         block = network.module.blocks["step"]
         ssa = block.add_argument(ir.RankedTensorType.get(list(shape), element), file_location(node.span))
-        value_kind = {"spikes": "bool", "int": "int"}.get(kind, "real")
-        value = Value(value_kind, ssa=ssa, shape=shape, dim=dim, event=kind == "spikes", name=node.name)
+        is_event = kind in ("spikes", "events")
+        value = Value(value_kind, ssa=ssa, shape=shape, dim=dim, event=is_event, name=node.name)
         attributes = {snn.NAME: ir.StringAttr.get(node.name), snn.KIND: ir.StringAttr.get(kind)}
+        if kind == "events":  # they are counted
+            attributes[snn.RANGE] = _range(0.0, float(2**31 - 1))
         if network.unit(dim):
             attributes[snn.UNIT] = ir.StringAttr.get(network.unit(dim))
         for modifier in node.modifiers:
@@ -321,9 +350,7 @@ class _Builder:
             bounds = [network.expressions.constant(a, "a bound") for a in modifier.args]
             for bound, written in zip(bounds, modifier.args, strict=True):
                 network.emitter.same_dim(value, bound, written.span, "a bound has the input's dimension")
-            attributes[snn.RANGE] = ir.ArrayAttr.get(
-                [ir.FloatAttr.get(ir.F64Type.get(), float(as_array(b))) for b in bounds]
-            )
+            attributes[snn.RANGE] = _range(*(float(as_array(b)) for b in bounds))
         self.inputs.append(attributes)
         network.add(Stream(node.name, node.span, "done", value=value))
 
@@ -409,7 +436,7 @@ class _Builder:
 
     def _declare_projection(self, node: syntax.Projection, ordinal: int) -> None:
         if node.name is not None:
-            self.network.add(Entity(node.name, node.span, "done"))
+            self.network.add(Connection(node.name, node.span, "done"))
         projections.declare(self.network, node, ordinal)
 
     def _declare_port_value(self, node: syntax.Assign) -> None:
@@ -421,9 +448,9 @@ class _Builder:
             raise Mistake("E0501", node.span, "only a port of a population is given a value here, as in 'h.I = W @ x'")
         ports = populations.port_names(entity)
         if target.name not in ports:
-            raise Mistake(
-                "E0203", target.span, f"'{entity.name}' has no port '{target.name}'", did_you_mean(target.name, ports)
-            )
+            start = f"a state starts as 'pop {entity.name} : ... {{ {target.name} = ... }}' says"
+            help = start if target.name in populations.state_names(entity) else did_you_mean(target.name, ports)
+            raise Mistake("E0203", target.span, f"'{entity.name}' has no port '{target.name}'", help)
         if node.op == "=" and entity.arrivals.get(target.name):
             raise Mistake(
                 "E0205", node.span, f"something else reaches port '{target.name}' already", "write '+=' to add to it"
@@ -460,112 +487,6 @@ class _Builder:
             ssa = value.ssa if not value.is_const else network.emitter.ssa(value, value.shape, value.kind, node.span)
         outputs[entry].append((node.name, ssa, network.unit(value.dim)))
 
-    def _probes(self, statements: list[Any]) -> None:
-        seen: set[str] = set()
-        for node in statements:
-            if not isinstance(node, syntax.Probe):
-                continue
-            for target in node.targets:
-                self.network.attempt(self._probe, node, target, seen)
-
-    def _probe(self, node: syntax.Probe, target: syntax.Expr, seen: set[str]) -> None:
-        network = self.network
-        every = 1
-        if node.every is not None:
-            period = network.expressions.eval(node.every)
-            exact = network.clock.steps(period, node.every.span, "the period of a probe")
-            every = round(exact)
-            if every < 1:
-                raise Mistake("E0604", node.every.span, "a probe's period is at least one step")
-            if every >= 2**31:
-                raise Mistake(
-                    "E0604", node.every.span, f"a period of {float(exact):g} steps: at most 2^31 - 1 are possible"
-                )
-            if every != exact:
-                network.diagnostics.warning(
-                    "W0602", node.every.span, f"a period of {float(exact):g} steps is rounded to {every}"
-                )
-        index = target if isinstance(target, syntax.Index) else None
-        base = index.base if index is not None else target
-        symbol, key, kind, shape = self._probed(base)
-        low, high, recorded = self._stretch(index, shape)
-        if key in seen:
-            raise Mistake("E0205", target.span, f"'{key}' is probed twice", "a slice is not part of the key")
-        seen.add(key)
-        location = file_location(target.span)
-
-        def build() -> None:
-            with location:
-                snn.Probe.build(
-                    sym_name=f"probe.{key}",
-                    of=symbol,
-                    kind=kind,
-                    every=every if kind == "value" else 1,
-                    low=low,
-                    high=high,
-                    shape=list(recorded),
-                )
-
-        network.module.declare(f"probe {key}", build)
-
-    def _probed(self, base: syntax.Expr) -> tuple[str, str, str, tuple[int, ...]]:
-        """The state behind `a.V`, `a.spike`, `a.out`, or a stream's name: (state, key, kind, shape)."""
-        network = self.network
-        name = base.base if isinstance(base, syntax.Attribute) else base
-        if isinstance(name, syntax.Index):
-            raise not_supported(name.span, "probe of an indexed population")
-        if not isinstance(name, syntax.Name):
-            raise Mistake("E0604", base.span, "a probe names a state or a stream, as in 'probe h.V, h.spike'")
-        entity = network.lookup(name.id, name.span)
-        attribute = base.name if isinstance(base, syntax.Attribute) else None
-        if isinstance(entity, Population):
-            instances.prepare(network, entity)
-            assert entity.program is not None
-            emits = "spike" if entity.program.event is not None else "out"
-            attribute = attribute or emits
-            if attribute == "spike" and entity.program.event is None:
-                raise Mistake("E0203", base.span, f"'{entity.name}' never spikes: it has no 'spike when'")
-            if attribute != "spike":
-                with network.dry_run():
-                    memory.start_of_step(network, entity, attribute, base.span)
-            return (
-                f"{entity.name}.{attribute}",
-                f"{entity.name}.{attribute}",
-                "event" if attribute == "spike" else "value",
-                entity.shape,
-            )
-        if type(entity) is Entity:
-            raise not_supported(base.span, "probe of a projection")
-        if not isinstance(entity, Stream):
-            raise Mistake(
-                "E0604", base.span, f"'{name.id}' does not change from step to step: there is nothing to record"
-            )
-        if attribute not in (None, "spike"):
-            raise Mistake("E0203", base.span, f"'{name.id}' has no '{attribute}'")
-        return self._probed_stream(entity, name, attribute == "spike")
-
-    def _probed_stream(self, entity: Stream, name: syntax.Name, spikes: bool) -> tuple[str, str, str, tuple[int, ...]]:
-        network = self.network
-        value = network.value(entity.name, name.span)
-        if spikes and not value.event:
-            raise Mistake("E0203", name.span, f"'{name.id}' is no stream of spikes")
-        symbol = f"{entity.name}.past"
-        memory.history(network, entity, 1, name.span)
-        key = f"{name.id}.spike" if spikes else name.id
-        return symbol, key, "event" if spikes else "value", value.shape
-
-    def _stretch(self, index: syntax.Index | None, shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
-        """The flat range of a probe and its shape; only the first axis can be sliced."""
-        size = int(np.prod(shape)) if shape else 1
-        if index is None:
-            return 0, size, shape
-        bounds = self.network.expressions.bounds(index, shape)
-        if len(bounds) != 1:
-            raise not_supported(index.span, "probe of a slice of several axes")
-        low, high, _ = bounds[0]
-        inner = size // shape[0]
-        return low * inner, high * inner, (high - low, *shape[1:])
-
     def _settle(self) -> None:
         """The writes of what `prev`, `delay` and probes keep: they come after all that a step computes."""
         while self.network.pending:
@@ -600,6 +521,10 @@ class _Builder:
                 snn.DT_UNIT: ir.StringAttr.get("steps" if clock.in_steps else "s"),
             }
         )
+
+
+def _range(low: float, high: float) -> Any:
+    return ir.ArrayAttr.get([ir.FloatAttr.get(ir.F64Type.get(), end) for end in (low, high)])
 
 
 def _named(value: Value, name: str) -> Value:

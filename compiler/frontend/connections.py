@@ -1,4 +1,4 @@
-"""What stands in a projection's braces: `connect ...` as a recipe and `weight ...` as its weights."""
+"""What stands in a projection's braces: `connect ...` as a recipe, `weight ...` and `delay ...`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from spikec.dialects import connectors
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import ir
-from spikec.frontend import pairs, syntax, tables
+from spikec.frontend import delays, pairs, syntax, tables
 from spikec.frontend.convolution import Options as Windows
 from spikec.frontend.convolution import per_axis, read_options
+from spikec.frontend.delays import Spread
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.expressions import Expressions
 from spikec.frontend.pairs import Pairs
 from spikec.frontend.units import NUMBER, Dimension, describe
-from spikec.frontend.values import Mistake, Value, a_kind, as_array, fits, not_supported, number, to_float
+from spikec.frontend.values import Mistake, Value, a_kind, fits, not_supported, number, places, to_float
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -42,6 +42,7 @@ class Options:
     connect: syntax.ProjectionOption | None = None
     weight: syntax.ProjectionOption | None = None
     delay: syntax.ProjectionOption | None = None
+    synapse: syntax.ProjectionOption | None = None
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,60 @@ class Port:
     event: Dimension
 
 
-def recipe_and_weight(network: Network, options: Options, ends: Pairs, port: Port, span: Span) -> tuple[Any, Any]:
-    """The attributes `connect` and `weight` of a projection."""
+@dataclass(frozen=True)
+class Whole:
+    """The attributes `connect` and `weight` of a projection, and the delay of its synapses."""
+
+    recipe: Any
+    weight: Any
+    delay: int | Spread
+
+
+@dataclass(frozen=True)
+class Connected:
+    """What `connect` says: the attribute, and the ends with what a value for each synapse must know of them."""
+
+    recipe: dict[str, Any]
+    ends: Pairs
+
+
+def recipe_and_weight(
+    network: Network, options: Options, ends: Pairs, port: Port | None, span: Span
+) -> tuple[Any, Any, Dimension]:
+    """The attributes `connect` and `weight` of a projection, and the dimension of its weights.
+
+    Without a port a weight may have any.
+    """
+    kind, call = _connector(options.connect)
+    if kind == "conv" and options.connect is not None and call is not None:
+        _check_form(options.connect, kind, call)
+        return _Convolved(network, options, ends, port, call).attributes()
+    connected = connect(network, options, ends)
+    return connected.recipe, *weigh(network, options, connected.ends, port, span)
+
+
+def whole(network: Network, options: Options, ends: Pairs, port: Port, span: Span) -> Whole:
+    """All that a projection's braces say."""
+    kind, call = _connector(options.connect)
+    if kind == "conv" and options.connect is not None and call is not None:
+        _check_form(options.connect, kind, call)
+        recipe, weight, _ = _Convolved(network, options, ends, port, call).attributes()
+        ends = replace(ends, by="kernel")
+    else:
+        connected = connect(network, options, ends)
+        recipe, ends = connected.recipe, connected.ends
+        weight, _ = weigh(network, options, ends, port, span)
+    delay: int | Spread = 0
+    if options.delay is not None:
+        delay = delays.of_projection(network, options.delay, ends, _seed(network, options.delay))
+    return Whole(recipe, weight, delay)
+
+
+def connect(network: Network, options: Options, ends: Pairs) -> Connected:
+    """The recipe of a connector that is no convolution."""
     kind, call = _connector(options.connect)
     if options.connect is not None:
         _check_form(options.connect, kind, call)
-    if kind == "conv":
-        assert options.connect is not None and call is not None
-        return _Convolved(network, options, ends, port, call).attributes()
     recipe: dict[str, Any] = {"kind": ir.StringAttr.get("table" if kind == "from" else kind)}
     ends = replace(ends, each=(*ends.source, *ends.target))
     if options.connect is not None:
@@ -70,7 +117,7 @@ def recipe_and_weight(network: Network, options: Options, ends: Pairs, port: Por
         if ends.table is not None and "delay" in ends.table.columns and options.delay is None:
             help = "write 'delay from(table, \"delay\") * 1 ms', or 'delay 0 ms' for none"
             raise Mistake("E0607", options.connect.value.span, f"the delays of '{ends.table.name}' are not used", help)
-    return recipe, _weight(network, options, ends, port, span)
+    return Connected(recipe, ends)
 
 
 # ---------------------------------------------------------------- connect
@@ -162,8 +209,9 @@ def _listed(network: Network, ends: Pairs, call: syntax.Call, recipe: dict[str, 
     if extra:
         raise Mistake("E0306", call.args[1].span, "'connect from(table)' takes the whole table, and no column of it")
     span = call.args[0].span
-    for which, column, count in (("sources", "pre", ends.pre), ("targets", "post", ends.post)):
-        array = tables.indices(table, column, count, span)
+    both = (("sources", "pre", ends.pre, ends.source_part), ("targets", "post", ends.post, ends.target_part))
+    for which, column, count, part in both:
+        array = tables.indices(table, column, count, None if part is None else part.cells, span)
         symbol = network.module.constant(f"{ends.path}.{which}", array, span)
         recipe[which] = ir.FlatSymbolRefAttr.get(symbol)
     return replace(ends, each=(table.rows,), by="row", table=table)
@@ -179,52 +227,62 @@ def _filter(network: Network, ends: Pairs, node: syntax.Expr) -> Any:
 # ---------------------------------------------------------------- weight
 
 
-def _weight(network: Network, options: Options, ends: Pairs, port: Port, span: Span) -> Any:
-    """A number, the symbol of an array of `ends.each`, or that of a function of each synapse."""
+def weigh(network: Network, options: Options, ends: Pairs, port: Port | None, span: Span) -> tuple[Any, Dimension]:
+    """A number, the symbol of an array of `ends.each`, or that of a function of each synapse; and its dimension."""
     if options.weight is None:
         return _default(network, ends, port, span)
     node = options.weight.value
-    drawn = [modifier for modifier in options.weight.modifiers if modifier.kind == "seed"]
-    for modifier in options.weight.modifiers:
+    seed = _seed(network, options.weight)
+    drawn, symbol = pairs.drawn_array(network, node), None
+    if drawn is not None and drawn.shape == ends.each and seed is None:
+        value = drawn
+    else:
+        value, symbol = pairs.build(network, ends, node, f"{ends.path}.weight", "weight", "a weight", seed)
+    _check_dimension(value, port, node.span)
+    if symbol is not None:
+        return ir.FlatSymbolRefAttr.get(symbol), value.dim
+    return _constant(network, ends, value, node.span), value.dim
+
+
+def _seed(network: Network, option: syntax.ProjectionOption) -> int | None:
+    """The `seed` of a weight or a delay; None where it has none."""
+    drawn = [modifier for modifier in option.modifiers if modifier.kind == "seed"]
+    for modifier in option.modifiers:
         if modifier.kind != "seed":
             raise not_supported(modifier.span, modifier.kind)
     if len(drawn) > 1:
         raise Mistake("E0205", drawn[1].span, "'seed' is given twice")
-    seed = network.seed_of(options.weight.modifiers) if drawn else None
-    value, symbol = pairs.build(network, ends, node, f"{ends.path}.weight", "weight", "a weight", seed)
-    _check_dimension(value, port, node.span)
-    if symbol is not None:
-        return ir.FlatSymbolRefAttr.get(symbol)
-    return _constant(network, ends, value, node.span)
+    return network.seed_of(option.modifiers) if drawn else None
 
 
-def _default(network: Network, ends: Pairs, port: Port, span: Span) -> Any:
+def _default(network: Network, ends: Pairs, port: Port | None, span: Span) -> tuple[Any, Dimension]:
     """Without `weight`: the weights of a table that has some, else 1."""
     if ends.table is None or "weight" not in ends.table.columns:
         _check_dimension(number(Fraction(1)), port, span)
-        return _constant(network, ends, number(Fraction(1)), span)
+        return _constant(network, ends, number(Fraction(1)), span), NUMBER
     value = tables.column(ends.table, ends.table, "weight", span)
     _check_dimension(value, port, span, "give the weights of the table a unit, as in 'weight from(table) * 1 mV'")
-    return _constant(network, ends, value, span)
+    return _constant(network, ends, value, span), value.dim
 
 
-def _check_dimension(value: Value, port: Port, span: Span, help: str | None = None) -> None:
-    if not fits(value, port.dim / port.event):
+def _check_dimension(value: Value, port: Port | None, span: Span, help: str | None = None) -> None:
+    if port is not None and not fits(value, port.dim / port.event):
         message = f"port '{port.name}' of '{port.population}' has dimension {describe(port.dim)}"
         message += f", weight times event {describe(value.dim * port.event)}"
         raise Mistake("E0401", span, message, help)
 
 
 def _constant(network: Network, ends: Pairs, value: Value, span: Span) -> Any:
-    if not value.is_array:
+    if value.shape == ():
         return ir.FloatAttr.get(network.emitter.element("real"), network.emitter.real_constant(to_float(value.scalar)))
     if value.shape != ends.each:
         sides = {"pre": "(one weight for each pair)", "row": "(one weight for each row of the table)"}
         message = f"weights of shape {show_shape(value.shape)}, where {show_shape(ends.each)} is needed"
         raise Mistake("E0303", span, f"{message} {sides.get(ends.by, '([pre, post])')}")
-    array = as_array(value).astype(np.float64)
+    array = places(value)
     stored = array.reshape(ends.pre, -1) if ends.by == "pair" else array.reshape(-1)
-    return ir.FlatSymbolRefAttr.get(network.module.constant(value.name or f"{network.owner}.weight", stored, span))
+    symbol = network.module.weights(value.name or f"{network.owner}.weight", value, stored, span)
+    return ir.FlatSymbolRefAttr.get(symbol)
 
 
 # ---------------------------------------------------------------- conv
@@ -241,10 +299,10 @@ class _Convolved:
     network: Network
     options: Options
     ends: Pairs
-    port: Port
+    port: Port | None
     call: syntax.Call
 
-    def attributes(self) -> tuple[Any, Any]:
+    def attributes(self) -> tuple[Any, Any, Dimension]:
         axes = len(self.ends.source) - 1
         if axes not in (1, 2) or len(self.ends.target) != axes + 1:
             shapes = f"{show_shape(self.ends.source)} to {show_shape(self.ends.target)}"
@@ -257,11 +315,11 @@ class _Convolved:
         kernel = self._kernel(value, axes)
         shape = self._shape(windows, kernel)
         _check_dimension(value, self.port, span)
-        if value.is_array and value.shape != shape.weights:
+        if value.shape not in ((), shape.weights):
             message = f"weights of shape {show_shape(value.shape)}, where {show_shape(shape.weights)} is needed"
             raise Mistake("E0303", span, f"{message} (output channels, channels of a group, window)")
         ends = replace(self.ends, each=shape.weights, by="kernel")
-        return shape.recipe(), self._stored(ends, value, span)
+        return shape.recipe(), self._stored(ends, value, span), value.dim
 
     def _value(self) -> tuple[Value, Span]:
         option = self.options.weight
@@ -269,7 +327,9 @@ class _Convolved:
             return number(Fraction(1)), self.call.span
         if option.modifiers:
             raise not_supported(option.modifiers[0].span, option.modifiers[0].kind)
-        return self.network.expressions.constant(option.value, "the weight of 'conv'"), option.value.span
+        drawn = pairs.drawn_array(self.network, option.value)
+        value = drawn or self.network.expressions.constant(option.value, "the weight of 'conv'")
+        return value, option.value.span
 
     def _kernel(self, value: Value, axes: int) -> tuple[int, ...]:
         if self.call.args:
@@ -294,10 +354,10 @@ class _Convolved:
         return Convolution(source, target, kernel, stride, padding, dilation, groups)
 
     def _stored(self, ends: Pairs, value: Value, span: Span) -> Any:
-        if not value.is_array:
+        if value.shape == ():
             return _constant(self.network, ends, value, span)
-        array = as_array(value).astype(np.float64)
-        symbol = self.network.module.constant(value.name or f"{self.network.owner}.weight", array, span)
+        name = value.name or f"{self.network.owner}.weight"
+        symbol = self.network.module.weights(name, value, places(value), span)
         return ir.FlatSymbolRefAttr.get(symbol)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from spikec.dialects import snn, structured
 from spikec.dialects.convolution import LARGEST, Convolution
 from spikec.dialects.diagnostics import did_you_mean
@@ -18,7 +18,7 @@ from spikec.dialects.mlir import file_location, ir
 from spikec.frontend import syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.units import Dimension
-from spikec.frontend.values import Mistake, Value, as_array, not_supported
+from spikec.frontend.values import Mistake, Value, not_supported, places
 
 if TYPE_CHECKING:
     from spikec.frontend.dataflow import DataflowExpressions
@@ -44,7 +44,7 @@ def _convolve(expressions: DataflowExpressions, node: syntax.Call, name: str, x:
     options = read_options(expressions, node, name, axes, {"stride": 1, "pad": 0, "dilation": 1, "groups": 1})
     weights, span = expressions.eval(node.args[1]), node.args[1].span
     expressions.emitter.need_number(weights, span, f"'{name}'")
-    if not weights.is_const:
+    if not weights.is_const and weights.drawn is None:
         raise not_supported(span, f"{name} with weights that change")
     if len(weights.shape) != axes + 2:
         wanted = "[output channels, input channels, kernel]" if axes == 1 else "[output channels, input channels, a, b]"
@@ -65,9 +65,8 @@ def _convolve(expressions: DataflowExpressions, node: syntax.Call, name: str, x:
         return window_shape(node, x.shape, outputs, tuple(kernel), options, groups)
 
     def weight(symbol: str) -> Any:
-        stored = as_array(weights).astype(np.float64)
         module = expressions.network.module
-        return ir.FlatSymbolRefAttr.get(module.constant(weights.name or f"{symbol}.W", stored, span))
+        return ir.FlatSymbolRefAttr.get(module.weights(weights.name or f"{symbol}.W", weights, places(weights), span))
 
     return _arrived(expressions, node, name, x, shape, weight, x.dim * weights.dim)
 
@@ -118,7 +117,7 @@ def read_options(
 
 def per_axis(expressions: DataflowExpressions, node: syntax.Expr, what: str, axes: int, least: int) -> tuple[int, ...]:
     """One whole number for all axes, or a list of one for each."""
-    items = node.items if isinstance(node, syntax.ListExpr) else (node,) * axes
+    items = _listed(expressions, node) or (node,) * axes
     if len(items) != axes:
         wanted = "one number" if axes == 1 else f"one number or a list of {axes}"
         raise Mistake("E0306", node.span, f"{what} is {wanted}, not a list of {len(items)}")
@@ -126,6 +125,16 @@ def per_axis(expressions: DataflowExpressions, node: syntax.Expr, what: str, axe
     if max(numbers) > LARGEST:
         raise Mistake("E0301", node.span, f"{what} is at most {LARGEST}")
     return numbers
+
+
+def _listed(expressions: DataflowExpressions, node: syntax.Expr) -> tuple[syntax.Expr, ...]:
+    """The parts of a list, or of a name that stands for one; empty for a single number."""
+    if isinstance(node, syntax.ListExpr):
+        return node.items
+    value = expressions.eval(node) if isinstance(node, syntax.Name) else None
+    if value is None or value.kind != "int" or not value.is_array or len(value.shape) != 1:
+        return ()
+    return tuple(syntax.Number(node.span, Fraction(int(n)), True) for n in places(value))
 
 
 def _whole(expressions: DataflowExpressions, node: syntax.Expr, what: str, least: int) -> int:

@@ -1,9 +1,8 @@
-"""Expressions of the network: same-step dataflow over tensors, and initial values of populations."""
+"""Expressions of the network: same-step dataflow over tensors."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -13,20 +12,21 @@ from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location, ir, tensor
 from spikec.frontend import (
     convolution,
-    distributions,
-    drawn,
+    delays,
     encoders,
     indexing,
     memory,
+    names,
     normalization,
     pooling,
     products,
     syntax,
 )
 from spikec.frontend.arrays import Arrays
-from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
-from spikec.frontend.entities import Constant, Population
+from spikec.frontend.emitter import Emitter, show_shape
+from spikec.frontend.entities import Connection, Constant, Population
 from spikec.frontend.expressions import Clock, Expressions
+from spikec.frontend.initial import NAMES
 from spikec.frontend.populations import population_of_call
 from spikec.frontend.reductions import REDUCTIONS, Reduction
 from spikec.frontend.shapes import reshaped
@@ -50,13 +50,21 @@ class DataflowExpressions(Expressions):
     def name(self, node: syntax.Name) -> Value:
         return self.network.value(node.id, node.span)
 
+    def bounds(self, node: syntax.Index, shape: tuple[int, ...]) -> list[tuple[int, int, bool]]:
+        return super().bounds(names.numbered(self.network, node), shape)
+
     def attribute(self, node: syntax.Attribute) -> Value:
+        if isinstance(node.base, syntax.Index):
+            return self.eval(names.outward(node))
         if isinstance(node.base, syntax.Name):
             entity = self.network.entities.get(node.base.id)
             if isinstance(entity, Population):
                 if node.name == "spike":
                     return self.network.value(node.base.id, node.span)
                 return memory.start_of_step(self.network, entity, node.name, node.span)
+            if isinstance(entity, Connection) and entity.holder is not None:
+                population = entity.holder(node.name, node.span)
+                return memory.start_of_step(self.network, population, node.name, node.span)
         return super().attribute(node)
 
     def call(self, node: syntax.Call, name: str) -> Value:
@@ -76,7 +84,7 @@ class DataflowExpressions(Expressions):
             return indexing.scalar(self, node)
         if name in self.network.neurons or isinstance(node.function, syntax.Index):
             return self._population(node)
-        if name in ("uniform", "normal"):
+        if name in NAMES:
             raise not_supported(
                 node.function.span,
                 name,
@@ -101,7 +109,10 @@ class DataflowExpressions(Expressions):
         kind = label.id if isinstance(label, syntax.Name) else "population"
         population = population_of_call(network, network.unnamed(kind), node)
         if network.dry:
-            return network.type_of(population)
+            emitted = network.type_of(population)
+            if population.program is not None:
+                instances.forget(network, population.program)
+            return emitted
         network.entities[population.name] = population
         return network.value(population.name, node.span)
 
@@ -114,10 +125,13 @@ class DataflowExpressions(Expressions):
     def _delay(self, node: syntax.Call) -> Value:
         self.count_arguments(node, "delay", 2, 2)
         duration = self.eval(node.args[1])
-        if duration.is_array:
-            raise not_supported(node.args[1].span, "delay by an array")
-        steps = self.delay_steps(duration, node.args[1].span)
-        return self.eval(node.args[0]) if steps == 0 else self._past(node, node.args[0], steps)
+
+        def past(steps: int) -> Value:
+            return self.eval(node.args[0]) if steps == 0 else self._past(node, node.args[0], steps)
+
+        if duration.is_const and duration.is_array:
+            return delays.past(self.network, past, duration, node.args[1].span)
+        return past(self.delay_steps(duration, node.args[1].span))
 
     def delay_steps(self, duration: Value, span: Span) -> int:
         """A delay as whole steps, ties to even; a rounded one is warned of, one that vanishes is a mistake."""
@@ -193,9 +207,11 @@ class DataflowExpressions(Expressions):
     def index(self, node: syntax.Index) -> Value:
         """`x[a:b]` and `x[i]` of a stream, `W[i]` with a stream i."""
         base = self.eval(node.base)
-        if base.is_const or not base.is_number:
-            return products.row(self, base, node) or super().index(node)
-        return self.sliced(base, node)
+        if base.is_const or base.drawn or not base.is_number:
+            row = products.row(self, base, node)
+            if row is not None:
+                return row
+        return super().index(node) if base.is_const or not base.is_number else self.sliced(base, node)
 
     def sliced(self, base: Value, node: syntax.Index) -> Value:
         """The part of a stream that an index chooses."""
@@ -211,7 +227,9 @@ class DataflowExpressions(Expressions):
             ssa = tensor.extract_slice(type, base.ssa, [], [], [], offsets, sizes, [1] * len(sizes))
             shape = tuple(sizes[n] for n in kept)
             ssa = reshaped(ssa, shape)
-        return Value(base.kind, ssa=ssa, shape=shape, dim=base.dim, event=base.event)
+        index = tuple(low if single else slice(low, high) for low, high, single in bounds)
+        drawn = base.drawn and replace(base.drawn, elements=np.asarray(base.drawn.elements[index]))
+        return Value(base.kind, ssa=ssa, shape=shape, dim=base.dim, event=base.event, drawn=drawn)
 
     def _reshape(self, node: syntax.Call) -> Value:
         self.count_arguments(node, "reshape", 2, 9)
@@ -237,7 +255,8 @@ class DataflowExpressions(Expressions):
                 ssa = self.emitter.constant(0, self.emitter.element_of(x.ssa), shape)
             else:
                 ssa = reshaped(x.ssa, shape)
-        return Value(x.kind, ssa=ssa, shape=shape, dim=x.dim, event=x.event)
+        drawn = x.drawn and replace(x.drawn, elements=x.drawn.elements.reshape(shape))
+        return Value(x.kind, ssa=ssa, shape=shape, dim=x.dim, event=x.event, drawn=drawn)
 
     def _concat(self, node: syntax.Call) -> Value:
         """Vectors one after the other."""
@@ -316,50 +335,3 @@ class DataflowExpressions(Expressions):
             count = int(np.prod(x.shape)) if x.shape else 1
             return self.emitter.binary("/", reduced, number(count), span)
         return reduced
-
-
-class InitExpressions(Expressions):
-    """Initial values over a population: constants, its parameters, and draws from distributions."""
-
-    def __init__(self, emitter: Emitter, clock: Clock, arrays: Arrays, network: Network) -> None:
-        super().__init__(emitter, clock, arrays)
-        self.network = network
-        self.population_shape: tuple[int, ...] = ()
-        self.scope: Mapping[str, Value] = {}
-        self._draws = 0
-
-    def begin(self, shape: tuple[int, ...], scope: Mapping[str, Value]) -> None:
-        """The next expression stands for values over `shape` and sees the names of `scope`."""
-        self.population_shape, self.scope, self._draws = shape, scope, 0
-
-    def name(self, node: syntax.Name) -> Value:
-        if node.id == "index" and "index" not in self.scope and "index" not in self.network.entities:
-            return number(np.arange(math.prod(self.population_shape), dtype=np.int64).reshape(self.population_shape))
-        if node.id in self.scope:
-            value = self.scope[node.id]
-            if value.is_const or not value.is_number:
-                return value
-            raise Mistake("E0301", node.span, f"an initial value is known before the run, and '{node.id}' is a stream")
-        entity = self.network.lookup(node.id, node.span)
-        if not isinstance(entity, Constant) or entity.value is None:
-            raise Mistake("E0301", node.span, f"an initial value is known before the run, and '{node.id}' is not")
-        return entity.value
-
-    def call(self, node: syntax.Call, name: str) -> Value:
-        return self.unknown(name or "this", node.function.span, [*distributions.NAMES, *FUNCTIONS])
-
-    def _call(self, node: syntax.Call) -> Value:
-        name = node.function.id if isinstance(node.function, syntax.Name) else ""
-        if name in distributions.NAMES:
-            return distributions.draw(self, node, name, self._uniform)
-        if name in drawn.SPACED:
-            return drawn.spaced(name, self.arguments(node, name, 2, 2), self.population_shape, node.span)
-        return super()._call(node)
-
-    def _uniform(self, span: Span) -> Value:
-        path = self.network.owner + (f"#{self._draws}" if self._draws else "")
-        self._draws += 1
-        with file_location(span):
-            type = ir.RankedTensorType.get(list(self.population_shape), self.emitter.element("real"))
-            ssa = snn.Draw.build(results=[type], path=path, seed=self.network.seed).result
-        return Value("real", ssa=ssa, shape=self.population_shape)

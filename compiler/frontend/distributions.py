@@ -27,7 +27,7 @@ def draw(expressions: Expressions, node: syntax.Call, name: str, uniform: Unifor
     match name:
         case "uniform":
             low, high = expressions.arguments(node, name, 2, 2)
-            return _along(emitter, low, emitter.binary("-", high, low, span), uniform(span), span)
+            return between(emitter, low, high, uniform, span)
         case "normal":
             mean, deviation = expressions.arguments(node, name, 2, 2)
             return _along(emitter, mean, deviation, _standard_normal(emitter, uniform, span), span)
@@ -41,6 +41,11 @@ def draw(expressions: Expressions, node: syntax.Call, name: str, uniform: Unifor
             return emitter.binary("*", mean, emitter.negate(log, span), span)
         case _:
             return _choice(emitter, expressions.arguments(node, name, 1, 1 << 10), uniform, span)
+
+
+def between(emitter: Emitter, low: Value, high: Value, uniform: Uniform, span: Span) -> Value:
+    """low + (high - low) * u."""
+    return _along(emitter, low, emitter.binary("-", high, low, span), uniform(span), span)
 
 
 def _along(emitter: Emitter, start: Value, length: Value, drawn: Value, span: Span) -> Value:

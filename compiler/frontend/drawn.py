@@ -1,38 +1,39 @@
-"""Arrays over a population or a shape that are no plain constants: numbers drawn at the start of a run, cell by cell.
+"""Arrays over a population or a shape that are no plain constants: numbers drawn for a run, cell by cell.
 
-    param tau : time[8] = normal(10 ms, 1 ms) seed 1      a parameter of the model
+    param W : real[10, 64] = kaiming() seed 1             a parameter of the model
     pop a : LIF[8](tau = uniform(5 ms, 20 ms))            a parameter of a population
 
-What is drawn depends on the seed of the run, so it is no constant of the program: `@init` writes it into a state
-that nothing else writes, and a step reads it.
+What is drawn depends on the seed of the run, so it is no constant of the program.  A parameter of the model is an
+array that is drawn (`dialects/drawn.py`); weights of products and convolutions are the same array in their order, and
+all else reads it as a state that nobody writes.  A parameter of a population is a state that `@init` writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span
-from spikec.dialects.mlir import file_location, ir
-from spikec.frontend import distributions, syntax
+from spikec.dialects.mlir import file_location, func, ir
+from spikec.frontend import syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Arrival, Population, Stream
+from spikec.frontend.initial import NAMES, SPACED, ElementExpressions, check_shape
 from spikec.frontend.neuron import check_type
 from spikec.frontend.ode import names_in
-from spikec.frontend.values import Mistake, Value, number, to_float
+from spikec.frontend.values import Drawn, Mistake, Value, places
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
 
-# Numbers from `low` to `high`, one for each element of the shape.
-SPACED: dict[str, Callable[[float, float, int], Any]] = {"linspace": np.linspace, "logspace": np.geomspace}
-
 
 def _depends_on_cell(network: Network, node: syntax.Expr) -> bool:
     """Is there a value of its own for each cell: drawn, spaced, or computed from its `index`?"""
-    return bool((names_in(node) - set(network.entities)) & {"index", *SPACED, *distributions.NAMES})
+    return bool((names_in(node) - set(network.entities)) & {"index", *SPACED, *NAMES})
 
 
 def is_over_shape(network: Network, param: syntax.Param) -> bool:
@@ -50,17 +51,62 @@ def parameter(network: Network, param: syntax.Param) -> tuple[Value, Span]:
     name, span = network.owner, param.value.span
     shape = network.expressions.shape(param.type.shape, "the shape of a parameter")
     seed = network.seed_of(param.modifiers, ("seed", "learn", "in"))
-    value = _evaluated(network, param.value, shape, name, seed)
-    if value.is_const or not value.is_number:
-        return value, span
+    if not names_in(param.value) & set(NAMES) - set(network.entities):
+        return _evaluated(network, param.value, shape, name, seed), span
+    with network.statement(name, seed), file_location(span):
+        value = _array(network, param.value, shape, name)
     if param.type.name in ("int", "bool"):
         raise Mistake("E0302", span, f"what is drawn is real, and '{param.name}' is declared as {param.type.name}")
     formal = syntax.Formal(param.span, param.name, param.type, param.value)
-    read = _kept(network, check_type(value, formal, network.clock, span), shape, f"{name}.drawn", span)
-    with network.at("step"), file_location(span):
-        value = read()
+    value = check_type(value, formal, network.clock, span)
     network.entities[name] = Stream(name, param.span, "done", value=value)
     return value, span
+
+
+def renamed(network: Network, param: syntax.Param, value: Value, span: Span) -> Value:
+    """The value of a parameter that is another one, or a part of it."""
+    if param.type is not None and param.type.shape is not None:
+        shape = network.expressions.shape(param.type.shape, "the shape of a parameter")
+        if value.shape != shape:
+            message = f"an array of shape {show_shape(value.shape)}, declared as {show_shape(shape)}"
+            raise Mistake("E0303", span, message)
+    formal = syntax.Formal(param.span, param.name, param.type, param.value)
+    value = check_type(value, formal, network.clock, span)
+    network.entities[network.owner] = Stream(network.owner, param.span, "done", value=value)
+    return value
+
+
+def _array(network: Network, node: syntax.Expr, shape: tuple[int, ...], name: str) -> Value:
+    """An array of the numbers that an expression draws, as a value that can be used at once."""
+    int64, span = ir.IntegerType.get_signless(64), node.span
+    with ir.InsertionPoint(network.module.init.operation):
+        function = func.FuncOp(f"{name}.draw", ([int64], []), visibility="private")
+    expressions = ElementExpressions(network, shape, function.add_entry_block())
+    try:
+        with ir.InsertionPoint(expressions.block):
+            value = expressions.eval(node)
+            expressions.emitter.need_number(value, span, "an array")
+            func.ReturnOp([expressions.emitter.ssa(value, (), "real", span)])
+    except BaseException:
+        function.operation.erase()
+        raise
+    arguments, real = [argument.type for argument in expressions.block.arguments], network.emitter.element("real")
+    attributes = function.operation.attributes
+    attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(arguments, [real]))
+    attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(mark) for mark in expressions.marks])
+    numbers = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+    array = replace(value, const=None, ssa=None, shape=shape, drawn=Drawn(f"{name}.draw", numbers))
+    return _read(network, array, name, span)
+
+
+def _read(network: Network, value: Value, name: str, span: Span) -> Value:
+    """A drawn value with the array itself, for whoever does more with it than to weigh."""
+    symbol = network.module.weights(name, value, places(value), span)
+    type = ir.RankedTensorType.get(list(value.shape), network.emitter.element("real"))
+    network.module.state(f"{name}.drawn", type, ir.FlatSymbolRefAttr.get(symbol), span, network.unit(value.dim))
+    with network.at("step"):
+        ssa = snn.Read.build(results=[type], of=f"{name}.drawn", delay=1).result
+    return replace(value, kind="real", ssa=ssa)
 
 
 def of_population(network: Network, population: Population, keyword: syntax.Keyword) -> bool:
@@ -73,7 +119,7 @@ def of_population(network: Network, population: Population, keyword: syntax.Keyw
     if value.is_const or not value.is_number:
         population.bound[keyword.name] = (value, node.span)
         return True
-    _check_shape(value, population.shape, node.span)
+    check_shape(value, population.shape, node.span)
     population.bound[keyword.name] = (Value("real", ssa=value.ssa, dim=value.dim), node.span)
     read = _kept(network, value, population.shape, f"{path}.drawn", node.span)
     population.arrivals.setdefault(keyword.name, []).append(Arrival(node.span, lambda _: read().ssa))
@@ -90,7 +136,7 @@ def _evaluated(network: Network, node: syntax.Expr, shape: tuple[int, ...], path
 
 def _kept(network: Network, value: Value, shape: tuple[int, ...], symbol: str, span: Span) -> Callable[[], Value]:
     """Writes a value of `@init` into a state; the result reads it where it is called."""
-    _check_shape(value, shape, span)
+    check_shape(value, shape, span)
     type = ir.RankedTensorType.get(list(shape), network.emitter.element("real"))
     if not network.dry:
         network.module.state(symbol, type, None, span, network.unit(value.dim))
@@ -102,22 +148,3 @@ def _kept(network: Network, value: Value, shape: tuple[int, ...], symbol: str, s
         return Value("real", ssa=ssa, shape=shape, dim=value.dim)
 
     return read
-
-
-def _check_shape(value: Value, shape: tuple[int, ...], span: Span) -> None:
-    if value.shape not in ((), shape):
-        message = f"a value of shape {show_shape(value.shape)} for one of shape {show_shape(shape)}"
-        raise Mistake("E0303", span, message)
-
-
-def spaced(name: str, given: Sequence[Value], shape: tuple[int, ...], span: Span) -> Value:
-    """`linspace(low, high)` and `logspace(low, high)`: equal steps, equal ratios, both ends included."""
-    low, high = given
-    if not all(end.is_const and not end.is_array and end.is_number for end in given) or low.dim != high.dim:
-        raise Mistake("E0301", span, f"'{name}' goes from one constant to another of the same dimension")
-    if len(shape) != 1:
-        raise Mistake("E0303", span, f"'{name}' fills a vector, not a value of shape {show_shape(shape)}")
-    a, b = (to_float(end.scalar) for end in given)
-    if name == "logspace" and not (a > 0 and b > 0):
-        raise Mistake("E0301", span, "'logspace' goes from one positive number to another")
-    return number(np.asarray(SPACED[name](a, b, shape[0])), low.dim)

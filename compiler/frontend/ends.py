@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spikec.dialects.diagnostics import Span
-from spikec.frontend import syntax
+from spikec.frontend import names, syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Population, Stream
 from spikec.frontend.values import Mistake, not_supported
@@ -30,6 +30,12 @@ class Part:
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def cells(self) -> tuple[str, ...] | None:
+        """The names of its neurons, if they have some."""
+        names = self.population.cells
+        return None if names is None or self.first is None else names[self.first : self.first + self.size]
 
     @property
     def is_whole(self) -> bool:
@@ -74,17 +80,28 @@ def _slice(network: Network, whole: Part, node: syntax.Index) -> Part:
     return Part(whole.population, shape, first)
 
 
-def place_on_grid(network: Network, population: Population, node: syntax.Expr) -> None:
-    """Reads `at grid(nx, ny, ...)`: neurons at whole coordinates, the last of which runs fastest."""
+def place(network: Network, population: Population, node: syntax.Expr) -> None:
+    """Reads `at grid(nx, ny, ...)` and `at named(load(path))`."""
     call = node if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name) else None
-    if call is None or not isinstance(call.function, syntax.Name) or call.function.id != "grid":
-        raise not_supported(node.span, f"at {call.function.id}" if call is not None else "at")  # type: ignore[union-attr]
+    match call:
+        case syntax.Call(function=syntax.Name(id="grid")):
+            _place_on_grid(network, population, call)
+        case syntax.Call(function=syntax.Name(id="named")):
+            names.give(network, population, call)
+        case syntax.Call(function=syntax.Name(id=name)):
+            raise not_supported(node.span, f"at {name}")
+        case _:
+            raise not_supported(node.span, "at")
+
+
+def _place_on_grid(network: Network, population: Population, call: syntax.Call) -> None:
+    """Neurons at whole coordinates, the last of which runs fastest."""
     if call.keywords or not call.args:
-        raise Mistake("E0306", node.span, "a grid has an extent for each axis, as in 'grid(10, 10)'")
+        raise Mistake("E0306", call.span, "a grid has an extent for each axis, as in 'grid(10, 10)'")
     grid = network.expressions.shape(call.args, "a grid")
     if math.prod(grid) != math.prod(population.shape):
         message = f"a grid of {math.prod(grid)} places for a population of shape {show_shape(population.shape)}"
-        raise Mistake("E0303", node.span, message)
+        raise Mistake("E0303", call.span, message)
     population.grid = grid
 
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikec.dialects.diagnostics import Span
 from spikec.frontend import syntax
 from spikec.frontend.neuron import NeuronProgram, Resolved
 from spikec.frontend.values import Value
 
+if TYPE_CHECKING:
+    from spikec.frontend.delays import Delayed
+
 DECLARED_TWICE = "E0205"
 
 
 @dataclass
 class Arrival:
-    """Something that reaches a port: an expression, or a projection's events."""
+    """Something that reaches a port: an expression, or a projection's events.
+
+    `delayed` gives what arrives with delays that differ between synapses, which reaches the port before all else.
+    """
 
     span: Span
     emit: Callable[[Any], Any]
+    delayed: Callable[[], Delayed | None] | None = None
 
 
 @dataclass
@@ -57,7 +64,7 @@ class Stream(Entity):
 
 @dataclass
 class Population(Entity):
-    """A population before and after its program was built."""
+    """A population before and after its program was built.  A `hidden` one is a part of a projection."""
 
     resolved: Resolved | None = None
     shape: tuple[int, ...] = ()
@@ -67,3 +74,15 @@ class Population(Entity):
     bound: dict[str, tuple[Value, Span]] = field(default_factory=dict)
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
     value: Value | None = None
+    hidden: bool = False
+    cells: tuple[str, ...] | None = None  # the names of its neurons
+
+
+@dataclass
+class Connection(Entity):
+    """A projection by its name.
+
+    `holder`, where a synapse program gives it states, is the population of the state of this name.
+    """
+
+    holder: Callable[[str, Span], Population] | None = None

@@ -25,12 +25,13 @@ from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not
 LATER = frozenset(
     (
         *("lfsr", "delay_sum", "gauss", "time_surface", "window"),
-        *("normalize", "norm", "unit_rows", "dense", "outer", "transpose"),
-        *("kaiming", "glorot", "orthogonal", "choice"),
-        *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv", "dendritic"),
+        *("normalize", "norm", "unit_rows", "outer", "transpose"),
+        *("glorot", "orthogonal"),
+        *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv"),
         *("real", "contour", "converge"),
     )
 )
+MAX_RANK = 16
 TYPES = ("real", "int", "bool", "path", *DIMENSIONS)
 
 
@@ -58,7 +59,7 @@ class Clock:
     def steps(self, duration: Value, span: Span, what: str) -> Fraction:
         """A constant duration as an exact number of steps."""
         if not fits(duration, self.time) or not duration.is_const or duration.is_array:
-            help = "this model counts time in steps: write '5 steps'" if self.in_steps else None
+            help = "this model counts time in steps: write '5 steps'" if self.in_steps else "write '2 ms' or '2 steps'"
             raise Mistake("E0403", span, f"{what} must be a constant time, not a {describe(duration.dim)}", help)
         return Fraction(duration.scalar) / self.dt
 
@@ -90,7 +91,7 @@ class Expressions:
         if name in LATER:
             raise not_supported(span, name)
         unit = f"a unit follows a number, as in '1 {name}'" if name in UNITS else None
-        help = imports.offer(name) or unit or did_you_mean(name, [*known, "dt", *FUNCTIONS, *_PURE])
+        help = imports.offer(name) or unit or did_you_mean(name, [*known, "dt", "true", "false", *FUNCTIONS, *_PURE])
         raise Mistake("E0201", span, f"unknown name '{name}'", help)
 
     # ------------------------------------------------------------ evaluation
@@ -180,6 +181,9 @@ class Expressions:
 
     def _list(self, node: syntax.ListExpr) -> Value:
         items = tuple(self.eval(item) for item in node.items)
+        rank = max((len(item.shape) for item in items), default=0) + 1
+        if rank > MAX_RANK:
+            raise Mistake("E0303", node.span, f"an array of {rank} axes: at most {MAX_RANK} are possible")
         if items and all(i.is_const and i.is_number and i.shape == items[0].shape for i in items):
             for item, written in zip(items, node.items, strict=True):
                 self.emitter.same_dim(items[0], item, written.span, "a list has one dimension")
@@ -241,7 +245,8 @@ class Expressions:
             raise Mistake("E0301", node.span, "only an array can be indexed")
         bounds = self.bounds(node, base.shape)
         index = tuple(low if single else slice(low, high) for low, high, single in bounds)
-        return number(np.asarray(as_array(base)[index]), base.dim, base.kind)
+        part = as_array(base)[index]
+        return number(part if part.shape else part.item(), base.dim, base.kind)
 
     def bounds(self, node: syntax.Index, shape: tuple[int, ...]) -> list[tuple[int, int, bool]]:
         """The (low, high, is one element) of each written axis, checked against `shape`."""
@@ -255,7 +260,7 @@ class Expressions:
                 single = False
             else:
                 if isinstance(item, syntax.String):
-                    raise not_supported(item.span, "index by name")
+                    raise Mistake("E0610", item.span, "an index by name, and nothing here has names")
                 low = self.whole(item, "an index")
                 high, single = low + 1, True
             if not low < high <= extent:
@@ -266,8 +271,10 @@ class Expressions:
     # ------------------------------------------------------------ calls
 
     def _call(self, node: syntax.Call) -> Value:
-        if not isinstance(node.function, syntax.Name):
+        if isinstance(node.function, syntax.Index):
             return self.call(node, "")
+        if not isinstance(node.function, syntax.Name):
+            raise _no_function(node.function)
         name = node.function.id
         if name in FUNCTIONS:
             (x,) = self.arguments(node, name, 1, 1)
@@ -349,3 +356,12 @@ def piped(node: syntax.Pipe) -> syntax.Call:
         call = node.call
         return syntax.Call(node.span, call.function, (node.value, *call.args), call.keywords)
     return syntax.Call(node.span, node.call, (node.value,), ())
+
+
+def _no_function(function: syntax.Expr) -> Mistake:
+    """What is wrong with a call of something other than a name."""
+    if isinstance(function, syntax.Attribute) and function.name in {*FUNCTIONS, *_PURE}:
+        help = f"write '{function.name}(...)'"
+        return Mistake("E0201", function.span, "a function has a name without dots", help)
+    help = "give what is inside a name of its own, and call a function, neuron or block by its name"
+    return Mistake("E0302", function.span, "only what has a plain name can be called", help)

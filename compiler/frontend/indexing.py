@@ -16,14 +16,14 @@ import numpy as np
 from spikec.dialects import structured
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location, ir
-from spikec.frontend import axes, products, syntax
+from spikec.frontend import axes, gather, products, syntax
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.expressions import Expressions, piped
-from spikec.frontend.loops import Access, Loop, Subscript, find_extents
+from spikec.frontend.loops import Access, Divided, Loop, Subscript, find_extents
 from spikec.frontend.ode import names_in
 from spikec.frontend.reductions import REDUCTIONS, Reduction
 from spikec.frontend.shapes import reshaped
-from spikec.frontend.values import Mistake, Value, as_array, integral, not_supported, number
+from spikec.frontend.values import Mistake, Value, integral, not_supported, number, places
 
 if TYPE_CHECKING:
     from spikec.frontend.dataflow import DataflowExpressions
@@ -108,6 +108,9 @@ class _Notation:
             self._find_invariant(node)
             return
         match node:
+            case syntax.Index() if (place := gather.place(node)) is not None:
+                self.calls[id(node)] = gather.chosen(self.expressions, node, place, f"({len(self.loops)})")
+                self.find(self.calls[id(node)], scope)
             case syntax.Index():
                 self._find_element(node, scope)
             case syntax.Name():
@@ -212,6 +215,11 @@ class _Notation:
                 left, right = self._subscript(node.left, scope), self._subscript(node.right, scope)
                 if not left.factors or not right.factors:
                     return right.times(left.constant) if not left.factors else left.times(right.constant)
+            case syntax.Binary(op="//" | "%" as op):
+                by = self._subscript(node.right, scope)
+                if not by.factors and by.constant > 0:
+                    return Subscript(((Divided(self._subscript(node.left, scope), by.constant, op == "%"), 1),))
+                raise Mistake("E0301", node.right.span, "a subscript is divided by a constant whole number from 1 on")
         raise Mistake("E0301", node.span, "a subscript is a sum of indices times whole numbers, as in 'x[2 * i + k]'")
 
     def settle(self) -> None:
@@ -224,10 +232,15 @@ class _Notation:
             for reduced in surrounding:
                 reduced.accesses.append(access)
 
+    def written(self, node: Any) -> Any:
+        """The node, or what stands for it: the call of a pipe, the reduction that picks an element."""
+        return self.calls.get(id(node), node)
+
     # ------------------------------------------------------------ the ops
 
     def parallel(self, node: syntax.Expr, loops: list[Loop], span: Span) -> Value:
         """The expression at all points of `loops`."""
+        node = self.written(node)
         for call in self.outside:
             self._reduce_inside(call, loops)
         shape = tuple(loop.extent for loop in loops)
@@ -326,7 +339,7 @@ class _Notation:
             if isinstance(part, tuple):
                 pending.extend(reversed(part))
             elif isinstance(part, syntax.Node):
-                inner: syntax.Node = self.calls.get(id(part)) or part
+                inner = self.written(part)
                 if id(inner) in self.accesses:
                     found[self.accesses[id(inner)]] = None
                 elif id(inner) not in self.constants:
@@ -362,11 +375,11 @@ class _Notation:
         body = reduced.body
         if reduced.op != "sum" or not isinstance(body, syntax.Binary) or body.op != "*":
             return None
-        pair = [self.accesses.get(id(side)) for side in (body.left, body.right)]
+        pair = [self.accesses.get(id(self.written(side))) for side in (body.left, body.right)]
         if None in pair or not all(access.subscripts for access in pair if access):
             return None
-        weights, stream = sorted((a for a in pair if a), key=lambda access: not access.value.is_array)
-        if not weights.value.is_array or weights.value.kind != "real" or stream.value.is_const:
+        weights, stream = sorted((a for a in pair if a), key=lambda access: not _weighs(access.value))
+        if not _weighs(weights.value) or weights.value.kind != "real" or stream.value.is_const:
             return None
         w, x = weights.plain(), stream.plain()
         if w is None or x is None:
@@ -392,7 +405,7 @@ class _Notation:
         def size(loops: list[Loop]) -> int:
             return int(np.prod([loop.extent for loop in loops], dtype=np.int64))
 
-        rows = as_array(matrix).transpose([w.index(loop) for loop in [*outputs, *inner]])
+        rows = places(matrix).transpose([w.index(loop) for loop in [*outputs, *inner]])
         ssa = x.ssa
         if axes_of_x != [*kept, *inner]:
             ssa = axes.transposed(ssa, [axes_of_x.index(loop) for loop in [*kept, *inner]])
@@ -417,12 +430,13 @@ class _Body(Expressions):
 
     def eval(self, node: syntax.Expr) -> Value:
         notation = self.notation
+        node = notation.written(node)
         if id(node) in notation.constants:
             return notation.constants[id(node)]
         access = notation.accesses.get(id(node))
         if access is not None:
             return Value(access.value.kind, ssa=self.scalars[id(access)], dim=access.value.dim)
-        return super().eval(notation.calls.get(id(node), node))
+        return super().eval(node)
 
     def _binary(self, node: syntax.Binary) -> Value:
         spine = [node]
@@ -434,7 +448,12 @@ class _Body(Expressions):
         return value
 
     def _is_known(self, node: syntax.Expr) -> bool:
+        node = self.notation.written(node)
         return id(node) in self.notation.constants or id(node) in self.notation.accesses
+
+
+def _weighs(value: Value) -> bool:
+    return value.is_array or value.drawn is not None
 
 
 def _no_array(value: Value, span: Span) -> Any:

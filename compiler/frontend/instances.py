@@ -10,7 +10,8 @@ import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, file_location, func, ir
-from spikec.frontend import syntax
+from spikec.frontend import collective, delays, syntax
+from spikec.frontend.delays import Delayed
 from spikec.frontend.emitter import INT64, show_shape
 from spikec.frontend.entities import Arrival, Constant, Population
 from spikec.frontend.expressions import Expressions
@@ -27,7 +28,11 @@ def prepare(network: Network, population: Population) -> None:
     """Binds the parameters of a population and builds its program."""
     if population.program is not None:
         return
-    assert population.resolved is not None
+    if population.state == "wrong":
+        raise Poisoned
+    if population.resolved is None:
+        message = f"what '{population.name}' is must be known before, and follows from this"
+        raise Mistake("E0601", population.span, message, "give parts of a shape or an argument names of their own")
     declaration = population.resolved.declaration
     given = dict(population.bound)
     for keyword in population.resolved.keywords:
@@ -42,7 +47,7 @@ def prepare(network: Network, population: Population) -> None:
     bound = bind_parameters(
         declaration.params,
         given,
-        lambda scope: _DefaultExpressions(network, scope),
+        lambda scope: DefaultExpressions(network, scope),
         network.clock,
         declaration.name,
         population.span,
@@ -54,7 +59,7 @@ def _build_program(network: Network, population: Population, bound: dict[str, Va
     assert population.resolved is not None
     declaration = population.resolved.declaration
     diagnostics = network.diagnostics
-    builder = ProgramBuilder(
+    given = (
         declaration,
         bound,
         population.shape,
@@ -64,19 +69,23 @@ def _build_program(network: Network, population: Population, bound: dict[str, Va
         diagnostics,
         population.span,
     )
+    symbol = f"{population.name}.{declaration.name}"
     with ir.InsertionPoint(network.module.init.operation):
-        program = builder.build(f"{population.name}.{declaration.name}")
+        if collective.has_lines(declaration):
+            program = collective.build(network, given, symbol)
+        else:
+            program = ProgramBuilder(*given).build(symbol)
     if program is None:
         population.state = "wrong"
         raise Poisoned
-    _share_program(network, program)
+    share_program(network, program)
     population.program = program
 
 
-def _share_program(network: Network, program: NeuronProgram) -> None:
+def share_program(network: Network, program: NeuronProgram) -> None:
     """Populations with one and the same program refer to one function."""
     # Printed alone: otherwise the printer numbers the values of the whole module each time.
-    text = program.function.operation.get_asm(use_local_scope=True)
+    text = program.function.operation.get_asm(use_local_scope=True, assume_verified=True)
     text = text.replace(f'@"{program.symbol}"', "@_").replace(f"@{program.symbol}", "@_")
     known = network._program_texts.setdefault(text, program.symbol)
     if known != program.symbol:
@@ -85,11 +94,13 @@ def _share_program(network: Network, program: NeuronProgram) -> None:
 
 
 def forget(network: Network, program: NeuronProgram) -> None:
-    """Drops a program that was built only to be checked, unless a population shares it."""
+    """Drops a program that was built only to be checked or for its type, unless a population shares it."""
     used = {e.program.symbol for e in network.entities.values() if isinstance(e, Population) and e.program}
-    for op in list(network.module.module.body.operations):
-        if symbol_of(op) == program.symbol and program.symbol not in used:
-            op.operation.erase()
+    if program.function is None or program.symbol in used:
+        return
+    program.function.operation.erase()
+    texts = network._program_texts
+    network._program_texts = {text: symbol for text, symbol in texts.items() if symbol != program.symbol}
 
 
 def declare_source(network: Network, symbol: str) -> None:
@@ -130,10 +141,13 @@ def emit(network: Network, population: Population) -> None:
     program = population.program
     assert program is not None
     right = network.attempt(declare_population, network, population)
-    ports = [_emit_port(network, population, port) for port in program.ports]
-    if not right or any(port is None for port in ports):
+    arriving = {port: _emit_port(network, population, port) for port in program.ports if not collective.is_inner(port)}
+    if not right or any(port is None for port in arriving.values()):
         raise Poisoned
     with file_location(population.span):
+        ports = list(arriving.values())
+        if program.stages:
+            ports = collective.emit(network, program, arriving, population.name, population.shape)
         results = []
         if program.event is not None or program.out is not None:
             results = [ir.RankedTensorType.get(list(population.shape), program.event or program.out)]
@@ -143,22 +157,36 @@ def emit(network: Network, population: Population) -> None:
 
 
 def _emit_port(network: Network, population: Population, port: str) -> Any:
-    """What reaches a port, summed in textual order; None where some of it is wrong."""
+    """What reaches a port: the sum of what is delayed by its synapse, then the rest in textual order; None where some
+    of it is wrong."""
     program = population.program
     assert program is not None
     type = ir.RankedTensorType.get(list(population.shape), network.emitter.element("real"))
     current: Any = None
-    right = True
+    delayed: list[Delayed] = []
 
     def add(arrival: Arrival) -> None:
         nonlocal current
         current = arrival.emit(current)
 
+    def gather(arrival: Arrival) -> None:
+        found = arrival.delayed() if arrival.delayed is not None else None
+        if found is not None:
+            delayed.append(found)
+
+    def add_delayed() -> None:
+        nonlocal current
+        total = delays.summed(network, delayed, population.shape)
+        current = total if current is None else arith.addf(current, total)
+
     state = program.state(port)
     with file_location(population.span):
         if state is not None and state.port:
             current = snn.Read.build(results=[type], of=f"{population.name}.{port}", delay=1).result
-        for arrival in population.arrivals.get(port, []):
+        arrivals = population.arrivals.get(port, [])
+        known = [arrival for arrival in arrivals if network.attempt(gather, arrival)]
+        right = len(known) == len(arrivals) and (not delayed or network.attempt(add_delayed))
+        for arrival in known:
             with network.statement(population.name), file_location(arrival.span):
                 right &= network.attempt(add, arrival)
         if current is None:
@@ -199,6 +227,7 @@ def declare_population(network: Network, population: Population) -> None:
                 params=params,
                 event=event,
                 out=out,
+                hidden=population.hidden,
             )
 
     network.module.declare(f"population {name}", build)
@@ -299,7 +328,7 @@ def _initial_value(network: Network, population: Population, state: StateVariabl
     return None
 
 
-class _DefaultExpressions(Expressions):
+class DefaultExpressions(Expressions):
     """Defaults of parameters: they see the parameters before them, and the model's constants."""
 
     def __init__(self, network: Network, scope: Mapping[str, Value]) -> None:

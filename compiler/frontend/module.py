@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn
+from spikec.dialects import drawn, snn
 from spikec.dialects.constants import Array, Constants
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location, func, ir
+from spikec.frontend.values import Value, not_supported
 from spikec.runtime.interface import flush_subnormals
 
 
@@ -30,6 +31,7 @@ class Module:
         self.blocks = {name: getattr(self, name).add_entry_block() for name in ("init", "step", "finish")}
         self.declarations: dict[str, Callable[[], Any]] = {}
         self.depths: dict[str, int] = {}
+        self._drawn: dict[Any, str] = {}  # drawn arrays by their function and layout
 
     def declare(self, name: str, build: Callable[[], Any]) -> None:
         """Registers a module-level op; they are built last, in the order of registration."""
@@ -48,6 +50,8 @@ class Module:
         symbol, count = name, 0
         while True:
             try:
+                if symbol in self._drawn.values():
+                    raise ValueError(f"'{symbol}' is drawn")
                 digest = self.constants.add(symbol, stored)
                 break
             except ValueError:
@@ -62,6 +66,37 @@ class Module:
                 snn.Constant.build(sym_name=symbol, type=type, digest=digest)
 
         self.declare(f"constant {symbol}", build)
+        return symbol
+
+    def weights(self, name: str, value: Value, elements: Array, span: Span) -> str:
+        """Declares an array made of `places(value)` in any order, as reals; returns its symbol."""
+        if value.drawn is None:
+            return self.constant(name, np.ascontiguousarray(elements.astype(np.float64)), span)
+        found = drawn.layout(elements)
+        if found is None:
+            raise not_supported(span, "this order of the elements of a drawn array")
+        plain = np.array_equal(elements.reshape(-1), np.arange(elements.size))
+        first, strides = (None, None) if plain else found
+        element = ir.F32Type.get() if self.real == 32 else ir.F64Type.get()
+        type = ir.RankedTensorType.get(list(elements.shape), element)
+        key = (value.drawn.function, elements.shape, found)
+        if key not in self._drawn:
+            self._drawn[key] = self._free(name)
+        symbol, function, location = self._drawn[key], value.drawn.function, file_location(span)
+
+        def build() -> None:
+            with location:
+                snn.Constant.build(sym_name=symbol, type=type, draw=function, first=first, strides=strides)
+
+        self.declare(f"constant {symbol}", build)
+        return symbol
+
+    def _free(self, name: str) -> str:
+        """A name that no constant has."""
+        symbol, count = name, 0
+        while f"constant {symbol}" in self.declarations:
+            count += 1
+            symbol = f"{name}#{count}"
         return symbol
 
     def state(self, name: str, type: Any, init: Any, span: Span, unit: str = "", depth: int = 1) -> None:

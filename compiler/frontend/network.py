@@ -7,7 +7,7 @@ cycle without delay is met as an entity that is still being resolved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,15 +16,20 @@ from spikec.dialects.diagnostics import Diagnostics, Span
 from spikec.dialects.mlir import ir
 from spikec.frontend import arguments, indexing, instances, syntax
 from spikec.frontend.arrays import Arrays
-from spikec.frontend.dataflow import DataflowExpressions, InitExpressions
+from spikec.frontend.dataflow import DataflowExpressions
 from spikec.frontend.emitter import Emitter
 from spikec.frontend.entities import DECLARED_TWICE, Constant, Entity, Population, Stream
 from spikec.frontend.expressions import Clock
+from spikec.frontend.initial import InitExpressions
+from spikec.frontend.lines import LineExpressions
 from spikec.frontend.module import Module, element_of
 from spikec.frontend.neuron import Resolved
 from spikec.frontend.ode import names_in
 from spikec.frontend.units import NUMBER, Dimension, si_unit
 from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array
+
+MAX_CHAIN = 200
+"""How many values may wait for each other, each of them written after the one that needs it."""
 
 
 class Network:
@@ -37,6 +42,8 @@ class Network:
         self.diagnostics = diagnostics
         self.entities: dict[str, Entity] = {}
         self.neurons: dict[str, syntax.Neuron | syntax.NeuronAlias] = {}
+        self.synapses: dict[str, syntax.Synapse] = {}
+        self.synapse_programs: list[tuple[str, str, str]] = []  # (projection, program, where its states are)
         self.refused: set[str] = set()
         self.entry = "step"
         self.dry = 0
@@ -58,7 +65,7 @@ class Network:
     def add(self, entity: Entity) -> None:
         """Declares a name; a second declaration is a mistake at its place."""
         known = self.entities.get(entity.name)
-        if known is not None or entity.name in self.neurons:
+        if known is not None or entity.name in self.neurons or entity.name in self.synapses:
             where = f" (first in line {known.span.line})" if known is not None else ""
             raise Mistake(DECLARED_TWICE, entity.span, f"'{entity.name}' is declared twice{where}")
         self.entities[entity.name] = entity
@@ -183,6 +190,9 @@ class Network:
                 f"a cycle within one step: {' <- '.join(loop)}",
                 "read the value one step ago with prev(...) or delay(..., d), or give a projection a delay",
             )
+        if len(self.busy) >= MAX_CHAIN:
+            message = f"'{entity.name}' is at the end of a chain of {MAX_CHAIN} values that stand in reverse order"
+            raise Mistake("E0110", span, message, "write each value before those that are made of it")
         entity.state = "busy"
         self.busy.append(entity.name)
         try:
@@ -227,16 +237,22 @@ class Network:
             return indexing.tensor(self.expressions, stream.indices, stream.expression)
         return self.expressions.eval(stream.expression)
 
-    def of_run(self, node: syntax.Expr, seen: frozenset[str] = frozenset()) -> bool:
+    def of_run(self, node: syntax.Expr) -> bool:
         """Is this a value of the whole run, made of over_time(...)?"""
-        names = names_in(node)
-        if "over_time" in names and "over_time" not in self.entities:
-            return True
-        for name in names - seen:
-            entity = self.entities.get(name)
-            if isinstance(entity, Stream) and entity.expression is not None:
-                if self.of_run(entity.expression, seen | {name}):
-                    return True
+        waiting: list[syntax.Expr] = [node]
+        seen: set[str] = set()
+        while waiting:
+            names = names_in(waiting.pop())
+            if "over_time" in names and "over_time" not in self.entities:
+                return True
+            for name in names - seen:
+                entity = self.entities.get(name)
+                if isinstance(entity, Stream) and entity.state == "done":
+                    if entity.of_run:
+                        return True
+                elif isinstance(entity, Stream) and entity.expression is not None:
+                    waiting.append(entity.expression)
+            seen |= names
         return False
 
     # ------------------------------------------------------------ types ahead of values
@@ -276,6 +292,10 @@ class Network:
         finally:
             self.dry -= 1
             self.emitter.checked = checked
+
+    def line_expressions(self, scope: Mapping[str, Value], shape: tuple[int, ...]) -> LineExpressions:
+        """For a line of a neuron over its population; `scope` are the names of the neuron."""
+        return LineExpressions(self, scope, shape)
 
     # ------------------------------------------------------------ constants as tensors
 

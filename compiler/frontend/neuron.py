@@ -57,6 +57,7 @@ class NeuronProgram:
     out_dim: Dimension = NUMBER
     scope: dict[str, Value] = field(default_factory=dict)
     function: Any = None  # the op that was built for it, until it turns out to be another population's too
+    stages: list[Any] = field(default_factory=list)  # what is computed before it, over the whole population
 
     def state(self, name: str) -> StateVariable | None:
         return next((s for s in self.states if s.name == name), None)
@@ -168,13 +169,13 @@ class ProgramExpressions(Expressions):
         return self.unknown(node.id, node.span, builder.values)
 
     def index(self, node: syntax.Index) -> Value:
-        if isinstance(node.base, syntax.Name) and node.base.id in self.builder.state_names:
-            raise not_supported(node.span, "neighbours in a population")
+        if isinstance(node.base, syntax.Name) and node.base.id in self.builder.values:
+            raise _in_a_line(node.span, "neighbours")
         return super().index(node)
 
     def call(self, node: syntax.Call, name: str) -> Value:
         if name in ("sum", "mean", "max", "min", "any", "all", "argmax"):
-            raise not_supported(node.span, f"{name}() over the population")
+            raise _in_a_line(node.span, f"'{name}' over the population")
         if name in RANDOM or name in encoders.PARAMETERS:
             raise not_supported(node.span, f"{name}() inside a neuron", "write it outside, and give it to a port")
         if name in ("prev", "delay", "over_time"):
@@ -186,6 +187,8 @@ class ProgramExpressions(Expressions):
 
 class ProgramBuilder:
     """Builds the program of one population.  `bound` are the values of the parameters."""
+
+    what = "neuron"  # what the declaration is called in messages
 
     def __init__(
         self,
@@ -307,7 +310,7 @@ class ProgramBuilder:
         for statement in self.declaration.body:
             if isinstance(statement, syntax.Variable):
                 if statement.name in variables:
-                    raise Mistake("E0205", statement.span, f"'{statement.name}' is declared twice in this neuron")
+                    raise Mistake("E0205", statement.span, f"'{statement.name}' is declared twice in this {self.what}")
                 variables[statement.name] = statement
         equations = {
             s.target.id: s
@@ -328,7 +331,7 @@ class ProgramBuilder:
 
     def _fresh(self, name: str, span: Span) -> None:
         if name in self.values or name in ("dt", "index", "true", "false"):
-            raise Mistake("E0205", span, f"'{name}' is declared twice in this neuron")
+            raise Mistake("E0205", span, f"'{name}' is declared twice in this {self.what}")
 
     def _declare_port(self, program: NeuronProgram, port: syntax.Formal, has_equation: bool) -> None:
         self._fresh(port.name, port.span)
@@ -347,7 +350,7 @@ class ProgramBuilder:
     def _declare_state(self, program: NeuronProgram, variable: syntax.Variable) -> None:
         self._fresh(variable.name, variable.span)
         if variable.per is not None or (variable.type is not None and variable.type.shape):
-            raise not_supported(variable.span, "state with a shape or 'per' in a neuron")
+            raise not_supported(variable.span, f"state with a shape or 'per' in a {self.what}")
         kind = variable.type.name if variable.type is not None and variable.type.name in ("int", "bool") else "real"
         default = None
         if variable.type is None and variable.init is not None and not _is_random(variable.init):
@@ -422,15 +425,19 @@ class ProgramBuilder:
                 case syntax.Hold():
                     self._attempt(_misplaced, statement, "hold", "inside 'spike when ... { ... }'")
                 case _:
-                    self._attempt(_foreign, statement)
+                    self._attempt(self._other, statement)
+
+    def _other(self, statement: syntax.Statement) -> None:
+        """A statement that a neuron does not have."""
+        _foreign(statement)
 
     def _assign(self, statement: syntax.Assign, condition: Value | None) -> None:
         """`x = e` names a local; `V := e` and `V += e` update a state, under `condition` inside a handler."""
         target = statement.target
         if isinstance(target, syntax.Index):
-            raise not_supported(target.span, "neighbours in a population")
+            raise _in_a_line(target.span, "neighbours")
         if not isinstance(target, syntax.Name):
-            raise Mistake("E0501", target.span, "only a state or a local name can be assigned in a neuron")
+            raise Mistake("E0501", target.span, f"only a state or a local name can be assigned in a {self.what}")
         if statement.modifiers:
             raise Mistake("E0501", statement.modifiers[0].span, f"'{statement.modifiers[0].kind}' has no meaning here")
         if statement.op == "=":
@@ -443,7 +450,8 @@ class ProgramBuilder:
                 raise Mistake(
                     "E0501", target.span, f"'{target.id}' is a {kind}, not a state, and cannot be changed", help
                 )
-            self.expressions.unknown(target.id, target.span, self.state_names)
+            help = did_you_mean(target.id, self.state_names) or f"declare it with 'var {target.id} = 0'"
+            raise Mistake("E0201", target.span, f"unknown state '{target.id}'", help)
         value = self.expressions.eval(statement.value)
         if statement.op != ":=":
             value = self.emitter.binary(statement.op[0], self.values[target.id], value, statement.span)
@@ -527,7 +535,7 @@ class ProgramBuilder:
 
     def _out(self, statement: syntax.Out) -> None:
         if self.out is not None:
-            raise Mistake("E0506", statement.span, "a neuron has one 'out'")
+            raise Mistake("E0506", statement.span, f"a {self.what} has one 'out'")
         value = self.expressions.eval(statement.value)
         if not value.is_number:
             raise Mistake("E0302", statement.span, f"'out' takes a number, not {a_kind(value.kind)}")
@@ -581,7 +589,7 @@ class ProgramBuilder:
         system = self.system
         solvers = [s for s in self.declaration.body if isinstance(s, syntax.Solver)]
         if len(solvers) > 1:
-            raise Mistake("E0504", solvers[1].span, "a neuron has one solver")
+            raise Mistake("E0504", solvers[1].span, f"a {self.what} has one solver")
         if solvers and solvers[0].name not in ode.SOLVERS:
             message = f"unknown solver '{solvers[0].name}'"
             raise Mistake("E0504", solvers[0].span, message, f"there are {', '.join(ode.SOLVERS)}")
@@ -685,6 +693,11 @@ class ProgramBuilder:
 
 def _is_random(node: syntax.Expr) -> bool:
     return bool(ode.names_in(node) & set(RANDOM))
+
+
+def _in_a_line(span: Span, what: str) -> Mistake:
+    help = "give the value a name in a line of the neuron's body, as in 'm = mean(V)'"
+    return Mistake("E0501", span, f"{what} cannot stand here", help)
 
 
 def _misplaced(statement: syntax.Node, what: str, where: str) -> None:

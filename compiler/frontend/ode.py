@@ -156,7 +156,8 @@ def _check_dimension(system: System, name: str, state: Value, found: Dimension) 
     wanted = state.dim / system.dt.dim
     if found != wanted:
         message = f"the equation of '{name}' has dimension {describe(wanted)}, and a term of it {describe(found)}"
-        raise Mistake("E0404", system.spans[name], message)
+        help = f"divide the right side by a time, as in '(E - {name}) / tau'" if found == state.dim else None
+        raise Mistake("E0404", system.spans[name], message, help)
 
 
 def _combine(

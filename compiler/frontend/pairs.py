@@ -1,13 +1,14 @@
-"""Functions of a synapse: the condition `if`, the probability and the weight of a projection.
+"""Functions of a synapse: the condition `if`, the probability, the weight and the delay of a projection.
 
 They see the indices `pre` and `post` of the two neurons (within what is connected), the constants of the model, and
-`distance(pre, post)`.  A weight sees `index` too, the number of the synapse in row order, elements of arrays, and
-draws.  What is constant is folded; the rest becomes a private function (docs/ir.md).
+`distance(pre, post)`.  A weight and a delay see `index` too, the number of the synapse in row order, elements of
+arrays, and draws.  What is constant is folded; the rest becomes a private function (docs/ir.md).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,15 @@ from spikec.dialects.mlir import file_location, func, ir
 from spikec.frontend import distributions, syntax, tables
 from spikec.frontend.emitter import Emitter, show_shape
 from spikec.frontend.ends import Part, grid_of
-from spikec.frontend.entities import Constant
+from spikec.frontend.entities import Constant, Stream
 from spikec.frontend.expressions import Expressions
-from spikec.frontend.values import Mistake, Value, as_array, not_supported, number
+from spikec.frontend.values import Mistake, Value, not_supported, number, places
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
+
+
+OF_SYNAPSE = ("weight", "delay")  # kinds of functions that tell synapses of one pair apart
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,15 @@ class _Function:
 class PairExpressions(Expressions):
     """Expressions over one pair of neurons; `what` names the place in messages."""
 
-    def __init__(self, network: Network, pairs: Pairs, real: int, function: _Function, what: str, weight: bool) -> None:
+    def __init__(self, network: Network, pairs: Pairs, real: int, function: _Function, kind: str, what: str) -> None:
         emitter = Emitter(real, self._array, scalar=True)
         super().__init__(emitter, network.clock, network.arrays)
         self.network = network
         self.pairs = pairs
         self.function = function
+        self.kind = kind
         self.what = what
-        self.weight = weight
+        self.of_synapse = kind in OF_SYNAPSE
         self.draws = 0
         self.seed = 0
         self._pair = {name: Value("int", ssa=function.block.arguments[n]) for n, name in enumerate(("pre", "post"))}
@@ -85,13 +90,16 @@ class PairExpressions(Expressions):
     def name(self, node: syntax.Name) -> Value:
         if node.id in self._pair:
             return self._pair[node.id]
-        if node.id == "index" and self.weight:
+        if node.id == "index" and self.of_synapse:
             int64 = self.emitter.element("int")
             return Value("int", ssa=self.function.argument("index", int64, {snn.INDEX: ir.UnitAttr.get()}))
+        drawn = self._drawn(node)
+        if drawn is not None:
+            return Value("real", ssa=self._array(drawn, node.span), dim=drawn.dim)
         entity = self.network.lookup(node.id, node.span)
         if not isinstance(entity, Constant) or entity.value is None:
             raise Mistake("E0301", node.span, f"{self.what} is constant, and '{node.id}' is not")
-        if entity.value.is_array and not self.weight:
+        if entity.value.is_array and not self.of_synapse:
             raise not_supported(node.span, f"array in {self.what}")
         return entity.value
 
@@ -99,13 +107,16 @@ class PairExpressions(Expressions):
         name = node.function.id if isinstance(node.function, syntax.Name) else ""
         if name == "distance":
             return self._distance(node)
-        if name == "from" and self.weight:
+        if name == "from" and self.of_synapse:
             return self._from(node)
-        if name in distributions.NAMES and self.weight:
+        if name in distributions.NAMES and self.of_synapse:
             return distributions.draw(self, node, name, self._uniform)
         return super()._call(node)
 
     # ------------------------------------------------------------ arrays
+
+    def _drawn(self, node: syntax.Expr) -> Value | None:
+        return drawn_array(self.network, node) if self.kind == "weight" else None
 
     def index(self, node: syntax.Index) -> Value:
         """`a[pre]`, `a[post]`, `a[pre, post]`: the element of a constant array for this pair."""
@@ -113,8 +124,8 @@ class PairExpressions(Expressions):
         by = {("pre",): "pre", ("post",): "post", ("pre", "post"): "pair"}.get(tuple(names))
         if by is None:
             return super().index(node)
-        base = self.eval(node.base)
-        if not base.is_array:
+        base = self._drawn(node.base) or self.eval(node.base)
+        if not base.is_array and base.drawn is None:
             raise Mistake("E0301", node.span, "only an array can be indexed")
         pairs = self.pairs
         wanted = {"pre": (pairs.pre,), "post": (pairs.post,), "pair": (pairs.pre, pairs.post)}[by]
@@ -133,8 +144,9 @@ class PairExpressions(Expressions):
         return self._element(value, self.pairs.by, span)
 
     def _element(self, value: Value, by: str, span: Span) -> Any:
-        array = as_array(value)
-        symbol = self.network.module.constant(value.name or f"{self.pairs.path}.array", array, span)
+        module, name = self.network.module, value.name or f"{self.pairs.path}.array"
+        array = places(value)
+        symbol = module.constant(name, array, span) if value.drawn is None else module.weights(name, value, array, span)
         # Reals are stored in the program's type whatever the type of this function.
         stored = self.emitter.element(value.kind)
         marks = {connectors.ARRAY: ir.FlatSymbolRefAttr.get(symbol), connectors.BY: ir.StringAttr.get(by)}
@@ -144,13 +156,13 @@ class PairExpressions(Expressions):
         if self.pairs.table is None:
             help = "write 'connect from(...)'"
             raise Mistake("E0602", node.span, "a column of a table belongs to the synapses of that table", help)
-        table, column = tables.named(self, node, "weight")
+        table, column = tables.named(self, node, self.kind)
         return tables.column(table, self.pairs.table, column, node.span)
 
     # ------------------------------------------------------------ draws and places
 
     def _uniform(self, span: Span) -> Value:
-        path = f"{self.pairs.path}.weight" + (f"#{self.draws}" if self.draws else "")
+        path = f"{self.pairs.path}.{self.kind}" + (f"#{self.draws}" if self.draws else "")
         self.draws += 1
         seed = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), self.seed)
         marks = {connectors.DRAW: ir.StringAttr.get(path), connectors.SEED: seed}
@@ -185,20 +197,38 @@ class PairExpressions(Expressions):
         return coordinates
 
 
+def drawn_array(network: Network, node: syntax.Expr) -> Value | None:
+    """An array that is drawn, by its name."""
+    if not isinstance(node, syntax.Name) or node.id not in network.entities:
+        return None
+    entity = network.lookup(node.id, node.span)
+    value = entity.value if isinstance(entity, Stream) else None
+    return value if value is not None and value.drawn is not None else None
+
+
 def build(
-    network: Network, pairs: Pairs, node: syntax.Expr, symbol: str, kind: str, what: str, seed: int | None = None
+    network: Network,
+    pairs: Pairs,
+    node: syntax.Expr,
+    symbol: str,
+    kind: str,
+    what: str,
+    seed: int | None = None,
+    spread: bool = False,
+    change: Callable[[PairExpressions, Value], Value] | None = None,
 ) -> tuple[Value, str | None]:
     """The value of an expression over pairs, and the symbol of its function unless it is constant.
 
-    `kind` is "bool" for a condition, "real" for a probability (computed in f64 whatever the program's reals are)
-    and "weight" for a weight; `seed` is that of draws.
+    `kind` is "bool" for a condition, "real" for a probability (computed in f64 whatever the program's reals are),
+    "weight" for a weight and "delay" for a delay, which `change` makes whole steps; `seed` is that of draws.  An array
+    becomes a function too if it is to be `spread`.
     """
     int64 = ir.IntegerType.get_signless(64)
     with ir.InsertionPoint(network.module.init.operation), file_location(node.span):
         made = func.FuncOp(symbol, ([int64, int64], []), visibility="private")
     function = _Function(made.add_entry_block(), [{}, {}])
-    weight = kind == "weight"
-    expressions = PairExpressions(network, pairs, network.module.real if weight else 64, function, what, weight)
+    real = network.module.real if kind in OF_SYNAPSE else 64
+    expressions = PairExpressions(network, pairs, real, function, kind, what)
     expressions.seed = seed or 0
     try:
         with ir.InsertionPoint(function.block):
@@ -207,10 +237,11 @@ def build(
                 raise Mistake("E0302", node.span, f"{what} is a number, not {value.kind}")
             if seed is not None and not expressions.draws:
                 raise Mistake("E0501", node.span, "'seed' has no meaning here: nothing is drawn")
-            if value.is_const and kind != "bool":
+            value = value if change is None else change(expressions, value)
+            if value.is_const and kind != "bool" and not (spread and value.is_array):
                 made.operation.erase()
                 return value, None
-            wanted = "bool" if kind == "bool" else "real"
+            wanted = {"bool": "bool", "delay": "int"}.get(kind, "real")
             if kind == "bool" and value.kind != "bool":
                 made.operation.erase()
                 return value, None

@@ -8,26 +8,20 @@ deep nesting ends in a diagnostic.
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-import sys
-import tempfile
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import lark
 from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics, Span
 from spikec.frontend import syntax
+from spikec.frontend.lalr import MAX_DEPTH, Machine, Misfit
 from spikec.frontend.layout import Layout
 from spikec.frontend.syntax_errors import HARD_KEYWORDS, Fault, Finding, Open, examine
 from spikec.frontend.syntax_examples import EXAMPLES, Example, match_example
 from spikec.frontend.tree import TreeBuilder
-from spikec.runtime.cache import folder as cache_folder
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 150
 MAX_ERRORS = 200
 
 _OPENERS = {"LPAR": "(", "LSQB": "[", "LBRACE": "{"}
@@ -35,6 +29,8 @@ _CLOSERS = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
 _SEPARATORS = ("_NL", "SEMICOLON")
 # Statements whose body is still worth reading when their head is broken.
 _BODIED = {"MODEL", "NEURON", "SYNAPSE", "RULE", "BLOCK", "SPIKE", "ON", "EVERY"}
+
+_DEEP_HELP = "give parts of the expression names of their own"
 
 
 # ---------------------------------------------------------------- files and public functions
@@ -108,72 +104,8 @@ def _parse(text: str, file: str, diagnostics: Diagnostics, start: str) -> Any:
         return None
     found = Diagnostics()
     tree = _Parser(text, file, start, found).run()
-    built = None if tree is None else _build(tree, TreeBuilder(file, found), file, found)
     diagnostics.items += sorted(found.items, key=lambda d: (d.span.line, d.span.column) if d.span else (0, 0))
-    return built
-
-
-# ---------------------------------------------------------------- the tables of lark
-
-
-class _KeepTokens:
-    """Tells lark's lexer which terminals may occur anywhere; the parser below drops or judges them."""
-
-    always_accept = ("_NL", "NAME", "COMPARE", "UPDATE")
-
-    def process(self, stream: Any) -> Any:
-        return stream
-
-
-@cache
-def _language() -> Any:
-    """The parser of `grammar.lark`; its tables are kept in the user's cache folder."""
-    grammar = resources.files("spikec.frontend").joinpath("grammar.lark").read_text("utf-8")
-    key = f"{lark.__version__} {sys.version_info[:2]} {grammar}"
-    try:
-        folder = cache_folder()
-    except RuntimeError:  # nobody's home
-        return _make_tables(grammar)
-    path = folder / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pickle"
-    language = _load_tables(path)
-    if language is None:
-        language = _make_tables(grammar)
-        _store_tables(language, path)
-    return language
-
-
-def _load_tables(path: Path) -> Any:
-    try:
-        saved = pickle.loads(path.read_bytes())
-        load: Any = lark.Lark._load_from_dict
-        return load(saved["data"], saved["memo"], postlex=_KeepTokens(), propagate_positions=True)
-    except Exception:  # an absent, foreign or damaged cache is only slower
-        return None
-
-
-def _make_tables(grammar: str) -> Any:
-    return lark.Lark(
-        grammar,
-        parser="lalr",
-        start=["start", "only_expression"],
-        maybe_placeholders=True,
-        propagate_positions=True,
-        postlex=_KeepTokens(),
-    )
-
-
-def _store_tables(language: Any, path: Path) -> None:
-    partial = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and renamed, so that a parallel start never reads half a file.
-        with tempfile.NamedTemporaryFile(prefix=".partial-", dir=path.parent, delete=False) as stream:
-            partial = Path(stream.name)
-            language.save(stream)
-        partial.replace(path)
-    except OSError:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    return tree
 
 
 # ---------------------------------------------------------------- the parser
@@ -189,16 +121,14 @@ class _Wrong(Exception):
 
 class _Parser:
     def __init__(self, text: str, file: str, start: str, diagnostics: Diagnostics) -> None:
-        interactive = _language().parse_interactive(text, start=start)
         self._text = text
         self._layout = Layout(text)
         self._file = file
         self._start = start
         self._diagnostics = diagnostics
-        self._state = interactive.parser_state
-        self._thread = interactive.lexer_thread
-        self._actions: dict[Any, dict[str, Any]] = self._state.parse_conf.parse_table.states
-        self._tokens = self._thread.lex(self._state)
+        self._machine = Machine(text, start, TreeBuilder(file, diagnostics))
+        self._thread = self._machine.thread
+        self._tokens = self._thread.lex(self._machine)
         self._open: list[Open] = []
         self._suspect: Open | None = None  # a brace whose closing brace is indented like an outer one
         self._first: Any = None  # first token of the current statement
@@ -207,11 +137,15 @@ class _Parser:
         self.read: list[Any] = []  # the tokens so far, without ends of lines
 
     def run(self) -> Any:
-        """The lark tree of the text, or None when there are too many mistakes to go on."""
+        """The tree of the text, or None when there are too many mistakes to go on or it is nested too deep."""
         while True:
             try:
                 token = self._next_token()
                 result = self._feed(token)
+                if self._machine.too_deep is not None:
+                    message = f"nested more than {MAX_DEPTH} levels deep"
+                    self._diagnostics.error("E0110", self._machine.too_deep, message, _DEEP_HELP)
+                    return None
                 if token.type == "$END":
                     return result
             except _Wrong as wrong:
@@ -227,7 +161,7 @@ class _Parser:
                 if token.type == "$END":
                     return None
             except _Wrong as wrong:
-                return self.settled_state(), wrong.token
+                return self._machine.settled_state(), wrong.token
 
     # ------------------------------------------------------------ reading
 
@@ -254,8 +188,8 @@ class _Parser:
         if token.type == "UNIT" and token.line != self._previous.line:
             raise _Wrong(token)
         try:
-            result = self._state.feed_token(token, token.type == "$END")
-        except lark.exceptions.UnexpectedToken:
+            result = self._machine.feed(token, token.type == "$END")
+        except Misfit:
             raise _Wrong(token) from None
         self._note(token)
         return result
@@ -277,11 +211,13 @@ class _Parser:
             self._previous = token
         if token.type in _OPENERS:
             group = token.type == "LBRACE" and before is not None and before.type in ("PROJ", "_ARROW", "COLON")
-            self._open.append(Open(_OPENERS[token.type], token, len(self._state.state_stack) - 1, self._first, group))
+            self._open.append(Open(_OPENERS[token.type], token, len(self._machine.states) - 1, self._first, group))
+            self._machine.nesting = len(self._open)
             if token.type == "LBRACE" and not group:
                 self._first = None
         elif token.type in _CLOSERS and self._open:
             opened = self._open.pop()
+            self._machine.nesting = len(self._open)
             self._first = opened.first
             if token.type == "RBRACE" and self._suspect is None and self._misplaced_close(opened, token):
                 self._suspect = opened
@@ -326,7 +262,7 @@ class _Parser:
             span, position = self._token_span(token), token.start_pos
             kind, text = token.type, str(token)
         return Fault(
-            accepts=frozenset(t for t in self._actions[self._state.position] if t.isupper() and self._accepts(t)),
+            accepts=self._machine.accepted(),
             span=span,
             token_type=kind,
             text=text,
@@ -338,48 +274,9 @@ class _Parser:
             starts_line=self._layout.starts_line(position),
             indent=self._layout.indent(position),
             statement_indent=self._layout.indent(self._first.start_pos) if self._first is not None else 0,
-            example=match_example(_examples(), self.settled_state(), kind, text),
+            after_slashes="//" in self._text[self._layout.line_start(position) : position],
+            example=match_example(_examples(), self._machine.settled_state(), kind, text),
         )
-
-    def _accepts(self, token_type: str) -> bool:
-        """Whether a token could follow; the tables alone also name some that only fit elsewhere."""
-        stack = list(self._state.state_stack)
-        while True:
-            action, argument = self._actions[stack[-1]].get(token_type, (None, None))
-            if action is None:
-                return False
-            if _is_state(argument):
-                return True
-            self._reduce(stack, argument)
-
-    def settled_state(self) -> Any:
-        """The parser's state once all is reduced that can be: the same for `a`, `a.b` and `f(a)` in one place."""
-        stack = list(self._state.state_stack)
-        while (rule := self._only_rule(stack[-1])) is not None:
-            self._reduce(stack, rule)
-        return stack[-1]
-
-    def _settle(self) -> None:
-        """Reduces what is complete, so that no state inside of a closed body is left on the stack."""
-        state = self._state
-        while (rule := self._only_rule(state.state_stack[-1])) is not None:
-            begin = len(state.value_stack) - len(rule.expansion)
-            value = state.parse_conf.callbacks[rule](state.value_stack[begin:])
-            del state.value_stack[begin:]
-            self._reduce(state.state_stack, rule)
-            state.value_stack.append(value)
-
-    def _only_rule(self, state: Any) -> Any:
-        """The rule that a state must reduce by; None if there is a choice or statements would be joined."""
-        rules = {id(a): a for t, (_, a) in self._actions[state].items() if t.isupper() and not _is_state(a)}
-        rule = next(iter(rules.values())) if len(rules) == 1 else None
-        if rule is None or not rule.expansion or rule.origin.name == self._start or "_statements" in rule.origin.name:
-            return None
-        return rule
-
-    def _reduce(self, stack: list[Any], rule: Any) -> None:
-        del stack[len(stack) - len(rule.expansion) :]
-        stack.append(self._actions[stack[-1]][rule.origin.name][1])
 
     def _token_span(self, token: Any) -> Span:
         # What is missing at the end of a line is missing after its last word.
@@ -400,7 +297,7 @@ class _Parser:
         """Acts as if the body ended before the current statement, which is at `position` at the latest."""
         if self._first is not None:
             position = self._first.start_pos
-        self._settle()
+        self._machine.settle()
         self._pop_to("ERROR_STATEMENT")
         try:
             self._feed(self._made_up("RBRACE", "}", position))
@@ -416,7 +313,7 @@ class _Parser:
         return lark.Token(kind, text, position, line, column, line, column, position)
 
     def _abandon(self, position: int, fault: Fault) -> None:
-        self._settle()
+        self._machine.settle()
         # The braces of a group of populations are brackets like others: no statement stands in them.
         brackets = ["(" if o.group else o.kind for o in self._open if o.depth >= self._statement_depth()]
         body = self._body_ahead(position, fault, brackets)
@@ -443,22 +340,22 @@ class _Parser:
 
     def _statement_depth(self) -> int:
         """The size of the state stack at which the broken statement began."""
-        stack = self._state.state_stack
-        for size in range(len(stack), 0, -1):
-            if "ERROR_STATEMENT" in self._actions[stack[size - 1]]:
+        machine = self._machine
+        for size in range(len(machine.states), 0, -1):
+            if machine.takes("ERROR_STATEMENT", size - 1):
                 return size
         return 1
 
     def _pop_to(self, error: str) -> None:
-        stack = self._state.state_stack
-        while len(stack) > 1 and error not in self._actions[stack[-1]]:
-            stack.pop()
-            self._state.value_stack.pop()
-        while self._open and self._open[-1].depth >= len(stack):
+        machine = self._machine
+        while len(machine.states) > 1 and not machine.takes(error, -1):
+            machine.pop()
+        while self._open and self._open[-1].depth >= len(machine.states):
             self._open.pop()
+        machine.nesting = len(self._open)
 
     def _feed_error(self, kind: str, position: int) -> None:
-        self._state.feed_token(self._made_up(kind, "", position), False)
+        self._machine.feed(self._made_up(kind, "", position))
 
     def _restart(self, position: int) -> None:
         """Reads on from `position`."""
@@ -466,13 +363,14 @@ class _Parser:
         counter.char_pos = position
         counter.line, counter.column = self._layout.place(position)
         counter.line_start_pos = self._layout.line_start(position)
-        self._tokens = self._thread.lex(self._state)
+        self._tokens = self._thread.lex(self._machine)
 
     def _body_ahead(self, position: int, fault: Fault, brackets: list[str]) -> int | None:
         """Where the `{` of the broken head's body stands."""
         if self._first is None or self._first.type not in _BODIED or "{" in brackets:
             return None
-        if not any("ERROR_HEADER" in self._actions[s] for s in self._state.state_stack[self._statement_depth() :]):
+        machine = self._machine
+        if not any(machine.takes("ERROR_HEADER", d) for d in range(self._statement_depth(), len(machine.states))):
             return None
         end = self._layout.statement_end(position, brackets, fault.statement_indent, stop="{")
         return end if self._text[end : end + 1] == "{" else None
@@ -495,44 +393,3 @@ def _examples() -> dict[tuple[Any, str, str], Example]:
             if example.any_token:
                 found.setdefault((state, "", ""), example)
     return found
-
-
-# ---------------------------------------------------------------- lark tree to syntax tree
-
-
-def _build(root: Any, builder: TreeBuilder, file: str, diagnostics: Diagnostics) -> Any:
-    """Builds every node after its parts, with a stack of our own; None if the tree is too deep."""
-    done: list[Any] = []
-    todo: list[tuple[Any, int, bool]] = [(root, 0, False)]
-    while todo:
-        part, depth, ready = todo.pop()
-        if not isinstance(part, lark.Tree):
-            done.append(part)
-        elif not ready:
-            if depth > MAX_DEPTH:
-                span = _span(part, file)
-                diagnostics.error("E0110", span, f"nested more than {MAX_DEPTH} levels deep", _DEEP_HELP)
-                return None
-            todo.append((part, depth, True))
-            todo.extend((child, depth + 1, False) for child in reversed(part.children))
-        else:
-            count = len(part.children)
-            parts = done[len(done) - count :]
-            del done[len(done) - count :]
-            done.append(builder.build(part.data, _span(part, file), parts))
-    return done[0]
-
-
-_DEEP_HELP = "give parts of the expression names of their own"
-
-
-def _is_state(argument: Any) -> bool:
-    """Whether the argument of an action is the state to shift to, and not the rule to reduce by."""
-    return isinstance(argument, int)
-
-
-def _span(tree: Any, file: str) -> Span:
-    meta = tree.meta
-    if meta.empty:
-        return Span(file, 1, 1, 1, 1)
-    return Span(file, meta.line, meta.column, meta.end_line, meta.end_column)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, ir
-from spikec.frontend import drawn, encoders, instances, syntax
+from spikec.frontend import drawn, encoders, ends, instances, syntax
 from spikec.frontend.emitter import show_shape
-from spikec.frontend.ends import place_on_grid
 from spikec.frontend.entities import Arrival, Population
 from spikec.frontend.neuron import NeuronProgram, ports_of
 from spikec.frontend.units import NUMBER, describe
@@ -44,6 +43,12 @@ def is_population_call(network: Network, node: syntax.Expr) -> bool:
     return isinstance(head, syntax.Name) and (head.id in network.neurons or head.id in SOURCES)
 
 
+def state_names(population: Population) -> set[str]:
+    """The states that a population's neurons declare."""
+    body = population.resolved.declaration.body if population.resolved is not None else ()
+    return {part.name for part in body if isinstance(part, syntax.Variable)}
+
+
 def port_names(population: Population) -> list[str]:
     """The ports that a population's neuron declares."""
     return [p.name for p in ports_of(population.resolved.declaration)] if population.resolved is not None else []
@@ -53,7 +58,7 @@ def fill(network: Network, population: Population, node: syntax.Expr, place: syn
     """Gives a named population its type, shape, parameters and arrivals, from `LIF[8](...)`."""
     _fill(network, population, node)
     if place is not None:
-        place_on_grid(network, population, place)
+        ends.place(network, population, place)
 
 
 def _fill(network: Network, population: Population, node: syntax.Expr) -> None:
@@ -130,7 +135,10 @@ def _bind(network: Network, population: Population, call: syntax.Call, shape: tu
             continue
         if keyword.name not in ports:
             message = f"neuron '{declaration.name}' has no parameter or port '{keyword.name}'"
-            raise Mistake("E0306", keyword.span, message, did_you_mean(keyword.name, [*params, *ports]))
+            states = state_names(population)
+            start = f"a state starts as '{{ {keyword.name} = ... }}' after the population says"
+            help = start if keyword.name in states else did_you_mean(keyword.name, [*params, *ports])
+            raise Mistake("E0306", keyword.span, message, help)
         if keyword.name in streams:
             raise Mistake("E0306", keyword.span, f"port '{keyword.name}' is given twice")
         streams[keyword.name] = keyword.value

@@ -14,7 +14,7 @@ from spikec.dialects.mlir import arith, file_location, ir
 from spikec.frontend import axes, syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.shapes import reshaped
-from spikec.frontend.values import Mistake, Value, a_kind, as_array, not_supported, number
+from spikec.frontend.values import Mistake, Value, a_kind, not_supported, number, places
 
 if TYPE_CHECKING:
     from spikec.frontend.dataflow import DataflowExpressions
@@ -35,10 +35,10 @@ def product(expressions: DataflowExpressions, a: Value, b: Value, node: syntax.B
         message = f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'"
         side = f"the matrix needs {b.shape[0]} columns" if a.is_array else None
         raise Mistake("E0303", node.span, message, side)
-    if a.is_const:
+    if a.is_const or a.drawn is not None:
         return _constant_left(expressions, a, b, node.span)
-    if b.is_const:
-        rows = as_array(b).T if len(b.shape) == 2 else as_array(b)[None, :]
+    if b.is_const or b.drawn is not None:
+        rows = places(b).T if len(b.shape) == 2 else places(b)[None, :]
         result = weighted(expressions, rows, b, a, node.span)
         return result if len(b.shape) == 2 else shaped(result, a.shape[:-1], node.span)
     return _of_streams(expressions, a, b, node.span)
@@ -52,7 +52,7 @@ def _guessed(expressions: DataflowExpressions, a: Value, b: Value) -> Value:
 
 def _constant_left(expressions: DataflowExpressions, a: Value, b: Value, span: Span) -> Value:
     """W @ x: of a vector, or of each column of a matrix [k, n]."""
-    rows = as_array(a) if len(a.shape) == 2 else as_array(a)[None, :]
+    rows = places(a) if len(a.shape) == 2 else places(a)[None, :]
     if len(b.shape) == 1:
         result = weighted(expressions, rows, a, b, span)
     else:
@@ -63,7 +63,7 @@ def _constant_left(expressions: DataflowExpressions, a: Value, b: Value, span: S
 
 
 def weighted(expressions: DataflowExpressions, rows: Array, matrix: Value, x: Value, span: Span) -> Value:
-    """x[..., k] times `rows` [o, k], the constant `matrix` or a part of it: [..., o] for x of rank 1 or 2."""
+    """x[..., k] times `rows` [o, k], `places` of the constant `matrix` or of a part: [..., o] for x of rank 1 or 2."""
     outputs, inner = rows.shape
     if len(x.shape) == 1:
         return _vector(expressions, rows, matrix, x, span)
@@ -113,8 +113,7 @@ def _arrived(
         if network.dry:
             return Value("real", ssa=zero, shape=shape, dim=dim)
         symbol = network.unnamed("matmul")
-        stored = np.ascontiguousarray(weights.astype(np.float64))
-        weight = ir.FlatSymbolRefAttr.get(network.module.constant(name or f"{symbol}.T", stored, span))
+        weight = ir.FlatSymbolRefAttr.get(network.module.weights(name or f"{symbol}.T", matrix, weights, span))
         pre, post = int(np.prod(x.shape)), int(np.prod(shape))
         location = file_location(span)
 
@@ -158,7 +157,7 @@ def row(expressions: DataflowExpressions, table: Value, node: syntax.Index) -> V
     It is what arrives from the one source that is flagged; None where the index is not a stream.
     """
     item = node.items[0]
-    if not table.is_array or not table.is_number or isinstance(item, syntax.Slice | syntax.String):
+    if not (table.is_array or table.drawn) or not table.is_number or isinstance(item, syntax.Slice | syntax.String):
         return None
     with expressions.network.dry_run():
         wanted = expressions.eval(item)
@@ -174,7 +173,7 @@ def row(expressions: DataflowExpressions, table: Value, node: syntax.Index) -> V
     number_of_row = shaped(expressions.eval(item), (), item.span)
     rows = number(np.arange(table.shape[0], dtype=np.int64))
     flags = replace(expressions.emitter.binary("==", number_of_row, rows, node.span), event=True)
-    weights = as_array(table).reshape(table.shape[0], -1).T
+    weights = places(table).reshape(table.shape[0], -1).T
     return shaped(_vector(expressions, weights, table, flags, node.span), table.shape[1:], node.span)
 
 

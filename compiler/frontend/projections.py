@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span, did_you_mean
-from spikec.dialects.mlir import file_location, ir, tensor
-from spikec.frontend import memory, syntax
-from spikec.frontend.connections import Options, Port, recipe_and_weight
+from spikec.dialects.mlir import file_location
+from spikec.frontend import memory, synapses, syntax
+from spikec.frontend.connections import Options, Port, Whole, whole
+from spikec.frontend.delays import Delayed, Spread, into_stretch, propagated
 from spikec.frontend.ends import Part, part_of
-from spikec.frontend.entities import Arrival, Constant
+from spikec.frontend.entities import Arrival, Connection, Constant
 from spikec.frontend.network import Network
 from spikec.frontend.pairs import Pairs
 from spikec.frontend.populations import port_names
-from spikec.frontend.shapes import reshaped
 from spikec.frontend.values import Mistake, Value, not_supported
 
 
@@ -38,7 +38,7 @@ def declare(network: Network, projection: syntax.Projection, ordinal: int) -> No
 def _options(projection: syntax.Projection) -> Options:
     options = Options()
     for option in projection.options:
-        if option.kind in ("synapse", "rule", "kernel", "share"):
+        if option.kind in ("rule", "kernel", "share"):
             raise not_supported(option.span, option.kind)
         if getattr(options, option.kind) is not None:
             raise Mistake("E0205", option.span, f"'{option.kind}' is given twice")
@@ -101,12 +101,7 @@ def _arrive(
     port: str | None,
 ) -> None:
     """Adds the arrival; all that needs the program of the target waits until it is built."""
-    span, population = projection.span, part.population
-
-    def emit(current: Any) -> Any:
-        with network.statement(path):
-            return _emit(network, options, path, source, part, chosen, span, current)
-
+    population = part.population
     ports = port_names(population)
     if port is None and len(ports) != 1:
         raise Mistake(
@@ -120,72 +115,109 @@ def _arrive(
         raise Mistake(
             "E0203", projection.target.span, message, did_you_mean(chosen, ports) or f"it has {', '.join(ports)}"
         )
-    population.arrivals.setdefault(chosen, []).append(Arrival(span, emit))
+    if options.synapse is not None:
+        arrival = _programmed(network, projection, options, path, source, part, chosen)
+        population.arrivals.setdefault(chosen, []).append(arrival)
+        return
+    reaching = _Reaching(network, options, path, source, part, chosen, projection.span)
+    population.arrivals.setdefault(chosen, []).append(Arrival(projection.span, reaching.emit, reaching.delayed))
 
 
-def _emit(
+def _programmed(
     network: Network,
+    projection: syntax.Projection,
     options: Options,
     path: str,
     source: syntax.Expr,
-    target: Part,
+    part: Part,
     port: str,
-    span: Span,
-    current: Any,
-) -> Any:
-    steps = 0
-    if options.delay is not None:
-        steps = _delay(network, options.delay)
-    events = _events(network, source, steps)
-    population = target.population
-    assert population.program is not None
-    ends = Pairs(path, events.shape, target.shape, part_of(network, source), target)
-    place = Port(port, population.name, population.program.port_dims[port], events.dim)
-    recipe, weight = recipe_and_weight(network, options, ends, place, span)
-    init = current
-    if init is None:
-        init = network.emitter.constant(0, network.emitter.element("real"), population.shape)
-    location = file_location(span)
+) -> Arrival:
+    """A projection with a synapse program; the projection's name, if it has one, stands for its states."""
+    events = partial(_events, network, source)
+    program = synapses.Program(network, options, path, source, part, projection.span, events)
+    connection = network.entities.get(path)
+    if isinstance(connection, Connection):
+        connection.holder = program.holder
 
-    def build() -> None:
-        with location:
-            snn.Synapses.build(sym_name=path, pre=ends.pre, post=ends.post, connect=recipe, weight=weight)
+    def emit(current: Any) -> Any:
+        init = _start(network, part, current)
+        with network.statement(path):
+            return into_stretch(init, part.first or 0, part.size, lambda stretch: program.arrived(stretch, port))
 
-    network.module.declare(f"synapses {path}", build)
-    if target.is_whole:
-        return snn.Propagate.build(events.ssa, init, results=[init.type], synapses=path).result
-    return _into_stretch(init, target, lambda stretch: _propagated(events, stretch, path))
+    return Arrival(projection.span, emit)
 
 
-def _propagated(events: Value, init: Any, synapses: str) -> Any:
-    return snn.Propagate.build(events.ssa, init, results=[init.type], synapses=synapses).result
+def _start(network: Network, part: Part, current: Any) -> Any:
+    """What is at a port before a projection adds to it."""
+    if current is not None:
+        return current
+    return network.emitter.constant(0, network.emitter.element("real"), part.population.shape)
 
 
-def _into_stretch(whole: Any, part: Part, change: Callable[[Any], Any]) -> Any:
-    """A tensor of which one stretch of neurons is changed."""
-    shape = tuple(whole.type.shape)
-    flat = reshaped(whole, (math.prod(shape),))
-    element, size, first = flat.type.element_type, flat.type.shape[0], part.first
-    assert first is not None
+@dataclass
+class _Reaching:
+    """A projection from one source to one target."""
 
-    def stretch(low: int, high: int) -> Any:
-        type = ir.RankedTensorType.get([high - low], element)
-        return tensor.extract_slice(type, flat, [], [], [], [low], [high - low], [1])
+    network: Network
+    options: Options
+    path: str
+    source: syntax.Expr
+    target: Part
+    port: str
+    span: Span
+    _made: Whole | None = None
 
-    last = first + part.size
-    parts = [stretch(0, first)] if first else []
-    parts.append(change(stretch(first, last)))
-    parts += [stretch(last, size)] if last < size else []
-    return reshaped(tensor.concat(flat.type, 0, parts), shape)
+    def delayed(self) -> Delayed | None:
+        """What the port's sum of delayed arrivals needs, where the synapses have delays of their own."""
+        with self.network.statement(self.path):
+            delay = self._declared().delay
+        if not isinstance(delay, Spread):
+            return None
+        return Delayed(self.path, self.target, delay, partial(_events, self.network, self.source), self.span)
+
+    def emit(self, current: Any) -> Any:
+        """Adds to what has reached the port so far."""
+        network, size = self.network, self.target.size
+        with network.statement(self.path):
+            delay = self._declared().delay
+            if isinstance(delay, Spread):
+                return current
+            events = _events(network, self.source, delay)
+        start = _start(network, self.target, current)
+        return propagated(start, self.target.first or 0, size, events, self.path)
+
+    def _declared(self) -> Whole:
+        if self._made is None:
+            self._made = self._declare()
+        return self._made
+
+    def _declare(self) -> Whole:
+        network, path, population = self.network, self.path, self.target.population
+        with network.dry_run():
+            events = network.expressions.eval(self.source)
+        _check_source(events, self.source.span)
+        assert population.program is not None
+        ends = Pairs(path, events.shape, self.target.shape, part_of(network, self.source), self.target)
+        place = Port(self.port, population.name, population.program.port_dims[self.port], events.dim)
+        made = whole(network, self.options, ends, place, self.span)
+        own: dict[str, Any] = {}
+        if isinstance(made.delay, Spread):
+            own = {"delay": made.delay.function, "delay_range": [made.delay.least, made.delay.most]}
+        location = file_location(self.span)
+
+        def build() -> None:
+            with location:
+                snn.Synapses.build(
+                    sym_name=path, pre=ends.pre, post=ends.post, connect=made.recipe, weight=made.weight, **own
+                )
+
+        network.module.declare(f"synapses {path}", build)
+        return made
 
 
-def _delay(network: Network, option: syntax.ProjectionOption) -> int:
-    if isinstance(option.value, syntax.Call) and isinstance(option.value.function, syntax.Name):
-        raise not_supported(option.value.span, option.value.function.id)
-    value = network.expressions.eval(option.value)
-    if value.is_array:
-        raise not_supported(option.value.span, "delay per synapse")
-    return network.expressions.delay_steps(value, option.value.span)
+def _check_source(value: Value, span: Span) -> None:
+    if not value.is_number or value.is_const:
+        raise Mistake("E0602", span, "a projection starts at a population or stream")
 
 
 def _events(network: Network, source: syntax.Expr, steps: int) -> Value:
@@ -204,8 +236,7 @@ def _events(network: Network, source: syntax.Expr, steps: int) -> Value:
         value = memory.history(network, entity, steps, source.span)
         if slices is not None:
             value = network.expressions.sliced(value, slices)
-    if not value.is_number or value.is_const:
-        raise Mistake("E0602", source.span, "a projection starts at a population or stream")
+    _check_source(value, source.span)
     if not value.event and value.kind != "real":
         value = Value(
             "real", ssa=network.emitter.ssa(value, value.shape, "real", source.span), shape=value.shape, dim=value.dim

@@ -5,8 +5,10 @@ The tree says what was written, nothing more; names, shapes and units are the bu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Any
 
 from spikec.dialects.diagnostics import Span
 
@@ -416,3 +418,15 @@ class File(Node):
     imports: tuple[Import, ...]
     declarations: tuple[Declaration, ...]
     models: tuple[Model, ...]
+
+
+def mapped(node: Any, change: Callable[[Any], Any]) -> Any:
+    """A node with all its parts changed; the node itself where none was."""
+    changes = {}
+    for field in fields(node):
+        part = getattr(node, field.name)
+        if isinstance(part, Node | tuple):
+            made = change(part)
+            if made is not part and made != part:
+                changes[field.name] = made
+    return replace(node, **changes) if changes else node

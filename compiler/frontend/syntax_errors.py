@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects.diagnostics import Span, did_you_mean
+from spikec.frontend import foreign_words
 from spikec.frontend.syntax_examples import Example
 from spikec.frontend.units import UNITS
 
@@ -52,7 +53,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """All that is known at the place of a mistake; `text` is the token's or character's."""
+    """All that is known at the place of a mistake; `text` is the token's or character's.
+
+    `after_slashes` says that a `//` stands before it in its line.
+    """
 
     accepts: frozenset[str]
     span: Span
@@ -67,6 +71,7 @@ class Fault:
     indent: int
     statement_indent: int
     example: Example | None
+    after_slashes: bool
 
     @property
     def found(self) -> str:
@@ -117,6 +122,17 @@ _CHARACTERS = {
     "?": "write 'if a then b else c'",
     "~": "write 'not'",
     "\\": "put an expression that spans lines in parentheses",
+    "\u2265": "write '>='",
+    "\u2264": "write '<='",
+    "\u2260": "write '!='",
+    "\u00d7": "write '*'",
+    "\u00b7": "write '*'",
+    "\u2212": "write '-'",
+    "\u2192": "write '->'",
+    "\u03bc": "write 'u', as in 'us' or 'uA'",
+    "\u00b5": "write 'u', as in 'us' or 'uA'",
+    "\u2019": "a derivative is written with ', as in V' = ...",
+    "$": "a name is written without '$'",
     "\r": "a line ends with a line feed, or a carriage return and a line feed",
 }
 
@@ -175,6 +191,8 @@ def _unit(fault: Fault) -> Finding | None:
         return Finding("E0113", fault.span, f"the unit '{fault.text}' may not be followed by '(' or a letter", None)
     same = [unit for unit in UNITS if unit.lower() == fault.text.lower()] or _LONG_UNITS.get(fault.text.lower(), [])
     help = f"did you mean '{same[0]}'?" if same else did_you_mean(fault.text, UNITS)
+    if fault.text == "elif":
+        return Finding("E0108", fault.span, "'elif' is no word of this language", "write 'else if'")
     help = help or "between a number and a name stands an operator"
     return Finding("E0113", fault.span, f"'{fault.text}' is not a unit", help)
 
@@ -215,9 +233,13 @@ def _statement_word(fault: Fault) -> Finding | None:
         if fault.text in STATEMENTS:
             return _misplaced(fault, fault.text, fault.span)
         known = {name.lower() for name in fault.accepts - {"NAME", "UNIT"} if name.isidentifier()}
-        return Finding("E0107", fault.span, f"'{fault.text}' begins no statement here", did_you_mean(fault.text, known))
+        help = foreign_words.HELP.get(fault.text.lower()) or did_you_mean(fault.text, known)
+        return Finding("E0107", fault.span, f"'{fault.text}' begins no statement here", help)
     if fault.previous is not word or word.type != "NAME":
         return None
+    foreign = foreign_words.HELP.get(word.lower())
+    if foreign is not None and word not in STATEMENTS and fault.token_type not in ("PLUS", "MINUS", "PRODUCT"):
+        return Finding("E0107", fault.span_of(word), f"'{word}' begins no statement", foreign)
     if word in STATEMENTS and fault.token_type in ("NAME", "NUMBER", "STRING", "LBRACE"):
         return _misplaced(fault, str(word), fault.span_of(word))
     if fault.token_type in ("NAME", "STRING"):
@@ -256,6 +278,18 @@ def _example(fault: Fault) -> Finding | None:
     texts = {"found": fault.found, "previous": previous, "first": str(fault.first)}
     help = example.help.format(**texts) if example.help else None
     return Finding(example.code, fault.span, example.message.format(**texts), help)
+
+
+def _stray_choice(fault: Fault) -> Finding | None:
+    """`then` and `else` without an `if` before them, and a reset without braces."""
+    if fault.first is None or fault.text not in ("then", "else", ":"):
+        return None
+    if fault.first.type == "SPIKE":
+        help = "write 'spike when V >= theta { V := 0 }'"
+        return Finding("E0114", fault.span, f"what happens at a spike stands in braces, not after {fault.found}", help)
+    if fault.text == ":":
+        return None
+    return Finding("E0108", fault.span, f"{fault.found} has no 'if' before it", "write 'if a then b else c'")
 
 
 def _keyword_as_name(fault: Fault) -> Finding | None:
@@ -315,10 +349,11 @@ def _anything_else(fault: Fault) -> Finding:
         wanted.append("an operator")
     wanted += sorted({_SIGNS.get(name, f"'{name.lower()}'") for name in accepts})
     message = f"unexpected {fault.found.removeprefix('the ')}"
+    help = "a comment begins with '#'" if fault.after_slashes else None
     if len(wanted) > 5:
         wanted = [w for w in wanted if w in ("an operator", "the end of the statement") and "_NL" in fault.accepts]
     listed = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
-    return Finding("E0101", fault.span, f"{message}; expected {listed}" if wanted else message)
+    return Finding("E0101", fault.span, f"{message}; expected {listed}" if wanted else message, help)
 
 
 _JUDGES: tuple[Callable[[Fault], Finding | None], ...] = (
@@ -332,6 +367,7 @@ _JUDGES: tuple[Callable[[Fault], Finding | None], ...] = (
     _statement_word,
     _keyword_as_name,
     _example,
+    _stray_choice,
     _keyword_assigned,
     _expression_expected,
 )

@@ -44,6 +44,13 @@ def _in_neuron(*statements: str) -> tuple[str, ...]:
 EXAMPLES: tuple[Example, ...] = (
     Example(
         "E0106",
+        "an equation is not written with '/'",
+        "the derivative of a state is written with ', as in V' = (E - V) / tau",
+        _in_neuron("dV/dt = (E - V) / tau"),
+        exact=True,
+    ),
+    Example(
+        "E0106",
         "'==' compares; a definition is written with '='",
         "write '{previous} = ...', or '{previous} := ...' for a state",
         _in_model("x == 1", "x[i] == 1", "x.y == 1") + _in_neuron("V == 1", "V[i] == 1"),
@@ -53,7 +60,8 @@ EXAMPLES: tuple[Example, ...] = (
         "E0106",
         "an operator alone is no statement",
         "name the value: 'name = ...'; a state is updated with ':=', '+=', '-=' or '*='",
-        _in_model("x + 1", "x * 2", "x < 1", "x ^ 2", "x |> f()", "x and y", "x or y", "x >> 1", "x - 1"),
+        _in_model("x + 1", "x * 2", "x < 1", "x ^ 2", "x |> f()", "x and y", "x or y", "x >> 1", "x - 1")
+        + _in_neuron("V + 1", "V * 2", "V < 1", "V ^ 2", "V - 1"),
     ),
     Example(
         "E0106",
@@ -222,6 +230,33 @@ EXAMPLES: tuple[Example, ...] = (
         _in_neuron("in I = 0", "in I : current = 0"),
     ),
     Example(
+        "E0106",
+        "'=' is missing before {found}: an output has a name and a value",
+        "write 'output y = ...'",
+        _in_model("output a", "output y : a", "output a.spike"),
+    ),
+    Example(
+        "E0114",
+        "a projection is no call",
+        "write 'proj a -> b.port {{ connect all; weight 1 }}'",
+        _in_model("proj(a, b)"),
+    ),
+    Example(
+        "E0114",
+        "options are separated by ';' or ends of lines, not by {found}",
+        None,
+        _in_model("proj a -> b.I { connect all, weight 1 }", "proj a -> b.I { weight 1, delay 1 ms }")
+        + _in_model(
+            "proj a -> b.I { connect prob(1), weight 1 }", "proj a -> b.I { connect prob(1) seed 1, weight 1 }"
+        ),
+    ),
+    Example(
+        "E0114",
+        "an import is written 'import std.neurons (LIF)' or 'import \"file.snn\" as name'",
+        None,
+        ("import numpy as np\n", "import a.b as c\n", "import numpy, scipy\n", "import a.b.*\n"),
+    ),
+    Example(
         "E0114",
         "a step is written 'step 1 ms'",
         None,
@@ -265,6 +300,13 @@ EXAMPLES: tuple[Example, ...] = (
         None,
         _in_model("x = if a", "x = if a b", "x = if a > 1", "x = if a > 1 b", "x = if a else b", "x = if (a) 1 else 2")
         + _in_model("x = if a : b", "x = if a and b"),
+    ),
+    Example(
+        "E0108",
+        "'<>' is no operator",
+        "write '!='",
+        _in_model("x = a <> b"),
+        exact=True,
     ),
     Example(
         "E0115",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import Span, did_you_mean
-from spikec.frontend import syntax
+from spikec.frontend import names, syntax
 from spikec.frontend.expressions import Expressions
 from spikec.frontend.values import Mistake, Value, as_array, number
 
@@ -73,15 +73,23 @@ def column(table: Table, connected: Table, name: str, span: Span) -> Value:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise Mistake("E0607", span, f"row {row} of '{table.name}': '{name}' is {values[row]}")
-    return number(np.asarray(values, np.float64), name=f"{table.name}.{name}")
+    # It has no unit, as all that comes from files.
+    return replace(number(np.asarray(values, np.float64), name=f"{table.name}.{name}"), file=table.name)
 
 
-def indices(table: Table, name: str, count: int, span: Span) -> Array:
-    """The column "pre" or "post" as indices of one of `count` neurons."""
+def indices(table: Table, name: str, count: int, cells: Sequence[str] | None, span: Span) -> Array:
+    """The column "pre" or "post" as indices of one of `count` neurons; where they have names, it may hold these."""
     values: Any = table.columns[name]
+    if values.dtype.kind == "U" and cells is not None:
+        what = {"pre": "source", "post": "target"}[name]
+        return names.numbers(values, cells, f"'{table.name}' names a {what}, and no neuron is", span)
     if values.dtype.kind not in "iuf":
+        kind = "names" if values.dtype.kind == "U" else values.dtype
         raise Mistake(
-            "E0607", span, f"the column '{name}' of '{table.name}' holds {values.dtype}, not numbers of neurons"
+            "E0607",
+            span,
+            f"the column '{name}' of '{table.name}' holds {kind}, not numbers of neurons",
+            "names are for populations that are placed 'at named(...)'" if kind == "names" else None,
         )
     wrong = np.flatnonzero(~((values >= 0) & (values < count) & (values == np.floor(values))))
     if len(wrong):

@@ -38,12 +38,14 @@ class TreeBuilder:
         self._file = file
         self._diagnostics = diagnostics
 
-    def build(self, rule: str, span: Span, parts: list[Any]) -> Any:
-        """The node (or tuple of nodes) of `rule`; None for a broken statement."""
-        return RULES[rule](self, span, parts)
+    def span(self, first: Token | None, last: Token | None) -> Span:
+        """The stretch of a text from one token to another; of an empty text, the start of the file."""
+        if first is None or last is None:
+            return Span(self._file, 1, 1, 1, 1)
+        return Span(self._file, first.line, first.column, last.end_line, last.end_column)
 
     def token_span(self, token: Token) -> Span:
-        return Span(self._file, token.line, token.column, token.end_line, token.end_column)
+        return self.span(token, token)
 
     def name(self, token: Token) -> syntax.Name:
         return syntax.Name(self.token_span(token), str(token))

@@ -10,21 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 _BASE = ("kg", "m", "s", "A")
 
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """The exponents of mass, length, time and current; all zero for a plain number."""
+    """The exponents of mass, length, time and current; all zero for a plain number.
 
-    mass: Fraction = Fraction(0)
-    length: Fraction = Fraction(0)
-    time: Fraction = Fraction(0)
-    current: Fraction = Fraction(0)
+    Fractions come from roots alone.
+    """
+
+    mass: int | Fraction = 0
+    length: int | Fraction = 0
+    time: int | Fraction = 0
+    current: int | Fraction = 0
 
     @property
-    def exponents(self) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+    def exponents(self) -> tuple[int | Fraction, int | Fraction, int | Fraction, int | Fraction]:
         return self.mass, self.length, self.time, self.current
 
     @property
@@ -45,17 +49,13 @@ class Dimension:
         return describe(self)
 
 
-def _dimension(mass: int = 0, length: int = 0, time: int = 0, current: int = 0) -> Dimension:
-    return Dimension(Fraction(mass), Fraction(length), Fraction(time), Fraction(current))
-
-
-NUMBER = _dimension()
-TIME = _dimension(time=1)
-RATE = _dimension(time=-1)
-LENGTH = _dimension(length=1)
-CURRENT = _dimension(current=1)
-CHARGE = _dimension(time=1, current=1)
-VOLTAGE = _dimension(mass=1, length=2, time=-3, current=-1)
+NUMBER = Dimension()
+TIME = Dimension(time=1)
+RATE = Dimension(time=-1)
+LENGTH = Dimension(length=1)
+CURRENT = Dimension(current=1)
+CHARGE = Dimension(time=1, current=1)
+VOLTAGE = Dimension(mass=1, length=2, time=-3, current=-1)
 CONDUCTANCE = CURRENT / VOLTAGE
 RESISTANCE = VOLTAGE / CURRENT
 CAPACITANCE = CHARGE / VOLTAGE
@@ -138,6 +138,7 @@ DENOMINATORS: dict[str, tuple[Fraction, Dimension]] = {
 }
 
 
+@lru_cache(maxsize=1000)
 def parse_unit(text: str, step: tuple[Fraction, Dimension] = UNITS[STEPS]) -> tuple[Fraction, Dimension]:
     """The factor to SI and the dimension of `ms`, `mV/ms`, `mV^2` or `uF/cm2`.  Raises KeyError for an unknown unit.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from spikec.dialects.diagnostics import Diagnostics
@@ -15,11 +15,12 @@ def report(file: syntax.File, diagnostics: Diagnostics) -> None:
     A name counts as used wherever it can be meant, so what is reported is certain; one that begins with `_` is meant
     to be unused.
     """
-    named = {node.id for node in _walk([file]) if isinstance(node, syntax.Name)}
     statements = [*file.declarations, *(statement for model in file.models for statement in model.body)]
+    inside = [_names(statement) for statement in statements]
+    named = set().union(*inside, *(_names(model.params) for model in file.models))
     for model in file.models:
         _formals("model", model.name, model.params, named, diagnostics)
-    for node in statements:
+    for node, names in zip(statements, inside, strict=True):
         match node:
             case syntax.Param() if not _is_used(node.name, named):
                 _parameter(node, f"parameter '{node.name}'", diagnostics)
@@ -27,8 +28,7 @@ def report(file: syntax.File, diagnostics: Diagnostics) -> None:
                 help = f"remove it, or use it, as in 'proj {node.name} -> population.port'"
                 diagnostics.warning("W0202", node.span, f"input '{node.name}' is not used", help)
             case syntax.Neuron() | syntax.Synapse() | syntax.Rule() | syntax.Block():
-                inside = {part.id for part in _walk([node]) if isinstance(part, syntax.Name)}
-                _formals(type(node).__name__.lower(), node.name, node.params, inside, diagnostics)
+                _formals(type(node).__name__.lower(), node.name, node.params, names, diagnostics)
 
 
 def _formals(
@@ -47,13 +47,16 @@ def _parameter(node: syntax.Formal | syntax.Param, what: str, diagnostics: Diagn
     diagnostics.warning("W0201", node.span, f"{what} is not used", "remove it, or use it in an expression")
 
 
-def _walk(nodes: Iterable[Any]) -> Iterator[syntax.Node]:
-    """All nodes within the given ones; deep trees are no danger, since nothing recurses."""
-    waiting = list(nodes)
+def _names(node: Any) -> set[str]:
+    """All names within a node or a tuple of them; deep trees are no danger, since nothing recurses."""
+    found = set()
+    waiting = [node]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, tuple):
+        if isinstance(node, syntax.Name):
+            found.add(node.id)
+        elif isinstance(node, tuple):
             waiting.extend(node)
         elif isinstance(node, syntax.Node):
-            yield node
-            waiting.extend(getattr(node, name) for name in node.__slots__)
+            waiting.extend([getattr(node, name) for name in node.__slots__])
+    return found

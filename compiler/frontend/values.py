@@ -38,12 +38,21 @@ def not_supported(span: Span, what: str, help: str | None = None) -> Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a value holds that is drawn from the run seed: at each place an element of what a function gives."""
+
+    function: str
+    elements: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """One of: a constant scalar or array (`const`), a run-time value (`ssa`), text, a list, a table of arrays.
 
     `kind` is "real", "int", "bool", "text", "list" or "table".  `shape` is () for scalars.  `event` marks what
     a population or encoder emits.  `name` is the path of a named array or stream, `file` where a text was
-    written, or which file an array or a number came from.
+    written, or which file an array or a number came from.  A run-time value that is `drawn` once for the whole run
+    can stand where constant weights can.
     """
 
     kind: str
@@ -57,6 +66,7 @@ class Value:
     file: str = ""
     items: tuple[Value, ...] = ()
     table: Any = None
+    drawn: Drawn | None = None
 
     @property
     def is_const(self) -> bool:
@@ -125,6 +135,11 @@ def as_array(value: Value) -> Array:
     if value.kind == "real":
         return np.asarray(to_float(value.scalar), dtype=np.float64)
     return np.asarray(value.const, dtype=np.int64 if value.kind == "int" else np.bool_)
+
+
+def places(value: Value) -> Array:
+    """The constant as an array; of a drawn value, the numbers of its elements (see `Module.weights`)."""
+    return as_array(value) if value.drawn is None else value.drawn.elements
 
 
 def a_kind(kind: str) -> str:

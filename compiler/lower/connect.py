@@ -15,6 +15,7 @@ import numpy as np
 from spikec.analysis.elementary import elementary
 from spikec.dialects.constants import Array
 from spikec.dialects.random import uniform
+from spikec.runtime.interface import flush_subnormals
 
 Filter = Callable[[Array, Array], Array]
 """From source and target indices (i64, one shape) to the pairs that are kept (bool)."""
@@ -40,6 +41,11 @@ class Rows:
 def index_bits(post: int) -> int:
     """The width of the targets' indices in memory."""
     return 16 if post <= 1 << 16 else 32
+
+
+def narrowed(targets: Array, post: int) -> Array:
+    """Targets in the type of indices among `post`."""
+    return targets.astype(np.uint16 if index_bits(post) == 16 else np.uint32)
 
 
 def every(pre: int, post: int, keep: Filter | None = None) -> Rows:
@@ -92,8 +98,8 @@ def listed(pre: int, post: int, sources: Array, targets: Array, keep: Filter | N
     if keep is not None:
         place = place[np.broadcast_to(keep(sources[place], targets[place]), place.shape)]
     counts = np.bincount(sources[place], minlength=pre)
-    col = targets[place].astype(np.uint16 if index_bits(post) == 16 else np.uint32)
-    return Rows(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), col, place)
+    row = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return Rows(row, narrowed(targets[place], post), place)
 
 
 def enumerate_pairs(pre: int, post: int) -> Iterator[tuple[Array, Array]]:
@@ -138,8 +144,7 @@ def _stretch(rows: Array, post: int, scale: float, draws: int, key: tuple[int, i
 def gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep: Filter | None) -> Rows:
     """The rows of ascending pairs, or of those that the filter keeps."""
     counts = np.zeros(pre + 1, dtype=np.int64)
-    narrow = np.uint16 if index_bits(post) == 16 else np.uint32
-    cols = [np.empty(0, dtype=narrow)]
+    cols = [narrowed(np.empty(0), post)]
     total = 0
     for source, target in stretches:
         if keep is not None:
@@ -147,10 +152,27 @@ def gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep: 
             source, target = source[kept], target[kept]
         if len(source):
             counts[1:] += np.bincount(source, minlength=pre)
-            cols.append(target.astype(narrow))
+            cols.append(narrowed(target, post))
             total += len(source)
             check_number(total)
     return Rows(np.cumsum(counts).astype(np.int32), np.concatenate(cols))
+
+
+def in_parts(rows: Rows, part: Array, parts: int) -> tuple[Rows, Array]:
+    """With `parts` rows for each source, one for each part of its synapses, and the old place of each synapse."""
+    row = rows.sources() * parts + part
+    order = np.argsort(row, kind="stable")
+    ends = np.cumsum(np.bincount(row, minlength=(len(rows.row) - 1) * parts))
+    place = None if rows.place is None else rows.place[order]
+    return Rows(np.concatenate([[0], ends]).astype(np.int32), rows.col[order], place), order
+
+
+def without_zeros(rows: Rows, weights: Array) -> tuple[Rows, Array]:
+    """The synapses whose weight is not zero, and their weights."""
+    kept = flush_subnormals(weights) != 0
+    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int32)])
+    place = None if rows.place is None else rows.place[kept]
+    return Rows(before[rows.row].astype(np.int32), rows.col[kept], place), weights[kept]
 
 
 def check_number(synapses: int) -> None:

@@ -18,16 +18,16 @@ def filter_of(function: Any) -> Filter:
 
 
 def function_of(function: Any) -> Callable[..., Array]:
-    """A private function of scalars as a function of arrays of one shape, the first two of them indices."""
+    """A private function of scalars as a function of arrays of one shape; indices may be of any width."""
     block = function.regions[0].blocks[0]
     body = [operation.operation for operation in block.operations]
 
-    def evaluated(source: Array, target: Array, *others: Array) -> Array:
-        arguments = (source.astype(np.int64), target.astype(np.int64), *others)
+    def evaluated(*arrays: Array) -> Array:
+        arguments = [array.astype(np.int64) if array.dtype.kind in "iu" else array for array in arrays]
         values = dict(zip(block.arguments, arguments, strict=True))
         for op in body[:-1]:
             values[op.results[0]] = _evaluate(op, [values[operand] for operand in op.operands])
-        result: Array = np.broadcast_to(values[body[-1].operands[0]], source.shape)
+        result: Array = np.broadcast_to(values[body[-1].operands[0]], arrays[0].shape)
         return result
 
     return evaluated

@@ -27,6 +27,7 @@ class Recipes:
         self._program = program
         self._symbols = program.symbols()
         self._seed = seed
+        self._pairs: dict[str, connect.Rows] = {}  # of recipes that others are derived from
 
     def rows(self, view: snn.Synapses) -> connect.Rows:
         """The synapses of a connector that is no convolution."""
@@ -50,10 +51,33 @@ class Recipes:
                 return connect.listed(pre, post, sources, targets, keep)
             case "prob":
                 return self._probable(view, keep)
+            case kind if kind in connectors.DERIVED:
+                return self._derived(view, kind)
             case kind:
                 make = {"fixed_in": fixed.fixed_in, "fixed_out": fixed.fixed_out, "fixed_total": fixed.fixed_total}
                 count = ir.IntegerAttr(recipe["count"]).value
                 return make[kind](pre, post, count, "repeat" in recipe, self._key(view), keep)
+
+    def _derived(self, view: snn.Synapses, kind: str) -> connect.Rows:
+        """From the synapses of another recipe, numbered in row order, to their ends."""
+        rows, wanted = self._pairs_of(view), view.pre if kind == "to_target" else view.post
+        count = len(rows.col)
+        if count != wanted:
+            text = f"there are {count} synapses, where {wanted} are declared"
+            raise CompileError([_diagnostic("E0606", view, text)])
+        number = np.arange(count)
+        if kind == "from_source":
+            return connect.Rows(rows.row, connect.narrowed(number, count))
+        if kind == "from_target":
+            return connect.listed(view.pre, count, rows.col.astype(np.int64), number)
+        return connect.Rows(np.arange(count + 1, dtype=np.int32), rows.col)
+
+    def _pairs_of(self, view: snn.Synapses) -> connect.Rows:
+        """The rows of the recipe that a derived one is made of."""
+        pairs = connectors.pairs_of(view, self._symbols)
+        if pairs.sym_name not in self._pairs:
+            self._pairs[pairs.sym_name] = self.rows(pairs)
+        return self._pairs[pairs.sym_name]
 
     def _key(self, view: snn.Synapses) -> tuple[int, int]:
         recipe = view.connect
@@ -78,6 +102,8 @@ class Recipes:
     def weights(self, view: snn.Synapses, rows: connect.Rows) -> Array | None:
         """The weight of each synapse; None where all have the same number."""
         function = connectors.weight_function(view, self._symbols)
+        if function is not None and connectors.kind_of(view) in connectors.DERIVED:
+            return self._computed(connectors.pairs_of(view, self._symbols), function, self._pairs_of(view))
         if function is not None:
             return self._computed(view, function, rows)
         name = symbol_of(view.weight)
@@ -92,6 +118,17 @@ class Recipes:
                 return weights[rows.sources()]
             case _:
                 return weights.reshape(view.pre, view.post)[rows.sources(), rows.col]
+
+    def delays(self, view: snn.Synapses, rows: connect.Rows) -> Array:
+        """The delay of each synapse in steps, of a projection whose delays differ."""
+        assert view.delay is not None and view.delay_range is not None
+        delays = self._computed(view, self._symbols[view.delay], rows)
+        least, most = view.delay_range
+        wrong = delays[(delays < least) | (delays > most)]
+        if len(wrong):
+            text = connectors.wrong_delay(view, int(wrong[0]))
+            raise CompileError([_diagnostic("E0608", view, text, help=connectors.CLAMP)])
+        return delays
 
     def _computed(self, view: snn.Synapses, function: Any, rows: connect.Rows) -> Array:
         evaluate = filters.function_of(function)
@@ -122,8 +159,8 @@ class Recipes:
                 return index
 
 
-def _diagnostic(code: str, view: snn.Synapses, text: str) -> Diagnostic:
-    return Diagnostic(code, "error", f"{view.sym_name}: {text}", _span_of(view.operation))
+def _diagnostic(code: str, view: snn.Synapses, text: str, help: str | None = None) -> Diagnostic:
+    return Diagnostic(code, "error", f"{view.sym_name}: {text}", _span_of(view.operation), help=help)
 
 
 def _span_of(op: Any) -> Span | None:

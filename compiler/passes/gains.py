@@ -90,7 +90,7 @@ class Gains:
     def weights(self, view: snn.Synapses, factor: Array, side: str) -> Array | None:
         """The weights of a projection (rank 0: one number) after one gain per "target" or "source"; None if they
         cannot have them."""
-        if view.scale is not None or view.code is not None:
+        if view.scale is not None or view.code is not None or view.delay is not None:
             return None
         constant = symbol_of(view.weight)
         if constant is not None and constant not in self.program.constants:

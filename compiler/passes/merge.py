@@ -141,7 +141,9 @@ class _Partition:
         if self.symbols[name].name == "func.func":
             return structure.of_function(self.symbols[name])
         constant = snn.Constant(self.symbols[name])
-        return constant.digest, constant.type
+        skipped = frozenset({"sym_name", "draw"})
+        drawn = () if constant.draw is None else structure.of_function(self.symbols[constant.draw])
+        return structure.attributes(constant.operation, skipped), drawn
 
     def synapses(self, synapses: str) -> Hashable:
         """What makes two projections equal."""
@@ -150,9 +152,10 @@ class _Partition:
         connect = dict(view.connect)
         named = {which: connect.pop(which) for which in ("filter", "p", "sources", "targets") if which in connect}
         recipe = tuple((which, self._content(attribute)) for which, attribute in sorted(named.items()))
-        rest = structure.attributes(op, frozenset({"sym_name", "connect", "weight", "scale"}))
+        rest = structure.attributes(op, frozenset({"sym_name", "connect", "weight", "scale", "delay"}))
         scale = None if view.scale is None else self._content(view.scale)
-        return rest, tuple(sorted(connect.items())), recipe, self._content(view.weight), scale
+        delay = None if view.delay is None else structure.of_function(self.symbols[view.delay])
+        return rest, tuple(sorted(connect.items())), recipe, self._content(view.weight), scale, delay
 
     def old(self, state: str) -> Hashable:
         """The class of a state as it was in earlier steps."""
@@ -188,7 +191,8 @@ class _Numbers:
             return ("read", self._partition.old(snn.Read(op).of), snn.Read(op).delay, op.results[0].type)
         if op.name == snn.Propagate.name():
             synapses = self._partition.synapses(snn.Propagate(op).synapses)
-            return ("propagate", synapses, *(self.of(operand) for operand in op.operands), op.results[0].type)
+            delay = snn.Propagate(op).delay
+            return ("propagate", synapses, delay, *(self.of(operand) for operand in op.operands), op.results[0].type)
         return structure.of_op(op, self.of)
 
 
@@ -250,11 +254,7 @@ def _erase_unused(ops: list[Any]) -> None:
 
 
 def _remove_unused_projections(program: Program) -> None:
-    used = {snn.Propagate(op).synapses for name in ("init", "step", "finish") for op in _propagates(program, name)}
+    used = structure.used_synapses(program)
     for view in list(program.ops(snn.Synapses)):
         if view.sym_name not in used:
             view.operation.erase()
-
-
-def _propagates(program: Program, entry: str) -> Iterator[Any]:
-    return (op for op in _ops(program.symbols(), entry) if op.name == snn.Propagate.name())

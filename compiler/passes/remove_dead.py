@@ -73,8 +73,9 @@ def _erase_populations(program: Program, live: Live) -> list[Row]:
 
 def _erase_projections(program: Program) -> list[Row]:
     rows: list[Row] = []
+    used = structure.used_synapses(program)
     for view in list(program.ops(snn.Synapses)):
-        if not _is_named(program, snn.Propagate, "synapses", view.sym_name):
+        if view.sym_name not in used:
             rows.append(("projection", view.sym_name, f"{view.pre} to {view.post}"))
             view.operation.erase()
     return rows

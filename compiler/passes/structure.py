@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from spikec.dialects import connectors, snn
 from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
 
 Number = Callable[[Any], Hashable]
 """What a value from outside of a block is known by."""
@@ -60,6 +62,18 @@ def fresh(wished: str, taken: set[str]) -> str:
 def entry_blocks(symbols: dict[str, Any]) -> list[Any]:
     """The blocks of the entry points of a program at level `snn`."""
     return [symbols[name].regions[0].blocks[0] for name in ("init", "step", "finish") if name in symbols]
+
+
+def used_synapses(program: Program) -> set[str]:
+    """The names of the synapses that events go through, and of those that they are derived from."""
+    symbols = program.symbols()
+    found = set()
+    for block in entry_blocks(symbols):
+        for operation in block.operations:
+            if operation.operation.name == snn.Propagate.name():
+                view = snn.Synapses(symbols[snn.Propagate(operation.operation).synapses])
+                found |= {view.sym_name, connectors.pairs_of(view, symbols).sym_name}
+    return found
 
 
 def users(value: Any) -> list[Any]:

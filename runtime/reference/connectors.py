@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from spikec.dialects import snn
-from spikec.dialects.connectors import Drawn, Element, extra_arguments, kind_of, weight_function
+from spikec.dialects.connectors import (
+    CLAMP,
+    DERIVED,
+    NONZERO,
+    Drawn,
+    Element,
+    extra_arguments,
+    kind_of,
+    pairs_of,
+    weight_function,
+    wrong_delay,
+)
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
@@ -16,6 +27,7 @@ from spikec.dialects.program import Program
 from spikec.dialects.random import key, uniform, words
 from spikec.runtime.reference import synapses
 from spikec.runtime.reference.blocks import program
+from spikec.runtime.reference.drawn import Constants
 from spikec.runtime.reference.elements import number, stored
 from spikec.runtime.reference.synapses import Dense, Keep, Rows, Synapses
 
@@ -26,25 +38,65 @@ Function = Callable[..., Array]
 class Connectors:
     """The recipes of one network, carried out under a run seed."""
 
-    def __init__(self, network: Program) -> None:
-        self._constants = network.constants
+    def __init__(self, network: Program, constants: Constants) -> None:
+        self._constants = constants
         self._symbols = network.symbols()
 
-    def connect(self, view: snn.Synapses, seed: int) -> Synapses:
-        """The synapses of a recipe."""
+    def connect(self, view: snn.Synapses, seed: int) -> dict[int | None, Synapses]:
+        """The synapses of a recipe by their delay; under None where they have none of their own."""
+        parts = {None: self._made(view, seed)} if view.delay is None else self._delayed(view, seed)
+        return {
+            delay: synapses.without_zeros(made) if NONZERO in view.connect else made for delay, made in parts.items()
+        }
+
+    def _delayed(self, view: snn.Synapses, seed: int) -> Mapping[int | None, Synapses]:
+        made, places = self._one_by_one(view, seed)
+        least, most = view.delay_range
+        delays = self._computed(view, self._symbols[view.delay], made, places, seed)
+        wrong = delays[(delays < least) | (delays > most)]
+        if len(wrong):
+            text = f"{view.sym_name}: {wrong_delay(view, int(wrong[0]))}"
+            raise CompileError([Diagnostic("E0608", "error", text, help=CLAMP)])
+        return {delay: synapses.chosen(made, delays == delay) for delay in range(least, most + 1)}
+
+    def _made(self, view: snn.Synapses, seed: int) -> Synapses:
         kind, recipe = kind_of(view), view.connect
         if kind == "conv":
             window = Convolution.of(recipe)
             return synapses.convolved(window, self._weight(view, window.weights))
+        if kind in DERIVED:
+            return self._derived(view, kind, seed)
         keep = self._function(recipe.get("filter"))
         function = weight_function(view, self._symbols)
         if kind == "all" and keep is None and function is None:
             return Dense(view.post, self._weight(view, (view.pre, view.post)))
-        rows, places = self._rows(view, kind, keep, seed)
+        return self._one_by_one(view, seed)[0]
+
+    def _one_by_one(self, view: snn.Synapses, seed: int) -> tuple[Rows, Array]:
+        """The synapses one by one; for a table, the row that each stands in too."""
+        kind, function = kind_of(view), weight_function(view, self._symbols)
+        rows, places = self._rows(view, kind, self._function(view.connect.get("filter")), seed)
         made = synapses.connected(rows, np.zeros(()))
         if function is None:
-            return Rows(made.begin, made.target, self._weights(view, kind, made, places))
-        return Rows(made.begin, made.target, self._computed(view, made, places, seed))
+            weight = self._weights(view, kind, made, places)
+        else:
+            weight = self._computed(view, function, made, places, seed)
+        return Rows(made.begin, made.target, weight), places
+
+    def _derived(self, view: snn.Synapses, kind: str, seed: int) -> Synapses:
+        """Between the ends of another recipe's synapses and the synapses themselves, counted in row order."""
+        pairs, function = pairs_of(view, self._symbols), weight_function(view, self._symbols)
+        keep = self._function(pairs.connect.get("filter"))
+        rows, places = self._rows(pairs, kind_of(pairs), keep, seed)
+        made = synapses.connected(rows, np.zeros(()))
+        numbers = np.arange(len(made.target))
+        weight = number(view.weight) if function is None else self._computed(pairs, function, made, places, seed)
+        if kind == "from_source":
+            return Rows(made.begin, numbers, weight)
+        if kind == "to_target":
+            return Rows(np.arange(len(numbers) + 1), made.target, weight)
+        begin = np.concatenate([[0], np.cumsum(np.bincount(made.target, minlength=pairs.post))])
+        return Rows(begin, np.argsort(made.target, kind="stable"), weight)
 
     def _rows(self, view: snn.Synapses, kind: str, keep: Keep | None, seed: int) -> tuple[Iterator[Array], Array]:
         """The targets of each source; for a table, the row that each synapse stands in."""
@@ -87,8 +139,8 @@ class Connectors:
             return weight
         return weight[places] if kind == "table" else weight[(_sources(made), made.target)[: weight.ndim]]
 
-    def _computed(self, view: snn.Synapses, made: Rows, places: Array, seed: int) -> Array:
-        function = weight_function(view, self._symbols)
+    def _computed(self, view: snn.Synapses, function: Any, made: Rows, places: Array, seed: int) -> Array:
+        """What a function gives for each synapse of a recipe."""
         source, target = _sources(made), made.target
         by = {"pre": source, "post": target, "pair": source * view.post + target, "row": places}
 

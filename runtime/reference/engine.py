@@ -10,12 +10,10 @@ import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.program import Program
-from spikec.runtime.interface import Interface, Trace, flush_subnormals
+from spikec.runtime.interface import ADDED, Interface, Trace, flush_subnormals
 from spikec.runtime.reference.machine import Machine
 from spikec.runtime.reference.network import Network
 from spikec.runtime.reference.recorder import Recorder
-
-_COUNTED = ".emitted"
 
 
 class SnnEngine:
@@ -24,6 +22,7 @@ class SnnEngine:
     def __init__(self, program: Program, interface: Interface) -> None:
         self.interface = interface
         self._probes = list(program.ops(snn.Probe))
+        self._projections = [synapses.sym_name for synapses in program.ops(snn.Synapses)]
         self._network = Network(program)
         self.reset()
 
@@ -37,7 +36,7 @@ class SnnEngine:
 
     def advance(self, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int) -> Trace:
         """Runs `steps` more steps; see `runtime.interface.Engine.advance`."""
-        recorder = Recorder(self.interface)
+        recorder = Recorder(self.interface, counts=Counter({name + ADDED: 0 for name in self._projections}))
         self._network.counts = recorder.counts
         streams = [output.name for output in self.interface.outputs if output.stream]
         arrays = [_slices(inputs[i.name], i.dtype, i.name in streamed, steps) for i in self.interface.inputs]
@@ -126,10 +125,9 @@ class StepEngine:
             self._machine.run("step", t)
 
     def _counters(self) -> Counter[str]:
-        """Events by population, and weight additions."""
+        """Events by population, and weight additions by projection."""
         names = [name for name, buffer in self._machine.buffers.items() if buffer.kind == "counter"]
-        values = {name: int(self._machine.value(name, 0)[0]) for name in names}
-        return Counter({name.removesuffix(_COUNTED): value for name, value in values.items()})
+        return Counter({name: int(self._machine.value(name, 0)[0]) for name in names})
 
 
 def _slices(array: Array, dtype: str, streams: bool, steps: int) -> Array:

@@ -108,6 +108,13 @@ class Machine:
             case "csr":
                 column = arrays["col"].view(f"uint{table.index}").astype(np.int64)
                 return synapses.Rows(arrays["row"], column, weight, coded)
+            case "bitmap":
+                bits = arrays["bits"].view("<u2").reshape(table.pre, -1, 1) >> np.arange(16, dtype=np.uint16)
+                return synapses.Rows(arrays["row"], np.nonzero(bits.reshape(table.pre, -1) & 1)[1], weight, coded)
+            case "block":
+                first = arrays["col"].view(f"uint{table.index}").astype(np.int64) * table.block
+                targets = (first[:, np.newaxis] + np.arange(table.block)).reshape(-1)
+                return synapses.Rows(arrays["row"] * table.block, targets, weight, coded)
             case _:
                 return synapses.Rows(np.arange(table.pre + 1), np.arange(table.pre), weight, coded)
 
@@ -138,7 +145,11 @@ class Machine:
         view, t = step.Propagate(op), scope.slot(op.operands[0])
         source, delay, into, tally = view.from_, view.delay, view.into, view.tally
         table, bits = self._tables[view.table], width(self.buffers[into].type)
-        taken = slice(view.low, view.low + step.Table(self._symbols[view.table]).pre)
+        declared = step.Table(self._symbols[view.table])
+        taken = slice(view.low, view.low + declared.pre)
+        if declared.parts is not None:
+            assert isinstance(table, synapses.Rows)
+            table = synapses.part(table, view.part, declared.parts)
 
         def run(slots: Slots) -> None:
             events = self.value(source, slots[t] - delay)[taken]

@@ -12,11 +12,12 @@ from spikec.dialects.constants import Array
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import argument_roles, result_roles
+from spikec.runtime.interface import ADDED, EMITTED
 from spikec.runtime.reference import synapses
 from spikec.runtime.reference.blocks import Function, Instruction, Lower, Scope, Slots, program
 from spikec.runtime.reference.connectors import Connectors
+from spikec.runtime.reference.drawn import Constants
 from spikec.runtime.reference.elements import dtype, number, shape, size, stored, width
-from spikec.runtime.reference.recorder import ADDITIONS
 from spikec.runtime.reference.tensors import TENSOR_OPS
 
 
@@ -27,12 +28,11 @@ class Network:
         self._program = program
         self._symbols = program.symbols()
         self._states = {state.sym_name: state for state in program.ops(snn.State)}
-        self._connectors = Connectors(program)
-        self._synapses: dict[str, synapses.Synapses] = {}
         self._history: dict[str, deque[Array]] = {}
         self._written: dict[str, Array] = {}
         self.counts: Counter[str] = Counter()
         self.step = self.seed = self.sample = 0
+        self._make(0)
         table = {**TENSOR_OPS, **self.table()}
         self._entries = {
             name: Function(self._symbols[name], table) for name in ("init", "step", "finish") if name in self._symbols
@@ -50,14 +50,19 @@ class Network:
         }
 
     def reset(self, seed: int, sample: int) -> None:
-        """States as before the first step; connections are drawn under `seed` where they are first used."""
+        """States as before the first step; arrays and connections are drawn under `seed` when they are first used."""
         if seed != self.seed:
-            self._synapses.clear()
+            self._make(seed)
         self.step, self.seed, self.sample = 0, seed, sample
         self._history = {name: self._start(state) for name, state in self._states.items()}
         self._run("init")
         for name, value in self._written.items():
             self._history[name][0] = value
+
+    def _make(self, seed: int) -> None:
+        self._synapses: dict[str, dict[int | None, synapses.Synapses]] = {}
+        self._constants = Constants(self._program, seed)
+        self._connectors = Connectors(self._program, self._constants)
 
     def advance(self, inputs: list[Array]) -> list[Array]:
         """Runs one step and returns its outputs."""
@@ -88,7 +93,7 @@ class Network:
     def _value(self, attribute: Any, type: Any) -> Array:
         """A number or the name of a constant, as an array of `type`."""
         if isinstance(attribute, ir.FlatSymbolRefAttr):
-            return stored(self._program.constants[attribute.value], type)
+            return stored(self._constants[attribute.value], type)
         return np.full(shape(type), number(attribute), dtype(type))
 
     def _weight(self, attribute: Any, to: tuple[int, ...]) -> Array:
@@ -96,10 +101,10 @@ class Network:
         if not isinstance(attribute, ir.FlatSymbolRefAttr):
             return number(attribute)
         constant = snn.Constant(self._symbols[attribute.value])
-        return stored(self._program.constants[constant.sym_name], constant.type).reshape(to)
+        return stored(self._constants[constant.sym_name], constant.type).reshape(to)
 
     def _propagate(self, op: Any, scope: Scope) -> Instruction:
-        name = snn.Propagate(op).synapses
+        name, delay = snn.Propagate(op).synapses, snn.Propagate(op).delay
         (events, init), result = scope.slots(op.operands), scope.slot(op.results[0])
         bits = width(op.results[0].type)
 
@@ -107,8 +112,9 @@ class Network:
             into = np.array(slots[init])
             if name not in self._synapses:
                 self._synapses[name] = self._connectors.connect(snn.Synapses(self._symbols[name]), self.seed)
-            added = synapses.propagate(self._synapses[name], slots[events].reshape(-1), into.reshape(-1), bits)
-            self.counts[ADDITIONS] += added
+            made = self._synapses[name][delay]
+            added = synapses.propagate(made, slots[events].reshape(-1), into.reshape(-1), bits)
+            self.counts[name + ADDED] += added
             slots[result] = into
 
         return run
@@ -130,7 +136,7 @@ class Network:
                 if state is not None:
                     self._written[state] = told[role].reshape(shape(self._states[state].type))
             if "event" in told:
-                self.counts[name] += int(np.count_nonzero(told["event"]))
+                self.counts[name + EMITTED] += int(np.count_nonzero(told["event"]))
             for slot, to in emitted:
                 slots[slot] = (told["event"] if "event" in told else told["out"]).reshape(to)
 
@@ -153,6 +159,10 @@ class Network:
         def fixed(value: Array) -> Callable[[Slots], Array]:
             return lambda slots: value
 
+        def param(name: str) -> Callable[[Slots], Array]:
+            value = snn.Param(self._symbols[name]).value
+            return lambda slots: self._weight(value, extents)
+
         found = []
         for role, _ in roles:
             name = next(states) if "state" in role else ""
@@ -161,11 +171,8 @@ class Network:
             elif role == "state":
                 found.append(state(name))
             else:
-                found.append(fixed(index if role == "index" else self._param(next(params), extents)))
+                found.append(fixed(index) if role == "index" else param(next(params)))
         return found
-
-    def _param(self, name: str, extents: tuple[int, ...]) -> Array:
-        return self._weight(snn.Param(self._symbols[name]).value, extents)
 
     def _targets(self, population: Any, roles: list[tuple[str, str]]) -> list[tuple[str, str | None]]:
         """For each result of the program, its role and the state that keeps it."""

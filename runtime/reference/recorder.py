@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from spikec.dialects.constants import Array
-from spikec.runtime.interface import Interface, Probe, Trace
-
-ADDITIONS = "synaptic_events"
+from spikec.runtime.interface import EMITTED, Interface, Probe, Trace, additions
 
 
 @dataclass
 class Recorder:
-    """`counts` has the number of events by population, and the weight additions under `ADDITIONS`."""
+    """`counts` are the counters of a program at level `step` by name: events by population, additions by projection."""
 
     interface: Interface
     outputs: dict[str, list[Array]] = field(default_factory=dict)
@@ -55,8 +53,8 @@ class Recorder:
                 for p in probes
                 if p.kind == "event" and p.dtype != "bool"
             },
-            emitted={p: self.counts[p] for p in self.interface.populations},
-            synaptic_events=self.counts[ADDITIONS],
+            emitted={p: self.counts[p + EMITTED] for p in self.interface.populations},
+            projections=additions(self.counts),
         )
 
 

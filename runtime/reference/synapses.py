@@ -54,6 +54,33 @@ class Dense:
 Synapses = Rows | Dense
 
 
+def chosen(made: Rows, which: Array, rows: int = 1) -> Rows:
+    """Some of the synapses, in the same order; each source has `rows` rows in what is given."""
+    before = np.concatenate([[0], np.cumsum(which)])
+    weight = made.weight[which] if made.weight.ndim else made.weight
+    return Rows(before[made.begin[::rows]], made.target[which], weight, made.coded)
+
+
+def part(made: Rows, number: int, parts: int) -> Rows:
+    """One part of the synapses of each source, where each source has `parts` rows."""
+    sources = (len(made.begin) - 1) // parts
+    return chosen(made, np.repeat(np.tile(np.arange(parts) == number, sources), np.diff(made.begin)), parts)
+
+
+def without_zeros(made: Synapses) -> Rows:
+    """The same without those whose weight is zero; `weight` has an element for each."""
+    if isinstance(made, Dense):
+        source, target = np.nonzero(made.weight)
+        weight = made.weight[source, target]
+        count = len(made.weight)
+    else:
+        count = len(made.begin) - 1
+        kept = made.weight != 0
+        source = np.repeat(np.arange(count), np.diff(made.begin))[kept]
+        target, weight = made.target[kept], made.weight[kept]
+    return Rows(np.searchsorted(source, np.arange(count + 1)), target, weight)
+
+
 def propagate(synapses: Synapses, events: Array, into: Array, width: int) -> int:
     """into[j] = into[j] + weight[i, j] * events[i], in place, over the nonzero events in ascending i.
 

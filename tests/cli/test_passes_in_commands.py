@@ -25,7 +25,7 @@ SHOWN = """\
 what is kept
   name   size  error  kept
   cell      3  0.125  yes
-  other    12  -      no
+  other    12      -  no
 """
 
 

@@ -147,14 +147,9 @@ def test_a_pipeline_may_stand_on_several_lines() -> None:
 
 def test_all_mistakes_are_told_together() -> None:
     with pytest.raises(UsageError) as caught:
-        pipelines.parse("shrink{bit=1,scale=x},nothing,sparsify")
+        pipelines.parse("shrink{bit=1,scale=x},nothing")
     for said in ("no option 'bit'", "'scale' is 'x'", "needs 'bits'", "unknown pass 'nothing'"):
         assert said in str(caught.value)
-
-
-def test_what_is_not_built_yet() -> None:
-    with pytest.raises(CompileError, match=r"E0901.*'sparsify' is not supported yet"):
-        pipelines.parse("canonicalize,sparsify{density=0.1}")
 
 
 def test_an_option_without_a_text_is_no_option() -> None:

@@ -75,11 +75,9 @@ def test_help_and_version(spikec: Spikec, argv: list[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "what"),
     [
-        (["cost", "net.snn"], "cost"),
         (["run", "net.snn", "--target", "ptx:sm_80"], "--target ptx"),
         (["compile", "net.snn", "--target", "fpga{device=45k}", "-o", "a"], "--target fpga"),
         (["compile", "net.snn", "--emit", "verilog"], "--emit verilog"),
-        (["run", "net.snn", "--pipeline", "sparsify{density=0.1}", "--target", "reference"], "sparsify"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_by_name(spikec: Spikec, argv: list[str], what: str) -> None:

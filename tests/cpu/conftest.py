@@ -55,8 +55,8 @@ class Net:
         self.buffer(name, "constant", type, digest=f'"{self.constants.add(name, array)}"')
 
     def table(self, name: str, format: str, pre: int, post: int, element: str = "f32", **attributes: str) -> None:
-        arrays = ", ".join(f"{k} = @{v}" for k, v in attributes.items() if k in ("w", "row", "col"))
-        rest = "".join(f", {k} = {v}" for k, v in attributes.items() if k in ("weight", "index", "code"))
+        arrays = ", ".join(f"{k} = @{v}" for k, v in attributes.items() if k in ("w", "row", "col", "bits"))
+        rest = "".join(f", {k} = {v}" for k, v in attributes.items() if k in ("weight", "index", "code", "block"))
         self.declarations.append(
             f'"step.table"() {{sym_name = "{name}", format = "{format}", pre = {pre}, post = {post}, '
             f"arrays = {{{arrays}}}, element = {element}{rest}}} : () -> ()"

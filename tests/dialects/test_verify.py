@@ -48,6 +48,16 @@ SNN = """module attributes {snn.model = "M", snn.dt = 1.0 : f64, snn.dt_unit = "
 """
 
 SNN_MISTAKES = [
+    ("weight = @W}", "weight = @W, delay = @keep}", "'delay' and 'delay_range' belong together"),
+    ("weight = @W}", "weight = @W, delay = @keep, delay_range = [2, 1]}", "the least and the largest delay"),
+    ("weight = @W}", "weight = @W, delay = @keep, delay_range = [0, 4096]}", "more than 4096 different ones"),
+    ("weight = @W}", "weight = @W, delay = @keep, delay_range = [0, 3]}", "the delay @keep is no i64"),
+    (
+        "weight = @W}",
+        "weight = @W, delay = @W, delay_range = [0, 3]}",
+        "which is a 'snn.constant' and not a 'func.func'",
+    ),
+    ("{synapses = @w}", "{synapses = @w, delay = 1}", "delay 1 of synapses with delays from None to None"),
     ('snn.dt_unit = "steps"', 'snn.unit = "steps"', "attribute 'snn.dt_unit' is missing"),
     ("snn.dt = 1.0 : f64", 'snn.dt = "1"', "attribute 'snn.dt' must not be"),
     ("func.func @step(", "func.func @stride(", "'stride' is not an entry point"),
@@ -67,6 +77,12 @@ SNN_MISTAKES = [
     ('kind = "prob"', 'kind = "random"', "unknown connector"),
     ("p = 0.5 : f64", "q = 0.5 : f64", "the connector 'prob' needs 'p'"),
     ("p = 0.5 : f64", "p = 0.5 : f64, q = 1", "unknown entry 'q'"),
+    ("p = 0.5 : f64", "p = 0.5 : f64, nonzero = 1", "'nonzero' is a mark without a value"),
+    (
+        'path = "w", filter = @keep}, weight = @W',
+        'path = "w", nonzero}, weight = 0.5 : f32',
+        "weights that are an array",
+    ),
     ('{kind = "prob", p = 0.5 : f64, seed = 0 : i64, path = "w"', '{kind = "one_to_one"', "one_to_one needs equal"),
     ("pre = 3", "pre = 0", "must be positive"),
     ("pre = 3", "pre = 3.5", "attribute 'pre' must be a 64-bit integer"),
@@ -171,7 +187,7 @@ STEP_MISTAKES = [
     ("into = @a.port.I, low", "into = @a.spike, low", "which an update alone can write"),
     ("into = @a.port.I, value = 0.000000e+00 : f32", "into = @a.port.I, value = 0 : i32", "fills memref<48xf32> with"),
     ('mode = "event"', 'mode = "sparse"', "unknown mode"),
-    ("tally = @synaptic_events", "tally = @a.V", "is no counter"),
+    ("tally = @xa.synaptic_events", "tally = @a.V", "is no counter"),
     (
         "args = [@a.port.I, @a.V, 0.903999984 : f32], delays = [0, 0, 0]",
         "args = [@a.port.I, @a.V], delays = [0, 0]",

@@ -26,6 +26,9 @@ NETWORK = """module attributes {snn.model = "M", snn.dt = 1.0 : f64, snn.dt_unit
   "snn.synapses"() {sym_name = "r", pre = 6, post = 4, connect = {kind = "table", sources = @index.from, targets = @index.to}, weight = @R} : () -> ()
   "snn.synapses"() {sym_name = "f", pre = 6, post = 4, connect = {kind = "fixed_in", count = 3 : i64, seed = 0 : i64, path = "f", repeat}, weight = 1.0 : f32} : () -> ()
   "snn.synapses"() {sym_name = "q", pre = 6, post = 4, connect = {kind = "prob", p = @p, seed = 0 : i64, path = "q"}, weight = 1.0 : f32} : () -> ()
+  "snn.synapses"() {sym_name = "f.to", pre = 12, post = 4, connect = {kind = "to_target", of = @f}, weight = 1.0 : f32} : () -> ()
+  "snn.synapses"() {sym_name = "f.from", pre = 6, post = 12, connect = {kind = "from_source", of = @f}, weight = 2.0 : f32} : () -> ()
+  "snn.synapses"() {sym_name = "t.each", pre = 6, post = 5, connect = {kind = "from_source", of = @t}, weight = @w} : () -> ()
   func.func @step() {
     return
   }
@@ -63,6 +66,14 @@ def test_a_correct_network() -> None:
         ("{snn.index}", "{}", "has no role"),
         (", snn.seed = 1 : i64", "", "draws without"),
         ("snn.array = @R", "snn.array = @p", "names no constant"),
+        ('"to_target", of = @f', '"to_target", of = @f.from', "not made of a recipe of kind 'from_source'"),
+        ('"to_target", of = @f', '"to_target", of = @q', "not made of a recipe of kind 'prob'"),
+        ('"to_target", of = @f', '"to_target", of = @A', "which is a 'snn.constant'"),
+        ('"to_target", of = @f', '"to_target"', "needs 'of'"),
+        ("pre = 12, post = 4", "pre = 11, post = 4", "makes 12 synapses, not 11"),
+        ("pre = 12, post = 4", "pre = 12, post = 3", "has 4 neurons at that end, not 3"),
+        ("pre = 6, post = 5", "pre = 6, post = 6", "makes 5 synapses, not 6"),
+        ("of = @f}, weight = 1.0 : f32", "of = @f}, weight = @w", "is one number"),
     ],
 )
 def test_what_is_wrong_is_named(old: str, new: str, message: str) -> None:

@@ -78,7 +78,7 @@ def test_the_sample_is_valid_at_both_levels() -> None:
     assert problems(sample()) == []
     lowered = snn_to_step.lower(sample())
     assert problems(lowered) == []
-    assert set(lowered.constants) == {"w.w", "one.w", "c.row", "c.col", "c.w"}
+    assert set(lowered.constants) == {"w.w", "one.w", "c.bits", "c.row", "c.w"}
     assert lowered.constants["w.w"].tolist() == [[0, 1, -1], [7, -8, 2]]
     assert lowered.constants["one.w"].tolist() == [[3, 3, 3]] * 2
     assert lowered.constants["c.w"].dtype == np.int8

@@ -22,13 +22,21 @@ PAGES = (
     "examples/01_lif/README.md",
     "examples/02_vogels_abbott/README.md",
     "examples/03_digits/README.md",
+    "examples/04_conv/README.md",
     "examples/05_brunel/README.md",
+    "examples/06_spikformer_block/README.md",
     "examples/07_egru/README.md",
     "examples/09_shifts/README.md",
     "examples/10_dvs/README.md",
+    "examples/11_bit_budget/README.md",
+    "examples/12_pruning/README.md",
+    "examples/13_conversion/README.md",
     "examples/plugin/README.md",
+    "docs/convert.md",
+    "docs/cost.md",
     "docs/new_pass.md",
     "docs/quantize.md",
+    "docs/sparsify.md",
 )
 
 
@@ -39,6 +47,7 @@ def blocks(page: str, language: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_run(page: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__", "build"))
+    shutil.copy(ROOT / "tests/frontend/onnx/cnn.onnx", tmp_path)
     # The commands `spikec` and `python` are those of the interpreter that runs the tests; `pip` installs into a folder.
     scripts, site = tmp_path / "scripts", tmp_path / "site"
     scripts.mkdir()

@@ -10,10 +10,10 @@ module attributes {snn.model = "M", snn.dt = 1.0e-3 : f64, snn.dt_unit = "s"} {
   // CHECK-NEXT:   "step.update"(%{{.+}}) {args = [@a.g], delays = [0], program = @program.output.y, results = [@output.y], size = 4 : i64}
   // CHECK-NEXT:   return
   // CHECK-LABEL: func.func private @stage.a(
-  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.x, into = @a.g, low = 4 : i64, mode = "event", table = @w, tally = @synaptic_events}
-  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.x, into = @a.g, low = 0 : i64, mode = "event", table = @w, tally = @synaptic_events}
+  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.x, into = @a.g, low = 4 : i64, mode = "event", table = @w, tally = @w.synaptic_events}
+  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.x, into = @a.g, low = 0 : i64, mode = "event", table = @w, tally = @w.synaptic_events}
   // CHECK-NEXT:   "step.update"(%{{.+}}) {args = [@input.r], delays = [0], program = @program.a.port.I, results = [@a.port.I], size = 4 : i64}
-  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.r, into = @a.port.I, low = 0 : i64, mode = "dense", table = @w, tally = @synaptic_events}
+  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.r, into = @a.port.I, low = 0 : i64, mode = "dense", table = @w, tally = @w.synaptic_events}
   // CHECK-NEXT:   "step.update"(%{{.+}}) {args = [@a.g, @a.port.I], delays = [0, 0], program = @N, results = [@a.g], size = 4 : i64}
   // CHECK-NEXT:   return
   func.func private @N(%g: f32 {snn.port = "g", snn.state = "g"}, %I: f32 {snn.port = "I"}) -> (f32 {snn.state = "g"}) {

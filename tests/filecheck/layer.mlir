@@ -6,7 +6,8 @@ module attributes {snn.model = "M", snn.dt = 1.0e-3 : f64, snn.dt_unit = "s"} {
   // CHECK-NEXT: "step.buffer"() {forms = ["list"], kind = "input", slots = 1 : i64, sym_name = "input.x", type = memref<3xi1>}
   // CHECK-NEXT: "step.buffer"() {forms = ["mask"], kind = "output", slots = 1 : i64, sym_name = "output.y", type = memref<4xi1>}
   // CHECK-NEXT: "step.buffer"() {kind = "counter", slots = 1 : i64, sym_name = "a.emitted", type = memref<i64>}
-  // CHECK-NEXT: "step.buffer"() {kind = "counter", slots = 1 : i64, sym_name = "synaptic_events", type = memref<i64>}
+  // CHECK-NEXT: "step.buffer"() {kind = "counter", slots = 1 : i64, sym_name = "xa.synaptic_events", type = memref<i64>}
+  // CHECK-NEXT: "step.buffer"() {kind = "counter", slots = 1 : i64, sym_name = "aa.synaptic_events", type = memref<i64>}
   // CHECK-NEXT: "step.buffer"() {kind = "state", slots = 1 : i64, sym_name = "a.V", type = memref<4xf32>}
   // CHECK-NEXT: "step.buffer"() {forms = ["list", "mask"], kind = "stream", slots = 3 : i64, sym_name = "a.spike", type = memref<4xi1>}
   // CHECK-NEXT: "step.buffer"() {kind = "temp", slots = 1 : i64, sym_name = "a.port.I", type = memref<4xf32>}
@@ -23,8 +24,8 @@ module attributes {snn.model = "M", snn.dt = 1.0e-3 : f64, snn.dt_unit = "s"} {
   // CHECK-NEXT:   return
   // CHECK-LABEL: func.func private @stage.a(
   // CHECK-NEXT:   "step.fill"(%{{.+}}) {into = @a.port.I, value = 0.000000e+00 : f32}
-  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.x, into = @a.port.I, low = 0 : i64, mode = "event", table = @xa, tally = @synaptic_events}
-  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 2 : i64, from = @a.spike, into = @a.port.I, low = 0 : i64, mode = "event", table = @aa, tally = @synaptic_events}
+  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 0 : i64, from = @input.x, into = @a.port.I, low = 0 : i64, mode = "event", table = @xa, tally = @xa.synaptic_events}
+  // CHECK-NEXT:   "step.propagate"(%{{.+}}) {delay = 2 : i64, from = @a.spike, into = @a.port.I, low = 0 : i64, mode = "event", table = @aa, tally = @aa.synaptic_events}
   // CHECK-NEXT:   "step.update"(%{{.+}}) {args = [@a.port.I, @a.V], delays = [0, 0], program = @LIF, results = [@a.V, @a.spike], size = 4 : i64}
   // CHECK-NEXT:   "step.tally"(%{{.+}}) {into = @a.emitted, of = @a.spike}
   // CHECK-NEXT:   return

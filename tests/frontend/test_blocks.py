@@ -114,6 +114,8 @@ def test_arguments_are_shape_generic(simulate: Any) -> None:
         ("block b(a: spikes) { return a }\n output y = b(2)", "E0302"),
         ("block b(a: spikes) { return a }\n output y = b(Sized[4](x))", "E0302"),
         ("block b(a: spikes) { return a }\n output y = b(Counted[4](x))", "E0302"),
+        # The size of a population is asked for before what the argument is, is known.
+        ("block b(a: spikes) { return 2.0 * a }\n c = b(2 * x)\n r = Relay[shape(c)](c)\n output y = r", "E0302"),
         ("block b(a: int) { return a }\n output y = b(2.5)", "E0302"),
         ("block b(a: int) { return a }\n output y = b(x)", "E0302"),
         ("block b(a: voltage) { return a }\n output y = b(x)", "E0401"),

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from spikec.dialects.diagnostics import CompileError, Diagnostics, Span
-from spikec.frontend import parse as parse_module
-from spikec.frontend import syntax
+from spikec.frontend import lalr, syntax
 from spikec.frontend.parse import MAX_BYTES, MAX_ERRORS, parse, parse_expression, read_source
 
 HERE = Path(__file__).parent
@@ -352,20 +351,20 @@ def test_tables_are_cached_and_damage_is_harmless(tmp_path: Path, monkeypatch: p
         if content is not None:
             (stored,) = tmp_path.iterdir()
             stored.write_bytes(content)
-        parse_module._language.cache_clear()
+        lalr._language.cache_clear()
         tree_of("model M {\n x = 1\n}")
     (stored,) = tmp_path.iterdir()
     saved = stored.read_bytes()
-    parse_module._language.cache_clear()
+    lalr._language.cache_clear()
     tree_of("model M {\n x = 1\n}")
     assert stored.read_bytes() == saved
-    parse_module._language.cache_clear()
+    lalr._language.cache_clear()
 
 
 def test_a_cache_that_cannot_be_written_is_harmless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("SPIKEC_CACHE_DIR", str(blocked))
-    parse_module._language.cache_clear()
+    lalr._language.cache_clear()
     tree_of("model M {\n x = 1\n}")
-    parse_module._language.cache_clear()
+    lalr._language.cache_clear()

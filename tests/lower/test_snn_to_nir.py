@@ -404,6 +404,14 @@ REFUSED = {
     ),
     "a product of streams": ("E1102", "arith.mulf", model("", "  input x : real[2]\n  output y = x * x")),
     "chance": ("E1102", "snn.draw", model("", "  input x : real[2]\n  output y = bernoulli(x)")),
+    "delays that differ": (
+        "E1102",
+        "differ in their delays",
+        model(
+            SPIKING.format("V := 0"),
+            "  input x : spikes[2]\n  pop a : N[2]\n  proj x -> a.I { delay (1 + pre) * dt }\n  output y = a",
+        ),
+    ),
     "a function": ("E1102", "math.tanh", model("", "  input x : real[2]\n  output y = tanh(x)")),
     "one value for the run": ("E1102", "whole run", model("", "  input x : real[2]\n  output y = over_time(sum, x)")),
     "no input": (

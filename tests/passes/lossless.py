@@ -59,7 +59,7 @@ def assert_same_values(before: Program, after: Program) -> None:
 
 
 def _values(ran: Ran) -> Ran:
-    return [replace(trace, emitted={}, synaptic_events=0) for trace in ran[0]], ran[1]
+    return [replace(trace, emitted={}, projections={}) for trace in ran[0]], ran[1]
 
 
 def doubled(program: Program) -> Program:

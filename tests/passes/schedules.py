@@ -88,7 +88,8 @@ class Runner:
                     parts.setdefault(f"{kind} {name}", []).append(np.asarray(array))
             for name, count in trace.emitted.items():
                 parts.setdefault(f"emitted {name}", []).append(np.array([count]))
-            parts.setdefault("synaptic events", []).append(np.array([trace.synaptic_events]))
+            for name, count in trace.projections.items():
+                parts.setdefault(f"synaptic events of {name}", []).append(np.array([count]))
             done += steps
         seen.update({name: np.concatenate(arrays) for name, arrays in parts.items()})
         seen.update({f"result {name}": value for name, value in self.engine.finish().items()})

@@ -11,7 +11,7 @@ import spikec
 from spikec.dialects.diagnostics import CompileError, UsageError
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.passes.quantize.calibration import Calibration, observe, read_labels, stepped
+from spikec.passes.calibration import Calibration, observe, read_labels, stepped
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import SnnEngine
 

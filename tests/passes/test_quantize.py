@@ -296,12 +296,6 @@ def test_wrong_options(options: dict[str, Any]) -> None:
         spikec.pipeline(f"quantize{{{text}}}")
 
 
-def test_a_budget_is_refused_by_name() -> None:
-    with pytest.raises(CompileError) as caught:
-        spikec.pipeline("quantize{budget=24KB}")
-    assert [d.code for d in caught.value.diagnostics] == ["E0901"]
-
-
 def test_a_layer_of_zeros_is_a_warning(tmp_path: Path) -> None:
     made = quantized(network(tmp_path, LEAK.replace("weight 0.125", "weight 0")))
     assert any(isinstance(n, Diagnostic) and n.code == "W1201" for n in made.notes)
@@ -376,3 +370,32 @@ def test_populations_that_share_a_program(tmp_path: Path) -> None:
     real = spikec.compile(program).run({"x": x}, steps=80)
     whole = everywhere(quantized(program, weights=6, per="channel"), {"x": x}, 80)
     assert whole.counts == real.counts and real.counts["b"] > 0
+
+
+SUMS = """
+model Sums {
+  step 1 steps
+  input x : real[2, 3, 4] in [-1, 1]
+  param W : real[5, 2] = [[1.5, 2], [3, -1], [-2, 4.25], [0.125, 7], [0, 0]]
+  weighed[o]    = sum[c, i, j](W[o, c] * x[c, i, j])
+  square[c]     = sum[i, j](x[c, i, j] * x[c, i, j])
+  average[i]    = mean[c, j](x[c, i, j] - 0.5)
+  greatest[c, i] = max[j](x[c, i, j])
+  output weighed  = weighed
+  output square   = square
+  output total    = sum(x)
+  output average  = average
+  output greatest = greatest
+  output label    = argmax(over_time(sum, weighed))
+}
+"""
+
+
+def test_sums_of_reals_count_every_term(tmp_path: Path) -> None:
+    program = network(tmp_path, SUMS)
+    x = np.random.default_rng(5).uniform(-1, 1, (20, 2, 3, 4))
+    wanted = spikec.compile(program).run({"x": x}).outputs
+    run = everywhere(quantized(program), {"x": x}, 20)
+    for name in ("weighed", "square", "total", "average", "greatest"):
+        assert np.abs(run.outputs[name] * run.scales[name] - wanted[name]).max() < 0.02, name
+    assert run.outputs["label"] == wanted["label"]

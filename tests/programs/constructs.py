@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from spikec.dialects.diagnostics import Diagnostics
-from spikec.frontend import syntax
+from spikec.frontend import collective, gather, syntax
 from spikec.frontend.parse import parse
 
 FUNCTIONS = """
@@ -22,6 +22,7 @@ concat reshape flatten leak once prev delay over_time poisson bernoulli
 poisson_count latency delta s_analog uniform normal load
 conv1d conv2d sum_pool2d avg_pool2d max_pool2d softmax layer_norm batch_norm
 """
+DRAWS = ("kaiming", "normal", "uniform")
 OPERATORS = "+ - * / // % @ ^ >> << < <= > >= == != and or not"
 OVER_TIME = "sum mean count max any"
 REDUCTIONS = ["sum", "mean", "max", "min", "any", "all", "argmax"]
@@ -35,9 +36,11 @@ neuron with one port, neuron with two ports, neuron with a port equation, neuron
 neuron with three states, state int, state bool, equation alone, equations together, local in a neuron, index, out,
 out beside spikes, no spikes, several handlers, handler without body, emit, emit negative, emit real, grad, hold,
 hold two, pop, pop of a call, pop of rank 2, pop Poisson, pop Bernoulli, initial value, random initial value,
-proj, proj named, proj group source, proj group target, proj slice, proj delayed, proj to itself, proj with an array,
+proj, proj named, proj group source, proj group target, proj slice, proj delayed, delays that differ, proj to itself, proj with an array,
 proj with a scalar, proj if, arrival =, arrival +=, state read, recurrent stream, recurrent call,
-index notation, index arithmetic, reduction over indices, block, block with a parameter, block with cells,
+index notation, index arithmetic, index divided, index from a stream, line over the population, reduction over indices, block, block with a parameter, block with cells,
+library neuron, synapse program, state per synapse, input events, drawn parameter,
+pop at grid, connect by distance, connect from,
 output of a stream, output of the run, output of a reduction, probe every, probe slice
 """
 
@@ -102,8 +105,11 @@ def in_file(file: syntax.File) -> Iterator[str]:
     for node in walk(file):
         yield from in_expression(node)
     populations = {s.name for s in model.body if isinstance(s, syntax.Population)}
+    yield from ("library neuron" for _ in file.imports)
     for statement in model.body:
         match statement:
+            case syntax.Synapse():
+                yield from (f"state per {s.per}" for s in statement.body if isinstance(s, syntax.Variable))
             case syntax.Neuron():
                 yield from in_neuron(statement)
             case syntax.NeuronAlias():
@@ -117,7 +123,7 @@ def in_file(file: syntax.File) -> Iterator[str]:
             case syntax.Input():
                 yield f"input {statement.type.name}"
             case syntax.Param():
-                yield "array parameter"
+                yield "drawn parameter" if statement.type and name_of(statement.value) in DRAWS else "array parameter"
                 yield from (m.kind for m in statement.modifiers)
             case syntax.Population():
                 yield from in_population(statement)
@@ -144,6 +150,10 @@ def in_expression(node: syntax.Node) -> Iterator[str]:
             yield from (f"function {name}" for name in [name_of(node.call)] if name in FUNCTIONS.split())
         case syntax.Call(function=syntax.Index(base=syntax.Name(id=name))) if name in REDUCTIONS:
             yield "reduction over indices"
+        case syntax.Index(items=items) if any(isinstance(i, syntax.Binary) and i.op in ("//", "%") for i in items):
+            yield "index divided"
+        case syntax.Index() if gather.place(node) is not None:
+            yield "index from a stream"
         case syntax.Index(items=items) if any(isinstance(i, syntax.Binary) and name_of(i.left) for i in items):
             yield "index arithmetic"
         case syntax.Index() if any(isinstance(item, syntax.Slice) for item in node.items):
@@ -192,6 +202,8 @@ def in_neuron(neuron: syntax.Neuron) -> Iterator[str]:
     yield from (f"update {s.op}" for s in walk(neuron) if isinstance(s, syntax.Assign) and s.op != "=")
     if any(isinstance(s, syntax.Assign) and s.op == "=" for s in neuron.body):
         yield "local in a neuron"
+    if collective.has_lines(neuron):
+        yield "line over the population"
     if outs:
         yield "out beside spikes" if handlers else "out"
     if not handlers:
@@ -230,6 +242,8 @@ def in_handler(handler: syntax.SpikeWhen) -> Iterator[str]:
 
 def in_population(population: syntax.Population) -> Iterator[str]:
     kind = name_of(population.value)
+    if population.place is not None:
+        yield "pop at grid"
     yield f"pop {kind}" if kind in ("Poisson", "Bernoulli") else "pop"
     yield from shape_of(population.value)
     for init in population.init:
@@ -257,8 +271,12 @@ def in_projection(projection: syntax.Projection) -> Iterator[str]:
         yield "proj group target"
     for option in projection.options:
         match option.kind:
+            case "synapse":
+                yield "synapse program"
             case "connect":
                 yield f"connect {name_of(option.value)}"
+                if any(name_of(n) == "distance" for n in walk(option) if isinstance(n, syntax.Call)):
+                    yield "connect by distance"
                 yield from ("proj if" for m in option.modifiers if m.kind == "if")
                 yield from ("connect repeat" for m in option.modifiers if m.kind == "repeat")
                 yield from ("probability of a pair" for _ in indices_in(option.value))
@@ -271,7 +289,8 @@ def in_projection(projection: syntax.Projection) -> Iterator[str]:
                 else:
                     yield "proj with an array" if isinstance(option.value, syntax.Name) else "proj with a scalar"
             case "delay":
-                yield "proj delayed"
+                differ = any(isinstance(n, syntax.Call) for n in walk(option.value)) or indices_in(option.value)
+                yield "delays that differ" if differ else "proj delayed"
 
 
 def indices_in(node: syntax.Expr) -> list[str]:

@@ -67,8 +67,8 @@ def _between(expected: Run, found: Run) -> Iterator[str]:
         )
     if expected.counts != found.counts:
         yield f"counts {expected.counts} and {found.counts}"
-    if expected.synaptic_events != found.synaptic_events:
-        yield f"synaptic events {expected.synaptic_events} and {found.synaptic_events}"
+    if expected.projections != found.projections:
+        yield f"synaptic events {expected.projections} and {found.projections}"
 
 
 def _arrays(a: Array, b: Array) -> Iterator[str]:

@@ -8,13 +8,14 @@ the texts contain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
 from hypothesis import strategies as st
 
+from . import extras
 from .networks import encode, write_inputs, write_populations, write_projections
 from .neurons import write_neuron
 from .streams import write_outputs, write_probes, write_streams
@@ -23,17 +24,20 @@ from .writer import CLOCKS, Array, Writer
 
 @dataclass(frozen=True)
 class Case:
-    """A program: its text, the arrays of `arrays.npz` beside it, its inputs and how long to run it."""
+    """A program: its text, the arrays of `arrays.npz` and the tables beside it, its inputs and how long to run it."""
 
     text: str
     arrays: dict[str, Array]
     inputs: dict[str, Array]
     steps: int
+    tables: dict[str, dict[str, Array]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         """Writes model and arrays, and returns the model's path."""
         if self.arrays:
             np.savez(folder / "arrays.npz", **self.arrays)  # type: ignore[arg-type]
+        for name, columns in self.tables.items():
+            np.savez(folder / f"{name}.npz", **columns)  # type: ignore[arg-type]
         path = folder / "model.snn"
         path.write_text(self.text)
         return path
@@ -49,21 +53,27 @@ def cases() -> st.SearchStrategy[Case]:
     Every choice comes from one random source that hypothesis seeds: its own draws favour the first option of a
     choice so much that rare constructs would never meet.
     """
-    return st.randoms(use_true_random=True).map(write_case)
+    return st.randoms(use_true_random=True).map(lambda random: write_case(random, wide=True))
 
 
-def write_case(random: Random, functions: bool = True) -> Case:
-    """One program, all of whose choices are taken from `random`; without exp and its like, and divisions, on request."""
-    w = Writer(random, CLOCKS[0], False, functions)
+def write_case(random: Random, functions: bool = True, wide: bool = False) -> Case:
+    """One program, all of whose choices are taken from `random`.
+
+    Without `functions` it has no exp and its like, and no divisions; `wide` ones have what `extras.py` writes too.
+    """
+    w = Writer(random, CLOCKS[0], False, functions, wide)
     w.clock, w.volts = w.pick(CLOCKS), w.chance(30)
     w.steps = w.whole(8, 40)
+    imports = extras.write_imports(w) if wide else []
     write_inputs(w)
+    if wide:
+        extras.write_events(w)
     for _ in range(w.whole(0, 2)):
         encode(w)
     for number in range(w.whole(1, 2)):
         write_neuron(w, f"N{number}")
     if w.chance(15):
-        base = w.pick(w.neurons)
+        base = w.pick([neuron for neuron in w.neurons if neuron.name not in extras.LIBRARY])
         w.declarations.append(f"  neuron Variant = {base.name}(tau = {w.clock.time(w.whole(2, 20))})")
         w.neurons.append(replace(base, name="Variant"))
     populations = write_populations(w)
@@ -72,6 +82,6 @@ def write_case(random: Random, functions: bool = True) -> Case:
     write_outputs(w)
     write_probes(w, populations)
     formals = ["scale = 0.5", 'arrays: path = "arrays.npz"']
-    head = [f"model Random({', '.join(formals)}) {{", f"  step {w.clock.step}"]
+    head = [*imports, f"model Random({', '.join(formals)}) {{", f"  step {w.clock.step}"]
     text = "\n".join([*head, *w.declarations, *("  " + line for line in w.lines), "}"]) + "\n"
-    return Case(text, w.arrays, w.inputs, w.steps)
+    return Case(text, w.arrays, w.inputs, w.steps, w.tables)

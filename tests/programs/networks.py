@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .extras import connected_by, drawn, place
+from .synapse_programs import synapse
 from .writer import Neuron, Shape, Stream, Writer
 
 
@@ -40,6 +42,10 @@ def extents(shape: Shape) -> str:
 def array(w: Writer, stem: str, shape: Shape, scale: float, volts: bool = False) -> str:
     """Declares a parameter with an array of `arrays.npz`, and returns its name."""
     name = w.fresh(stem)
+    recipe = drawn(w, scale) if len(shape) > 1 and not volts else None
+    if recipe is not None:
+        w.lines.append(f"param {name} : real[{extents(shape)}] = {recipe}")
+        return name
     values = w.rng().normal(0, scale, shape)
     values[np.abs(values) < 0.2 * scale] = 0
     if volts:
@@ -124,7 +130,9 @@ def population_text(w: Writer, stream: Stream, neuron: Neuron) -> str:
             f"uniform({w.level(0.3, 0.6)}, {w.level(0.7, 1.5)})",
             f"{w.level(0.3, 0.6)} + index * {w.level(0.01, 0.1)}",
         )
-        arguments.append(f"theta = {w.pick((w.level(0.3, 1.5), w.level(0.3, 1.5), *cell))}")
+        # A state that starts at theta / 2 is known before the run, and what is drawn is not.
+        known = cell[1:] if "theta / 2" in "".join(w.declarations) else cell
+        arguments.append(f"theta = {w.pick((w.level(0.3, 1.5), w.level(0.3, 1.5), *known))}")
     kind = f"{neuron.name}[{extents(stream.shape)}]"
     if len(stream.shape) == 1 and w.chance(45):
         ports = [w.scaled(drive_of(w, stream.size)) for _ in neuron.ports]
@@ -136,7 +144,7 @@ def population_text(w: Writer, stream: Stream, neuron: Neuron) -> str:
         return f"{stream.name} = {kind}({', '.join(written + arguments)})"
     init = initial_values(w, neuron)
     parentheses = f"({', '.join(arguments)})" if arguments else ""
-    return f"pop {stream.name} : {kind}{parentheses}{init}"
+    return f"pop {stream.name} : {kind}{parentheses}{place(w, stream)}{init}"
 
 
 def initial_values(w: Writer, neuron: Neuron) -> str:
@@ -179,12 +187,34 @@ def write_projection(w: Writer, source: Stream, target: Stream, populations: Seq
         high = w.whole(low + 1, source.size)
         start_text, shape = f"{source.name}[{low}:{high}]", (high - low,)
     late = max(order.index(s.name) for s in starts) < min(order.index(e.name) for e in ends)
-    options = connection(w, shape, ends, len(starts) + len(ends) == 2)
+    pair = len(starts) + len(ends) == 2
+    options = connected_by(w, source, shape, target, pair) or connection(w, shape, ends, pair)
+    programmed = w.functions and w.chance(25) and not options[0].startswith("connect from")
     if not late or w.chance(45):
-        options.append(f"delay {w.clock.time(w.pick((1, 1, 2, 3, 6)))}")
+        pair = len(starts) + len(ends) == 2
+        one = w.clock.time(w.whole(1, 4))
+        options.append(f"delay {one if programmed else delay(w, shape + ends[0].shape, pair, options, late)}")
+    if programmed:
+        options.append(synapse(w, ends, drawn="prob(" in options[0]))
     name = f"{w.fresh('p')} : " if w.chance(25) else ""
     separator = "; " if w.chance(70) else "\n    "
     w.lines.append(f"proj {name}{start_text} -> {end_text} {{ {separator.join(options)} }}")
+
+
+def delay(w: Writer, pairs: Shape, pair: bool, options: Sequence[str], late: bool) -> str:
+    """One delay, or one for each synapse: drawn, computed, or an array where source and target are one thing each."""
+    if not w.chance(35):
+        return w.clock.time(w.pick((1, 1, 2, 3, 6)))
+    least = 0 if late and w.chance(30) else 1
+    if pair and "connect all" in options[0] and w.chance(30):
+        name = w.fresh("d")
+        w.arrays[name] = w.rng().integers(least, 5, pairs)
+        w.lines.append(f'param {name} : real[{extents(pairs)}] = load(arrays, "{name}")')
+        return f"{name} * {w.clock.time(1)}"
+    forms = DELAYS if w.functions else DELAYS[-2:]
+    few = {"least": w.clock.time(least), "most": w.clock.time(w.whole(2, 6)), "one": w.clock.time(1), "low": least}
+    text = str(w.pick(forms)).format(**few)
+    return text + (w.seed() if "(" in text and "%" not in text else "")
 
 
 def connection(w: Writer, shape: Shape, ends: Sequence[Stream], pair: bool) -> list[str]:
@@ -228,6 +258,14 @@ WEIGHTS = (
     "{low} + {high} * (index % 5) / 5",
 )
 
+
+DELAYS = (
+    "uniform({least}, {most})",
+    "clamp(normal({most}, {one}), {least}, 2 * {most})",
+    "choice({least}, {most})",
+    "axonal({least}) + dendritic((post % 3) * {one})",
+    "({low} + (pre + post) % 4) * {one}",
+)
 
 CONDITIONS = (
     "pre != post",

@@ -29,6 +29,7 @@ def write_neuron(w: Writer, name: str) -> Neuron:
     style = w.pick(("discrete", "discrete", "linear", "coupled", "solver"))
     {"discrete": discrete, "linear": linear, "coupled": coupled, "solver": solver}[style](w, body)
     extra_states(w, body)
+    line(w, body)
     handlers(w, body, coupled_states=style in ("coupled", "solver"))
     if not body.spikes or w.chance(20):
         body.lines.append(f"out {w.real(body.leaves)}")
@@ -66,6 +67,23 @@ def local(w: Writer, body: Body) -> None:
         name = w.fresh("z")
         body.lines.append(f"{name} = {w.real(body.leaves)}")
         body.leaves.append(name)
+
+
+def line(w: Writer, body: Body) -> None:
+    """Maybe a line over the whole population: both neighbours of a cell, or a reduction."""
+    if not w.wide or not w.chance(20):
+        return
+    share = w.decimal(0.05, 0.3)
+    name = w.fresh("m")
+    form = w.whole(0, 2)
+    if form == 0:
+        body.lines.append(f"V[i] := {w.decimal(0.3, 0.7)} * V[i] + {share} * (V[i - 1] + V[i + 1])")
+    elif form == 1:
+        body.lines.append(f"{name} = {w.pick(('mean(V)', 'max(V) - V', 'V - min(V)'))}")
+        body.leaves.append(w.plain(name))
+    else:
+        body.lines.append(f"{name}[i] = sum[k](V[k]) * {share} - V[i]")
+        body.leaves.append(w.plain(name))
 
 
 def discrete(w: Writer, body: Body) -> None:

@@ -77,7 +77,7 @@ def convolved(w: Writer, x: Stream, name: str) -> None:
     kernel = min(kernel, *(n + 2 * pad for n in extents))
     made = tuple((n + 2 * pad - kernel) // stride + 1 for n in extents)
     if w.chance(50):
-        op = w.pick(("sum", "avg", "max") if pad < kernel else ("sum", "avg"))
+        op = w.pick(("sum", "avg", "max", "max") if pad < kernel else ("sum", "avg"))
         text = f"{op}_pool2d(reshape({x.name}, 1, {extents[0]}, {extents[1]}), {kernel}{options})"
         declare(w, name, text, (1, *made), x.kind if op == "max" else "real")
     else:

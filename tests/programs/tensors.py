@@ -26,8 +26,15 @@ def normalized(w: Writer, x: Stream, name: str) -> None:
 
 def indexed(w: Writer, x: Stream, name: str) -> None:
     """One statement in index notation."""
-    form = w.whole(0, 7)
-    if form == 0:
+    form = w.pick((*range(8), *(8, 9) * 2)) if w.wide else w.whole(0, 7)
+    if form == 8:
+        index(w, name, "i", f"{x.name}[i // 2] * 1.0 + {x.name}[(i + 3) % {x.size}]", (2 * x.size,))
+    elif form == 9:
+        places = [s.name for s in w.streams if s.kind == "int" and len(s.shape) == 1]
+        size = next((s.size for s in w.streams if [s.name] == places[:1]), 0)
+        if places:
+            index(w, name, "i", f"{x.name}[{places[0]}[i] + 1] * 1.0 + {places[0]}[i]", (size,))
+    elif form == 0:
         rows = w.whole(1, 6)
         weights = array(w, "W", (rows, x.size), 0.7)
         bias = f" + {w.decimal(0.1, 1)} * i" if w.chance(50) else ""

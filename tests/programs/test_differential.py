@@ -1,6 +1,6 @@
 """Random programs and the examples give the same bits on the reference interpreters of both levels and on the CPU.
 
-20 random programs by default, 200 with SPIKEC_FULL=1.
+50 random programs by default, 500 with SPIKEC_FULL=1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .generator import Case, cases
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FULL = os.environ.get("SPIKEC_FULL") == "1"
-PROGRAMS = 200 if FULL else 20
+PROGRAMS = 500 if FULL else 50
 
 
 def test_random_programs_are_equal_everywhere(report: Callable[[str, str], None]) -> None:

@@ -16,7 +16,9 @@ LEAST = 0.01
 
 
 def test_every_construct_occurs_in_one_program_of_a_hundred(report: Callable[[str, str], None]) -> None:
-    found = [constructs.of_text(write_case(Random(seed)).text, Path("model.snn")) for seed in range(PROGRAMS)]
+    found = [
+        constructs.of_text(write_case(Random(seed), wide=True).text, Path("model.snn")) for seed in range(PROGRAMS)
+    ]
     counts = constructs.frequencies(found)
     report(f"constructs in {PROGRAMS} random programs", constructs.table(counts, PROGRAMS))
     rare = {name: counts[name] for name in constructs.REQUIRED if counts[name] < LEAST * PROGRAMS}
@@ -31,5 +33,5 @@ def test_the_same_seed_gives_the_same_program() -> None:
 
 def test_programs_are_valid(tmp_path: Path) -> None:
     for seed in range(40):
-        case = write_case(Random(seed))
+        case = write_case(Random(seed), wide=True)
         load(case.write(tmp_path))

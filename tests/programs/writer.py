@@ -72,6 +72,7 @@ class Writer:
     clock: Clock
     volts: bool
     functions: bool = True
+    wide: bool = False  # what few passes know may occur: see `extras.py`
     lines: list[str] = field(default_factory=list)
     declarations: list[str] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
@@ -79,6 +80,8 @@ class Writer:
     streams: list[Stream] = field(default_factory=list)
     neurons: list[Neuron] = field(default_factory=list)
     probed: set[str] = field(default_factory=set)
+    placed: set[str] = field(default_factory=set)
+    tables: dict[str, dict[str, Array]] = field(default_factory=dict)
     steps: int = 20
     counter: int = 0
 

@@ -57,7 +57,7 @@ class CountingEngine:
             {"a.V": np.array(samples, np.float32).reshape(-1, 2), "a.spike": events},
             {"a.spike": np.ones(len(events), np.int8)},
             {"a": len(events)},
-            10 * len(events),
+            {"aa": 10 * len(events)},
         )
 
     def finish(self) -> dict[str, Array]:

@@ -186,7 +186,7 @@ def test_the_summary_and_the_screen_show_what_the_file_has(run: Run, net: Execut
 
 def test_states_without_a_scale_are_written_as_ever() -> None:
     """What has no scale stays as it always was: states as float32."""
-    run = Run(1, None, {}, {"a.n": np.array([[3]], np.int64)}, {}, 0, {})
+    run = Run(1, None, {}, {"a.n": np.array([[3]], np.int64)}, {}, {}, {})
     assert results.archive(run, raw=True)["a.n"].dtype == np.float32
 
 

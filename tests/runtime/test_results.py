@@ -29,12 +29,12 @@ def test_keys_and_types_of_the_archive(run: Run) -> None:
 
 
 def test_integers_that_do_not_fit_keep_their_width() -> None:
-    run = Run(1, None, {"n": np.array([2**40])}, {}, {}, 0, {})
+    run = Run(1, None, {"n": np.array([2**40])}, {}, {}, {}, {})
     assert results.archive(run)["n"].dtype == np.int64
 
 
 def test_states_that_are_integers_are_written_as_floats() -> None:
-    run = Run(1, None, {}, {"a.n": np.array([[3]], np.int64), "a.b": np.array([[True]])}, {}, 0, {})
+    run = Run(1, None, {}, {"a.n": np.array([[3]], np.int64), "a.b": np.array([[True]])}, {}, {}, {})
     assert {array.dtype for array in results.archive(run).values()} == {np.dtype(np.float32)}
 
 
@@ -51,7 +51,7 @@ def test_the_file_is_the_same_for_the_same_arrays(run: Run) -> None:
 
 def test_the_summary_is_json(run: Run) -> None:
     summary = json.loads(json.dumps(results.summary(run), allow_nan=False))
-    assert set(summary) == {"steps", "batch", "seconds", "spikes", "synaptic_events", "outputs"}
+    assert set(summary) == {"steps", "batch", "seconds", "spikes", "synaptic_events", "projections", "outputs"}
     assert summary["spikes"] == {"a": 2}
     assert summary["outputs"]["label"] == {
         "shape": [],
@@ -62,7 +62,7 @@ def test_the_summary_is_json(run: Run) -> None:
 
 
 def test_large_outputs_have_no_values_and_nan_is_null() -> None:
-    run = Run(1, None, {"big": np.zeros(65), "nan": np.array([np.nan, np.inf, 1.0])}, {}, {}, 0, {})
+    run = Run(1, None, {"big": np.zeros(65), "nan": np.array([np.nan, np.inf, 1.0])}, {}, {}, {}, {})
     outputs = results.summary(run)["outputs"]
     assert "values" not in outputs["big"]
     assert outputs["nan"]["values"] == [None, None, 1.0]

@@ -40,7 +40,8 @@ def test_a_table_may_have_no_rows(tmp_path: Path) -> None:
         ("pre,post,pre\n0,1,2\n", "E0607"),
         ("pre,,post\n0,1,2\n", "E0607"),
         ("pre,post\n0,1,2\n", "E0607"),
-        ("pre,post\n0,one\n", "E0703"),
+        ("pre,post,weight\n0,1,one\n", "E0703"),
+        ("pre,post,weight\na,b,one\n", "E0703"),
         ("pre,post\n0,1\n2\n", "E0703"),
         ("", "E0607"),
     ],
@@ -50,6 +51,14 @@ def test_what_is_no_table(text: str, code: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(CompileError, match=code):
         tables.read(path)
+
+
+def test_names_of_neurons(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("pre, post, weight\nAVAL, 3, 1.5\nAVAR, 4, 2\n")
+    found = tables.read(path)
+    assert found["pre"].tolist() == ["AVAL", "AVAR"]
+    assert found["post"].tolist() == [3, 4] and found["weight"].tolist() == [1.5, 2]
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -419,6 +419,8 @@ class _Flow:
         assert isinstance(events, Wire)
         if isinstance(op.results[0].type.element_type, ir.IntegerType):
             raise Refusal(OPERATION, f"the projection '{view.sym_name}' has integer weights", op, FIXED_POINT)
+        if view.delay is not None:
+            raise Refusal(OPERATION, f"the synapses of the projection '{view.sym_name}' differ in their delays", op)
         kind = ir.StringAttr(view.connect["kind"]).value
         if kind == "conv":
             arrived = self._convolution(op, view, events, shape)

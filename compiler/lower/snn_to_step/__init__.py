@@ -21,8 +21,9 @@ from spikec.dialects import snn
 from spikec.dialects.functions import argument_marks, result_marks, signature
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.lower import drawn
 from spikec.lower.snn_to_step import hazards
-from spikec.lower.snn_to_step.body import SYNAPTIC_EVENTS, Body
+from spikec.lower.snn_to_step.body import Body
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.dataflow import Dataflow
 from spikec.lower.snn_to_step.emit import Emitter, mark_events
@@ -31,18 +32,21 @@ from spikec.lower.snn_to_step.programs import Programs
 from spikec.lower.snn_to_step.storage import Storage
 from spikec.lower.snn_to_step.tables import Tables
 from spikec.lower.snn_to_step.types import memref
+from spikec.runtime.interface import ADDED, EMITTED
 
 ENTRIES = ("init", "step", "finish")
 
 
 def lower(program: Program, seed: int = 0) -> Program:
-    """A program at level `snn` as one at level `step`, in the same context; random connections follow the run seed.
+    """A program at level `snn` as one at level `step`, in the same context; what is drawn follows the run seed.
 
     Raises CompileError where an array that is needed here is not in the store, or a projection is too large.
     """
+    program = drawn.realised(program, seed)
     with program.module.context, ir.Location.unknown():
         lowering = _Lowering(program, seed)
-        return Program(lowering.run(), lowering.buffers.stored(), program.notes)
+        module = lowering.run()
+        return Program(module, lowering.buffers.stored(), (*program.notes, lowering.tables.note()))
 
 
 @dataclass
@@ -96,12 +100,20 @@ class _Lowering:
 
     def _reserved(self) -> list[str]:
         """The names that hosts know buffers and entries by."""
-        names = ["init", "step", "run", "finish", SYNAPTIC_EVENTS]
+        names = ["init", "step", "run", "finish"]
         names += [f"input.{name}" for name, _ in self._named("step", "inputs")]
         for entry in ("step", "finish"):
             names += [f"output.{name}" for name, _ in self._named(entry, "results")]
         names += [probe.sym_name for probe in self.program.ops(snn.Probe)]
-        return names + [f"{population.sym_name}.emitted" for population in self.program.ops(snn.Population)]
+        return [*names, *self._counters()]
+
+    def _counters(self) -> dict[str, Any]:
+        """The counters by name, with their places: events of populations, weight additions of projections."""
+        populations, projections = self.program.ops(snn.Population), self.program.ops(snn.Synapses)
+        counted = [(op.sym_name + EMITTED, op) for op in populations] + [
+            (op.sym_name + ADDED, op) for op in projections
+        ]
+        return {name: op.operation.location for name, op in counted}
 
     def _named(self, entry: str, which: str) -> list[tuple[str, Any]]:
         if entry not in self.symbols:
@@ -121,9 +133,8 @@ class _Lowering:
         for name, type in self._named("finish", "results"):
             buffers.declare(f"output.{name}", "result", type, self._location("finish"))
         counter = memref((), ir.IntegerType.get_signless(64))
-        for population in self.program.ops(snn.Population):
-            buffers.declare(f"{population.sym_name}.emitted", "counter", counter, population.operation.location)
-        buffers.declare(SYNAPTIC_EVENTS, "counter", counter, location)
+        for name, place in self._counters().items():
+            buffers.declare(name, "counter", counter, place)
 
     def _probes(self) -> list[str]:
         """The buffers of the probes, which record the states' newest values."""

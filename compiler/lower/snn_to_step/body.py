@@ -46,8 +46,7 @@ from spikec.lower.snn_to_step.programs import Programs
 from spikec.lower.snn_to_step.storage import Storage
 from spikec.lower.snn_to_step.tables import Tables
 from spikec.lower.snn_to_step.types import element_of, is_bool, row_major, shape_of, size_of
-
-SYNAPTIC_EVENTS = "synaptic_events"
+from spikec.runtime.interface import ADDED, EMITTED
 
 
 @dataclass(frozen=True)
@@ -282,7 +281,8 @@ class Body:
         if mode == "event":
             self._s.buffers[access.buffer].needs.add("list")
         table = self._s.tables.of(op.synapses)
-        made = self._add(Propagate(access, table, into, mode), node, arriving.node)
+        part = None if op.delay is None else op.delay - snn.Synapses(self._s.symbols[op.synapses]).delay_range[0]
+        made = self._add(Propagate(access, table, into, mode, op.synapses + ADDED, part), node, arriving.node)
         state = self._chain_state(init)
         if state is not None and into == self._s.storage.plans[state].buffer:
             self.writers.setdefault(state, made)
@@ -362,7 +362,7 @@ class Body:
             assert shown is not None
             self._made(value, shown, node, events=event is not None)
         if event is not None:
-            self._add(Tally(event, f"{name}.emitted"), node, group=name)
+            self._add(Tally(event, name + EMITTED), node, group=name)
 
     def _arguments(
         self, op: snn.Update, population: snn.Population, program: Any

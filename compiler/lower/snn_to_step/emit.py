@@ -8,7 +8,6 @@ from typing import Any, assert_never
 from spikec.dialects import snn, step
 from spikec.dialects.functions import result_marks, symbol_name
 from spikec.dialects.mlir import arith, func, ir, scf
-from spikec.lower.snn_to_step.body import SYNAPTIC_EVENTS
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.nodes import (
     Access,
@@ -101,7 +100,7 @@ def _build(node: Node, t: Any) -> None:
             step.Fill.build(t, into=into, value=value)
         case Copy(of, into, to, size):
             step.Copy.build(t, from_=of.buffer, delay=of.delay, low=of.low, into=into, to=to, size=size)
-        case Propagate(events, table, into, mode):
+        case Propagate(events, table, into, mode, tally, part):
             step.Propagate.build(
                 t,
                 from_=events.buffer,
@@ -110,7 +109,8 @@ def _build(node: Node, t: Any) -> None:
                 table=table,
                 into=into,
                 mode=mode,
-                tally=SYNAPTIC_EVENTS,
+                tally=tally,
+                part=part,
             )
         case Update() as update:
             _build_update(update, t)

@@ -45,6 +45,8 @@ class Propagate:
     table: str
     into: str
     mode: str
+    tally: str
+    part: int | None = None
 
 
 @dataclass

@@ -17,6 +17,7 @@ from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propag
 from spikec.lower.step_to_cpu.code import index, integer, loop, python_number
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
+from spikec.lower.step_to_cpu.runs import runs
 
 PIPELINE = (
     "builtin.module(cse,convert-vector-to-scf{full-unroll=true},lower-affine,expand-strided-metadata,lower-affine,"
@@ -126,11 +127,13 @@ class _Builder:
             func.ReturnOp([])
 
     def _ops(self, frame: Frame, function: Any) -> None:
-        for operation in function.regions[0].blocks[0].operations:
-            view = step.DIALECT.view(operation.operation)
-            if view is not None:
-                with operation.operation.location:
-                    self._op(frame, view)
+        views = [step.DIALECT.view(operation.operation) for operation in function.regions[0].blocks[0].operations]
+        for run in runs([view for view in views if view is not None]):
+            with run.ops[0].operation.location:
+                if run.count > 1:
+                    propagate.lower_run(frame, run, self.symbols)
+                else:
+                    self._op(frame, run.ops[0])
 
     def _op(self, frame: Frame, op: Any) -> None:
         match op:

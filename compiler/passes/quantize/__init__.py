@@ -1,8 +1,8 @@
 """From a real-valued network to integers with scales.
 
     classes      which values share a scale
+    budget       the bits of each layer's weights, where bytes are limited
     weights      the integers of weights, and their scales
-    calibration  the ranges that inputs bring about
     scales       the scale of each class
     affine       sums with coefficients, the reals between two integers
     arithmetic   such a sum as integer code
@@ -15,8 +15,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -28,11 +29,12 @@ from spikec.dialects.functions import signature, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal, span_of
+from spikec.passes.calibration import Calibration, Seen, place, read_labels
 from spikec.passes.canonicalize import Canonicalize
 from spikec.passes.narrow import Narrow
 from spikec.passes.quantize import ranges, report
 from spikec.passes.quantize.arithmetic import Arithmetic
-from spikec.passes.quantize.calibration import Seen, place, read_labels
+from spikec.passes.quantize.budget import Layer, Shares, read_bytes, shared_out
 from spikec.passes.quantize.classes import Classes, is_real
 from spikec.passes.quantize.network import Network
 from spikec.passes.quantize.quality import compare
@@ -72,11 +74,16 @@ class Quantize:
     labels: str | None = field(default=None, metadata={"help": "FILE[:KEY] with the right answer for each sample"})
     steps: int | None = field(default=None, metadata={"help": "steps of a calibration run, for which a sample is held"})
     seed: int = field(default=0, metadata={"help": "seed of the calibration runs"})
-    budget: str | None = field(default=None, metadata={"help": "bytes to share out among layers; not supported yet"})
+    budget: str | None = field(
+        default=None,
+        metadata={"help": "bytes for all weights, as 24KB: each layer gets its own bits, at most `weights`"},
+    )
 
     def __post_init__(self) -> None:
         if self.budget is not None:
-            raise CompileError([Diagnostic("E0901", "error", "'budget' is not supported yet")])
+            read_bytes(self.budget)
+            if self.calibrate is None and self.steps is None:
+                raise ValueError("'budget' needs 'calibrate': what a layer loses is measured on data")
         for name, low, high in (("weights", 1, 16), ("state", 2, 32), ("acc", 4, 64), ("steps", 1, 1 << 31)):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
@@ -98,8 +105,9 @@ class Quantize:
 
     def _run(self, program: Program) -> Program:
         classes = Classes(program)
-        weights = self._weights(program)
-        data = ranges.calibration(program, self.calibrate, self.steps)
+        data = Calibration.given(program, self.calibrate, self.steps)
+        shares = self._shares(program, data)
+        weights = self._weights(program, shares.bits)
         if data is None:
             reaches = ranges.proven(program, classes.ranges)
         else:
@@ -110,7 +118,7 @@ class Quantize:
         powers = self.scale == "pow2"
         made = Network(program, classes, scales, weights, arithmetic, self.acc, powers).run()
         made = Narrow().run(Canonicalize().run(made))
-        made = made.noted(*report.notes(self.weights, made, weights, arithmetic.shifts))
+        made = made.noted(*shares.tables, *report.notes(shares.bits, made, weights, arithmetic.shifts))
         if data is None:
             return made
         labels = read_labels(self.labels, data) if self.labels is not None else None
@@ -118,7 +126,27 @@ class Quantize:
 
     # ------------------------------------------------------------ weights
 
-    def _weights(self, program: Program) -> dict[str, Weights]:
+    def _shares(self, program: Program, data: Calibration | None) -> Shares:
+        """The bits of each projection's weights: the same for all, or what a budget allows."""
+        if self.budget is None or data is None:
+            return Shares({view.sym_name: self.weights for view in program.ops(snn.Synapses)})
+        layers: dict[str, Layer] = {}
+        for view in program.ops(snn.Synapses):
+            values = real_weights(view, program)
+            if values is not None:
+                name = symbol_of(view.weight) or view.sym_name
+                rounded = partial(self._rounded, view, values)
+                layers[name] = (
+                    layers[name].shared_by(view.sym_name)
+                    if name in layers
+                    else Layer(name, (view.sym_name,), values.size, rounded)
+                )
+        return shared_out(program, list(layers.values()), read_bytes(self.budget), self.weights, data, self.seed)
+
+    def _rounded(self, view: snn.Synapses, values: Array, bits: int) -> Array:
+        return quantized(values, bits, self.scale, self._axis(view, values)).real
+
+    def _weights(self, program: Program, bits: Mapping[str, int]) -> dict[str, Weights]:
         """The integer weights of each projection with real ones; all mistakes at once."""
         found: dict[str, Weights] = {}
         mistakes: list[Diagnostic] = []
@@ -127,7 +155,7 @@ class Quantize:
             if values is None:
                 continue
             try:
-                made = quantized(values, self.weights, self.scale, self._axis(view, values))
+                made = quantized(values, bits[view.sym_name], self.scale, self._axis(view, values))
             except Unquantizable as error:
                 text = f"quantize: the weights of '{view.sym_name}': {error}"
                 mistakes.append(Diagnostic(error.code, "error", text, span_of(view.operation), help=error.help))

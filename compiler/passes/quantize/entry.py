@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from spikec.analysis.chains import repeated
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import argument_marks, result_marks, signature
@@ -28,6 +29,8 @@ class Entry(Block):
         super().__init__(network.classes, network.scales, network.arithmetic, entry, self._array)
         self.network = network
         self.function = network.symbols[entry]
+        self._repeated = repeated(network.symbols)
+        self._counted: dict[Any, dict[str, int]] = {}  # of gathered integers: the projections and their limits
 
     def build(self) -> None:
         type = signature(self.function)
@@ -157,16 +160,21 @@ class Entry(Block):
         limit = weights.limit * max(event_limit, 1)
         scale = self.scales.arrivals(result)
         chained = self._chained(init, scale)
-        bits = self._accumulator(limit + (chained.limit if chained else 0), view)
+        counted = self._counted.get(chained.value, {}) if chained else {}
+        # Where delays differ, the first propagate of a chain counts all of the projection's synapses.
+        again = op in self._repeated and counted.get(view.synapses, -1) >= limit
+        added = 0 if again else limit
+        bits = self._accumulator(added + (chained.limit if chained else 0), view)
         if chained is None or width(chained.value.type) != bits:
-            chained = None
+            chained, counted, added = None, {}, limit
             code = Code(extents(result.type), self._unreachable)
             start = code.number(0, bits)
         else:
             start = chained.value
-        into = snn.Propagate.build(source, start, results=[start.type], synapses=view.synapses).results[0]
-        arrived = Atom(into, limit + (chained.limit if chained else 0))
-        form = Affine() if chained else self.forms[init]
+        made = snn.Propagate.build(source, start, results=[start.type], synapses=view.synapses, delay=view.delay)
+        arrived = Atom(made.results[0], added + (chained.limit if chained else 0))
+        self._counted[arrived.value] = {**counted, view.synapses: limit}
+        form = self.forms[init].without(chained) if chained else self.forms[init]
         self.set(result, form.plus(Affine(((arrived, scale),))))
 
     def _graded(self, events: Any) -> tuple[Any, int]:
@@ -189,14 +197,14 @@ class Entry(Block):
         raise AssertionError(values)
 
     def _chained(self, init: Any, scale: Number) -> Atom | None:
-        """The integer that earlier propagates gathered, where this one can go on in the same scale."""
-        form = self.forms[init]
-        if len(form.terms) != 1 or np.any(form.constant) or len(list(init.uses)) != 1:
+        """The integer that earlier propagates of the chain gathered, where this one can go on in the same scale."""
+        if len(list(init.uses)) != 1:
             return None
-        made, other = form.terms[0]
-        if isinstance(made.value, ir.BlockArgument) or made.value.owner.name != snn.Propagate.name():
-            return None
-        return made if np.shape(other) == np.shape(scale) and same(other, scale) else None
+        for made, other in reversed(self.forms[init].terms):
+            gathered = not isinstance(made.value, ir.BlockArgument) and made.value.owner.name == snn.Propagate.name()
+            if gathered and np.shape(other) == np.shape(scale) and same(other, scale):
+                return made
+        return None
 
     def _accumulator(self, limit: int, view: snn.Propagate) -> int:
         """The width in which arrivals are summed: exact in the worst case."""

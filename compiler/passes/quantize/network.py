@@ -163,6 +163,10 @@ class Network:
         for name in ("sources", "targets"):
             if name in view.connect:
                 self.kept(str(symbol_of(view.connect[name])))
+        delay = connectors.delay_function(view, self.symbols)
+        for argument in connectors.extra_arguments(delay) if delay is not None else ():
+            if isinstance(argument, connectors.Element):
+                self.kept(argument.array)
         if view.sym_name not in self.weights:
             if symbol_of(view.weight) is not None:
                 self.kept(str(symbol_of(view.weight)))
@@ -183,4 +187,6 @@ class Network:
             weight=weight,
             scale=self.scale_attribute(view.sym_name, scale),
             code=snn.POW2 if self.powers else None,
+            delay=view.delay,
+            delay_range=view.delay_range,
         )

@@ -64,6 +64,7 @@ class Neuron(Block):
             params=self.params,
             event=view.event,
             out=view.out,
+            hidden=view.hidden,
         )
 
     def _argument(self, type: Any, marks: dict[str, Any]) -> Any:

@@ -21,7 +21,7 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
-from spikec.passes.quantize.calibration import Calibration, stepped
+from spikec.passes.calibration import Calibration, stepped
 from spikec.passes.quantize.weights import Quantized
 from spikec.runtime.interface import Interface, Output
 from spikec.runtime.reference.engine import SnnEngine
@@ -29,11 +29,14 @@ from spikec.runtime.reference.engine import SnnEngine
 
 def weights_table(rows: Iterable[tuple[str, int, Quantized]]) -> Table:
     """(projection, bits, its weights) as a table; of several scales the range, of no noise an infinite ratio."""
-    columns = ("projection", "bits", "scale", "clipped", "SQNR dB", "exact")
+    columns = ("projection", "weights", "bits", "scale", "clipped", "SQNR dB", "exact")
     return Table(
         "quantize: weights",
         columns,
-        tuple((name, bits, _range(made.scale), made.clipped, made.sqnr, made.exact) for name, bits, made in rows),
+        tuple(
+            (name, made.values.size, bits, _range(made.scale), made.clipped, made.sqnr, made.exact)
+            for name, bits, made in rows
+        ),
     )
 
 

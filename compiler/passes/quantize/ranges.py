@@ -9,9 +9,8 @@ from typing import Any
 from spikec.analysis.ranges import Interval, Ranges
 from spikec.dialects import snn
 from spikec.dialects.program import Program
-from spikec.passes.quantize.calibration import Calibration, Observations, Seen, observe
+from spikec.passes.calibration import Calibration, Observations, Seen, observe
 from spikec.passes.quantize.classes import is_real
-from spikec.runtime.interface import Interface
 
 FAR = 1e30
 """What reaches further is not bounded in any useful sense."""
@@ -67,13 +66,3 @@ def observed(program: Program, calibration: Calibration, seed: int) -> Reaches:
         return None if seen is None else _seen(seen)
 
     return Reaches(states, found.inputs, value)
-
-
-def calibration(program: Program, calibrate: str | None, steps: int | None) -> Calibration | None:
-    """The calibration data of FILE[:KEY], or some steps of a network without inputs; None without either.
-
-    Raises CompileError for data that does not fit.
-    """
-    if calibrate is not None:
-        return Calibration.read(calibrate, Interface.of(program), steps)
-    return Calibration(steps) if steps is not None else None

@@ -17,9 +17,12 @@ from spikec.passes.quantize.quality import weights_table
 from spikec.passes.quantize.scales import Weights
 
 
-def notes(bits: int, made: Program, weights: Mapping[str, Weights], shifts: list[tuple[float, float]]) -> list[Note]:
-    """The tables of an integer program, and a warning for each layer of zeros; `shifts` are (wanted, used) factors."""
-    rows = [(name, bits, one.integers) for name, one in weights.items()]
+def notes(
+    bits: Mapping[str, int], made: Program, weights: Mapping[str, Weights], shifts: list[tuple[float, float]]
+) -> list[Note]:
+    """The tables of an integer program, and a warning for each layer of zeros; `bits` are those of each
+    projection's weights, `shifts` are (wanted, used) factors."""
+    rows = [(name, bits[name], one.integers) for name, one in weights.items()]
     found: list[Note] = [weights_table(rows)] if rows else []
     found.append(_states(made))
     if shifts:

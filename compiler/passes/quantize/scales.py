@@ -154,7 +154,7 @@ class Scales:
             sizes.append(self._initial(name))
         for owner, form in self._forms(root):
             for _, (atom, coefficient) in self._expanded(owner, form):
-                drive = max(drive, self._worst(atom.value) * float(np.max(np.abs(coefficient))))
+                drive = max(drive, self._worst(owner, atom.value) * float(np.max(np.abs(coefficient))))
         return STEPS * min(max([drive, *sizes, 2.0**-10]), MOST)
 
     def _bounds(self, root: Key) -> list[float]:
@@ -167,12 +167,10 @@ class Scales:
             return 0.0
         return float(np.max(np.abs(self.classes.value(view.init, extents(view.type)).constant)))
 
-    def _worst(self, value: Any) -> float:
-        """The greatest arrival of a propagate of plain spikes in one step; 0 for other values."""
-        if isinstance(value, ir.BlockArgument) or value.owner.name != snn.Propagate.name():
-            return 0.0
-        if is_real(value.owner.operands[0].type):
-            return 0.0
+    def _worst(self, owner: str, value: Any) -> float:
+        """The greatest that a stream or a propagate of plain spikes can be in one step; 0 for other values."""
+        if not is_propagate(value) or is_real(value.owner.operands[0].type):
+            return (self.values(value) or 0.0) if owner == "step" else 0.0
         weights = self.weights[snn.Propagate(value.owner.operation).synapses]
         return weights.limit * float(np.max(weights.integers.scale))
 

@@ -14,7 +14,7 @@ from spikec.dialects.functions import MOVES, walk
 from spikec.dialects.mlir import arith, ir
 from spikec.dialects.mlir import math as mlir_math
 from spikec.dialects.refusal import Refusal
-from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, linear, uniform
+from spikec.passes.quantize.affine import LINEAR, Affine, Atom, Number, atom, linear, same, uniform
 from spikec.passes.quantize.arithmetic import LONG, Arithmetic, Code, TooWide, snapped, width
 from spikec.passes.quantize.classes import ROUNDED, Classes, extents, is_real
 from spikec.passes.quantize.functions import FUNCTIONS, evaluate, logarithm, root, scale_of, series
@@ -39,6 +39,7 @@ class Block:
     """Translates the ops of a block at the current insertion point.
 
     `values` are the new values of what was no real, `forms` the forms over new integers of what was one.
+    `sums` says which values go on a sum that a loop has begun.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Block:
         self.array = array
         self.values: dict[Any, Any] = {}
         self.forms: dict[Any, Affine] = {}
+        self.sums: dict[Any, Atom] = {}
 
     def run(self, operations: Sequence[Any]) -> None:
         for op in operations:
@@ -78,8 +80,19 @@ class Block:
     def set(self, value: Any, form: Affine) -> None:
         """The form of a value; one that is cut becomes an integer in the scale of its class here."""
         if (self.owner, value) in self.classes.cuts and not form.is_constant:
-            form = self.integer(value.type, form, self.scale(value))
+            begun = self.sums.get(value)
+            scale = self.scale(value)
+            form = self.integer(value.type, form, scale) if begun is None else self.continued(begun, form, scale)
         self.forms[value] = form
+
+    def continued(self, begun: Atom, form: Affine, scale: Number) -> Affine:
+        """A sum of a loop after one more round; `begun` is the sum before it, whose limit counts no rounds."""
+        if not any(term == begun and same(factor, scale) for term, factor in form.terms):
+            return self.integer(begun.value.type, form, scale)
+        code = self.code(begun.value.type)
+        added = self.arithmetic.at(code, form.without(begun), scale)
+        total = arith.addi(code.wide(begun.value), code.wide(added.value))
+        return atom(total, scale, begun.limit + added.limit)
 
     def integer(self, type: Any, form: Affine, scale: Number, rounding: str | None = None) -> Affine:
         """A form as one integer in a scale."""
@@ -325,8 +338,11 @@ class Block:
                 self.forms[argument] = atom(fresh, self._one(argument), limit)
             else:
                 self.values[argument] = fresh
+        *operations, last = (o.operation for o in block.operations)
+        for argument, given in zip(list(block.arguments)[-outputs:], last.operands, strict=True):
+            if is_real(argument.type):
+                self.sums[given] = self.forms[argument].terms[0][0]
         with ir.InsertionPoint(body):
-            *operations, last = (o.operation for o in block.operations)
             self.run(operations)
             given = [self.wide(v, self._one(v)) if is_real(v.type) else (self.known(v), 0) for v in last.operands]
             ir.Operation.create("linalg.yield", operands=[value for value, _ in given])

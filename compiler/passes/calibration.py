@@ -7,7 +7,7 @@ place (position of the op in `@step`, number of the result), which is the same i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError
+from spikec.dialects.functions import result_roles
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.runtime import arrays, inputs
@@ -31,6 +32,9 @@ Place = tuple[int, int]
 """(position of an op in `@step`, number of its result); position -1 for the arguments."""
 
 Key = TypeVar("Key", str, Place)
+
+Watchable = Callable[[Program], Iterator[tuple[Place, Any]]]
+"""The values of `@step` that are to be watched."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,16 @@ class Calibration:
     streamed: frozenset[str] = frozenset()
     chosen: Array = field(default_factory=lambda: np.zeros(1, np.int64))
     total: int = 1
+
+    @staticmethod
+    def given(program: Program, spec: str | None, steps: int | None) -> Calibration | None:
+        """What FILE[:KEY] holds, or some steps of a network without inputs; None without either.
+
+        Raises CompileError for data that does not fit.
+        """
+        if spec is not None:
+            return Calibration.read(spec, Interface.of(program), steps)
+        return Calibration(steps) if steps is not None else None
 
     @staticmethod
     def read(spec: str, interface: Interface, steps: int | None = None, samples: int = SAMPLES) -> Calibration:
@@ -250,7 +264,7 @@ class Observations:
 
 def observe(program: Program, calibration: Calibration, seed: int = 0) -> Observations:
     """Runs a program of level `snn` on the calibration data, with the run seed `seed`, and tells the ranges."""
-    watched, copies = _instrumented(program)
+    watched, copies = instrumented(program, _watchable)
     engine = SnnEngine(watched, Interface.of(watched))
     own = [state.sym_name for state in program.ops(snn.State)]
     fed: dict[str, Seen] = {}
@@ -269,6 +283,40 @@ def observe(program: Program, calibration: Calibration, seed: int = 0) -> Observ
             for place, name in copies.items():
                 _add(places, place, engine.state(name))
     return Observations(program, states, fed, places)
+
+
+def activity(program: Program, calibration: Calibration, seed: int = 0) -> dict[str, Array]:
+    """For each population that emits events the share of all steps in which a neuron does, in its shape."""
+    found = _means(program, calibration, seed, _emitting, lambda value: value != 0)
+    block = program.symbols()["step"].regions[0].blocks[0]
+    return {snn.Update(block.operations[place[0]].operation).population: mean for place, mean in found.items()}
+
+
+def flow(program: Program, calibration: Calibration, seed: int = 0) -> dict[str, Array]:
+    """For each projection the mean magnitude of what a source sends in a step (flat), summed over its propagates."""
+    found = _means(program, calibration, seed, _sent, np.abs)
+    block = program.symbols()["step"].regions[0].blocks[0]
+    result: dict[str, Array] = {}
+    for place, mean in found.items():
+        name = snn.Propagate(block.operations[place[0]].operation).synapses
+        result[name] = result.get(name, 0.0) + mean.reshape(-1)
+    return result
+
+
+def _means(
+    program: Program, calibration: Calibration, seed: int, watchable: Watchable, measure: Callable[[Array], Array]
+) -> dict[Place, Array]:
+    """The mean of `measure` of each value that is watched, over all steps of all samples."""
+    watched, copies = instrumented(program, watchable)
+    engine = SnnEngine(watched, Interface.of(watched))
+    totals: dict[Place, Array] = {}
+    for index, given in calibration.samples(engine.interface):
+        engine.reset(seed, index)
+        for _ in stepped(engine, given):
+            for place, name in copies.items():
+                totals[place] = totals.get(place, 0.0) + measure(engine.state(name).astype(np.float64))
+    steps = calibration.steps * len(calibration.chosen)
+    return {place: total / steps for place, total in totals.items()}
 
 
 def stepped(engine: SnnEngine, given: Inputs) -> Iterator[Trace]:
@@ -299,7 +347,26 @@ def _watchable(program: Program) -> Iterator[tuple[Place, Any]]:
                 yield (position - 1, number), value
 
 
-def _instrumented(program: Program) -> tuple[Program, dict[Place, str]]:
+def _emitting(program: Program) -> Iterator[tuple[Place, Any]]:
+    """What the populations of a program emit in `@step`, with its places."""
+    symbols = program.symbols()
+    for position, operation in enumerate(symbols["step"].regions[0].blocks[0].operations):
+        op = operation.operation
+        if op.name == snn.Update.name() and len(op.results):
+            neuron = symbols[snn.Population(symbols[snn.Update(op).population]).neuron]
+            if any(role == "event" for role, _ in result_roles(neuron)):
+                yield (position, 0), op.results[0]
+
+
+def _sent(program: Program) -> Iterator[tuple[Place, Any]]:
+    """What projections get in `@step`, with the places of their propagates."""
+    for position, operation in enumerate(program.symbols()["step"].regions[0].blocks[0].operations):
+        op = operation.operation
+        if op.name == snn.Propagate.name():
+            yield (position, 0), op.operands[0]
+
+
+def instrumented(program: Program, watchable: Watchable) -> tuple[Program, dict[Place, str]]:
     """A copy without probes whose `@step` writes each value that is watched to a state; the states' names."""
     copy = program.clone()
     names = {}
@@ -308,7 +375,7 @@ def _instrumented(program: Program) -> tuple[Program, dict[Place, str]]:
         last = list(step.regions[0].blocks[0].operations)[-1]
         for probe in list(copy.ops(snn.Probe)):
             probe.operation.erase()
-        for place, value in list(_watchable(copy)):
+        for place, value in list(watchable(copy)):
             names[place] = f"watched.{place[0]}.{place[1]}"
             with ir.InsertionPoint(step):
                 snn.State.build(sym_name=names[place], type=value.type, depth=1)

@@ -1,0 +1,84 @@
+"""What arrives through synapses: the active sources of a propagate, the weights of its table, and their products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from spikec.dialects import powers, step
+from spikec.dialects.mlir import arith, ir, math
+from spikec.lower.step_to_cpu import events
+from spikec.lower.step_to_cpu.code import (
+    Value,
+    as_index,
+    converted,
+    element_of,
+    index,
+    less,
+    number,
+    python_number,
+    shaped,
+    splat,
+)
+from spikec.lower.step_to_cpu.places import Frame
+
+
+class Source:
+    """The active sources of a propagate: their list, and their values where they are not plain spikes."""
+
+    def __init__(self, frame: Frame, op: step.Propagate, table: step.Table) -> None:
+        self.low = op.low
+        self.spikes = frame.held(op.from_).spikes
+        self.entries, self.begin, self.end = events.active(frame, op.from_, op.delay, op.low, table.pre)
+        self.values = None if self.spikes else frame.place(op.from_, op.delay)
+
+    def at(self, k: Value) -> tuple[Value, Value | None]:
+        """The row of the k-th active source and its value (None for a plain spike)."""
+        source = as_index(self.entries.load(k))
+        value = self.values.load(source) if self.values is not None else None
+        return (arith.subi(source, index(self.low)) if self.low else source), value
+
+
+class Weights:
+    """The weights of a table: one number, or an array of weights or of codes of powers of two."""
+
+    def __init__(self, frame: Frame, table: step.Table) -> None:
+        self.coded = table.code is not None
+        self.number = None if table.weight is None else python_number(table.weight)
+        if self.coded and self.number is not None:
+            self.number = int(powers.encode(np.asarray(self.number)))
+        name = None if table.weight is not None else ir.FlatSymbolRefAttr(table.arrays["w"]).value
+        self.held = frame.held(name) if name is not None else None
+        self.place = frame.place(name) if name is not None else None
+
+    def arriving(self, at: Value, value: Value | None, element: Any, width: int = 1) -> Value:
+        """What weights at, at + 1, ... carry to their targets, as `element`s."""
+        if self.place is not None:
+            weight = converted(self.place.load(at, width), element)
+        else:
+            assert self.number is not None
+            weight = number(self.number, shaped(element, width))
+        factor = None if value is None else splat(converted(value, element), width)
+        if self.coded:
+            return _shifted(number(1, weight.type) if factor is None else factor, weight)
+        return weight if factor is None else times(weight, factor)
+
+
+def _shifted(value: Value, code: Value) -> Value:
+    """value times the power of two behind a code, by shifting."""
+    type = code.type
+    zero, bits = number(0, type), number(element_of(type).width, type)
+    places = arith.addi(math.absi(code), number(-1, type))
+    # As an unsigned number, the -1 of code 0 is beyond the last bit like any shift that is too far.
+    fits = arith.cmpi(arith.CmpIPredicate.ult, places, bits)
+    size = arith.select(fits, arith.shli(value, places), zero)
+    return arith.select(less(code, zero), arith.subi(zero, size), size)
+
+
+def summed(left: Value, right: Value) -> Value:
+    """left + right in their type."""
+    return (arith.addi if isinstance(element_of(left.type), ir.IntegerType) else arith.addf)(left, right)
+
+
+def times(left: Value, right: Value) -> Value:
+    return (arith.muli if isinstance(element_of(left.type), ir.IntegerType) else arith.mulf)(left, right)
