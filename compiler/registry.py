@@ -35,6 +35,7 @@ class Pass(Protocol):
 PASSES: Mapping[str, str] = {
     "canonicalize": "spikec.passes.canonicalize:Canonicalize",
     "convert-ann": "spikec.passes.convert_ann:ConvertAnn",
+    "formats": "spikec.passes.formats:Formats",
     "fuse": "spikec.passes.fuse:Fuse",
     "merge": "spikec.passes.merge:Merge",
     "narrow": "spikec.passes.narrow:Narrow",

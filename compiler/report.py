@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikec.compilation import table_data
-from spikec.dialects import snn, step
+from spikec.dialects import procedural, snn, step
+from spikec.dialects.convolution import Convolution
 from spikec.runtime.memory import shown
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ def _synapses(table: Any, program: Program) -> int:
         return int(table.pre * table.post)
     if table.format == "one_to_one":
         return int(table.pre)
+    if table.format == "conv":
+        return Convolution.of(table.connect).synapses
+    if table.format == "procedural":
+        return round(procedural.expected(table))
     rows = program.constants[table.arrays["row"].value]
     return int(rows[-1]) * (table.block or 1)
 

@@ -6,13 +6,14 @@ at least one of them writes; the first use must then be over before the second o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects import step
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
+from spikec.dialects.propagations import propagations
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ def uses(op: Any, buffers: Mapping[str, step.Buffer]) -> Iterator[Use]:
         case step.Copy():
             yield Use(op.from_, op.delay, reads=True)
             yield Use(op.into, replaces=(op.to, op.size))
-        case step.Propagate():
-            yield Use(op.from_, op.delay, reads=True)
+        case step.Propagate() | step.Sweep():
+            for one in propagations(op):
+                for sooner in range(one.rounds):
+                    yield Use(one.from_, one.delay - sooner, reads=True)
             integer = isinstance(buffers[op.into].type.element_type, ir.IntegerType)
             yield Use(op.into, adds=True) if integer else _changed(op.into)
         case step.Update():
@@ -98,6 +101,17 @@ def distance(first: Use, second: Use, slots: int | None, before: bool) -> int | 
 def conflict(first: Use, second: Use) -> bool:
     """Whether the order of two uses of one buffer matters."""
     return (first.writes or second.writes) and not (first.adds and second.adds)
+
+
+def conflicts(users: Sequence[tuple[int, Use]]) -> Iterator[tuple[tuple[int, Use], tuple[int, Use]]]:
+    """All ordered pairs of two uses of one buffer that conflict."""
+    writers = [user for user in users if user[1].writes]
+    readers = [user for user in users if not user[1].writes]
+    for one in writers:
+        yield from ((one, other) for other in writers if conflict(one[1], other[1]))
+        for other in readers:
+            yield one, other
+            yield other, one
 
 
 def covered(stretches: Iterable[tuple[int, int]], count: int) -> bool:

@@ -26,6 +26,7 @@ from typing import Any
 from spikec.dialects import step
 from spikec.dialects.functions import size, symbol_of, walk
 from spikec.dialects.program import Program
+from spikec.dialects.propagations import propagations
 
 ALIGNMENT = 64
 LANES = 32
@@ -77,8 +78,9 @@ class Needs:
 
     def _add(self, op: Any, buffers: Mapping[str, step.Buffer]) -> None:
         match op:
-            case step.Propagate():
-                self._active(buffers[op.from_])
+            case step.Propagate() | step.Sweep():
+                for one in propagations(op):
+                    self._active(buffers[one.from_])
             case step.Copy():
                 self.values.update((op.from_, op.into))
             case step.Fill() if getattr(op.value, "value", 1) != 0:

@@ -901,6 +901,23 @@ CODES: dict[str, Code] = {
         "schedule{block=100000000}",
         "schedule{block=32}",
     ),
+    # ------------------------------------------------------------ storage formats
+    "E1241": _code(
+        "synapses that a format cannot hold",
+        "`dense` holds all pairs of projections that lost none, `one_to_one` those of that connector, `conv`\n"
+        "convolutions none of whose weights is pruned, `procedural` those of 'prob(p)' with one weight, `bitmap` and\n"
+        "`block` what has a weight for each synapse: at most one synapse for a pair, and whole blocks of 8 to 64\n"
+        "targets. `csr` holds everything.",
+        "formats{conv=fc}   (for `y = W @ x`)",
+        "formats{csr=fc}",
+    ),
+    "E1242": _code(
+        "a format for no projection, or two for one",
+        "formats{csr=NAME} takes the names that `compile --report` shows in the table 'storage of synapses', several\n"
+        "in quotes with commas between them.",
+        "formats{csr=a,conv=a}",
+        'formats{csr="a,b",conv=c}',
+    ),
     # ------------------------------------------------------------ passes and targets of other packages
     "E1271": _code(
         "a pass or target of another package that does not work",

@@ -12,9 +12,59 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
+import numpy as np
+from spikec.dialects.constants import Array
 from spikec.dialects.mlir import ir
 
 LARGEST = 2**31 - 1  # keeps o * stride - padding + k * dilation inside 64 bits
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: `input` source positions y, `output` target positions o, `kernel` positions k.
+
+    With g = gcd(stride, dilation), source y reaches none unless g divides y + padding.  Then all k that it reaches
+    leave the same rest by `phases` = stride / g, and as k falls by `phases`, o rises by `apart` = dilation / g.
+    """
+
+    input: int
+    output: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+    @property
+    def divisor(self) -> int:
+        return math.gcd(self.stride, self.dilation)
+
+    @property
+    def phases(self) -> int:
+        return self.stride // self.divisor
+
+    @property
+    def apart(self) -> int:
+        """From one target of a source to the next."""
+        return self.dilation // self.divisor
+
+    @property
+    def most(self) -> int:
+        """The most targets that a source has."""
+        return min(self.output, -(-self.kernel // self.phases))
+
+    @property
+    def order(self) -> Array:
+        """The kernel positions by phase, and from the last to the first within one."""
+        phases = range(min(self.phases, self.kernel))
+        return np.concatenate([np.arange(p, self.kernel, self.phases)[::-1] for p in phases])
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of a source and a target there are."""
+        origin = np.arange(self.output, dtype=np.int64) * self.stride - self.padding
+        first = np.maximum(0, -(origin // self.dilation))
+        last = np.minimum(self.kernel - 1, (self.input - 1 - origin) // self.dilation)
+        return int(np.maximum(0, last - first + 1).sum())
 
 
 @dataclass(frozen=True)
@@ -56,6 +106,28 @@ class Convolution:
         """The shape of the weights: [output channels, input channels of a group, kernel...]."""
         return (self.output[0], self.input[0] // self.groups, *self.kernel)
 
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes behind the channels."""
+        lists = (self.input[1:], self.output[1:], self.kernel, self.stride, self.padding, self.dilation)
+        return tuple(Axis(*numbers) for numbers in zip(*lists, strict=True))
+
+    @property
+    def synapses(self) -> int:
+        """How many synapses there are."""
+        return math.prod(self.input[:1] + self.output[:1] + tuple(axis.pairs for axis in self.axes)) // self.groups
+
+    def stored(self, weights: Array) -> Array:
+        """The weights in the order of a `conv` table: [input channels, rows, output channels of a group, columns].
+
+        Along each axis of the kernel they stand as `Axis.order` says.
+        """
+        outputs, members = self.output[0] // self.groups, self.input[0] // self.groups
+        ordered = weights.reshape(self.groups, outputs, members, *self.kernel)
+        for number, axis in enumerate(self.axes):
+            ordered = np.take(ordered, axis.order, 3 + number)
+        return np.moveaxis(ordered, 1, -2).reshape(-1)
+
 
 LISTS = tuple(field.name for field in fields(Convolution) if field.name != "groups")
 ENTRIES = frozenset({"kind", "groups", *LISTS})
@@ -65,6 +137,18 @@ def problems(recipe: dict[str, Any]) -> Iterator[str]:
     """What is wrong with a `connect` dictionary of kind "conv"; its entries are among ENTRIES."""
     found = list(_kinds(recipe)) or list(_numbers(Convolution.of(recipe)))
     yield from found or _fit(Convolution.of(recipe))
+
+
+def misfits(recipe: dict[str, Any], pre: int, post: int) -> Iterator[str]:
+    """The same, and where it does not fit the numbers of sources and targets."""
+    found = list(problems(recipe))
+    yield from found
+    shape = None if found else Convolution.of(recipe)
+    if shape is None:
+        return
+    for name, count, extents in (("pre", pre, shape.input), ("post", post, shape.output)):
+        if count != math.prod(extents):
+            yield f"'{name}' is {count}, where {list(extents)} has {math.prod(extents)} elements"
 
 
 def _kinds(recipe: dict[str, Any]) -> Iterator[str]:

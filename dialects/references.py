@@ -29,6 +29,7 @@ _FIELDS: dict[tuple[type[Op], str], str] = {
     (snn.Read, "of"): snn.State.name(),
     (snn.Write, "to"): snn.State.name(),
     (step.Propagate, "table"): step.Table.name(),
+    (step.Sweep, "tables"): step.Table.name(),
     (step.Update, "program"): FUNCTION,
     (step.Map, "program"): FUNCTION,
 }
@@ -80,6 +81,7 @@ def _hidden(view: Op) -> Iterator[tuple[str, str, str]]:
         case step.Table():
             for name, array in view.arrays.items():
                 yield from _maybe(f"array '{name}'", array, buffer)
+            yield from _maybe("'filter' of 'connect'", (view.connect or {}).get("filter"), FUNCTION)
         case step.Update():
             for entry in [*view.args, *view.results_]:
                 yield from _maybe("an argument or result", entry, buffer)

@@ -95,6 +95,7 @@ class Synapses(Op):
     private function of each synapse (`dialects.connectors`).  The real weight is an integer one
     times `scale`, an f64 or a constant with one f64 per target (conv: per output channel).  `code` "pow2"
     promises that every weight is 0 or plus or minus a power of two.
+    `format` is the storage format of the table (`step.TABLE_FORMATS`) that the cost model does not choose then.
     Where delays differ, `delay` is a private function of each synapse that gives whole steps (i64), for neither
     "conv" nor a derived recipe, and `delay_range` the least and the largest one that it may give.
     """
@@ -107,6 +108,7 @@ class Synapses(Op):
     weight = Raw()
     scale = Raw(optional=True)
     code = Text(optional=True)
+    format = Text(optional=True)
     delay = Ref(optional=True)
     delay_range = Ints(optional=True)
 

@@ -46,6 +46,20 @@ irdl.dialect @step {
     %attribute_tally = irdl.any
     irdl.attributes {"from" = %attribute_from, "delay" = %attribute_delay, "low" = %attribute_low, "table" = %attribute_table, "into" = %attribute_into, "mode" = %attribute_mode, "tally" = %attribute_tally}
   }
+  irdl.operation @sweep {
+    %operands_t = irdl.any
+    irdl.operands(t: %operands_t)
+    %attribute_rounds = irdl.any
+    %attribute_from = irdl.any
+    %attribute_delays = irdl.any
+    %attribute_lows = irdl.any
+    %attribute_tables = irdl.any
+    %attribute_parts = irdl.any
+    %attribute_into = irdl.any
+    %attribute_modes = irdl.any
+    %attribute_tallies = irdl.any
+    irdl.attributes {"rounds" = %attribute_rounds, "from" = %attribute_from, "delays" = %attribute_delays, "lows" = %attribute_lows, "tables" = %attribute_tables, "parts" = %attribute_parts, "into" = %attribute_into, "modes" = %attribute_modes, "tallies" = %attribute_tallies}
+  }
   irdl.operation @update {
     %operands_t = irdl.any
     irdl.operands(t: %operands_t)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from spikec.dialects.definition import Array, Dialect, Dict, Int, Ints, Op, Raw, Ref, Refs, Text, Texts, TypeOf
 
 BUFFER_KINDS = ("input", "output", "result", "state", "stream", "temp", "constant", "counter", "probe")
-TABLE_FORMATS = ("dense", "csr", "one_to_one", "bitmap", "block")
+TABLE_FORMATS = ("dense", "csr", "one_to_one", "bitmap", "block", "conv", "procedural")
 BITMAP_WORD = 16  # targets of a word of a bitmap
 
 
@@ -57,10 +57,16 @@ class Table(Op):
 
     - dense: `w` [pre, post]; csr: `row` [pre + 1] i32, `col` [n] unsigned of width `index`, `w` [n];
       one_to_one: `w` [n].  Rows are ordered by ascending target.
-    - bitmap: `row` [pre + 1] i32, `w` [n], and `bits` [pre * words] i16 with words = ceil(post / 16): bit k of word b
-      of a source says whether it has a synapse with target 16 b + k.
+    - bitmap: `row` [pre + 1] i32, `w` [n], and `bits` [pre * words] i16 with words <= ceil(post / 16): bit k of word b
+      of a source says whether it has a synapse with target 16 b + k; targets beyond the last word have none.
     - block: blocks of `block` targets that follow each other, all of which a source has: `row` [pre + 1] i32 counts
       blocks, `col` [blocks] unsigned of width `index` are their numbers, `w` [blocks * block]; `block` divides post.
+    - conv: the kernels of a convolution alone; `connect` is its dictionary, as in `snn.synapses`.  `w` [input channels,
+      kernel rows, output channels of a group, kernel columns] (one axis: without the rows) is ordered along each axis
+      of the kernel as `Convolution.order` says, so that a source reaches targets that follow each other by weights
+      that follow each other.
+    - procedural: nothing; the targets of a source are drawn anew for each of its events, as `connect` says ("prob" with
+      a number `p` and perhaps a `filter`, as in `snn.synapses`), from the stream of `key`, two words of 32 bits.
     - `parts`, of a csr table: each source has so many rows, one for each part of its synapses (those of one delay):
       row i * parts + k is part k of source i.  1 without it.
     - `weight` is the value of all synapses when there is no array `w`.
@@ -81,6 +87,8 @@ class Table(Op):
     code = Text(optional=True)
     parts = Int(optional=True)
     block = Int(optional=True)
+    connect = Dict(optional=True)
+    key = Ints(optional=True)
 
 
 class Fill(Op):
@@ -109,7 +117,7 @@ class Propagate(Op):
     """into[j] += weight[i, j] * from[t - delay][low + i], ascending i, silent sources skipped.
 
     `mode` "event" walks the list of active sources, "dense" walks all sources.  `tally` names the counter
-    of weight additions.  Of a table in parts, part `part` of each source acts alone.
+    of weight additions.  The table has no parts.
     """
 
     mnemonic = "propagate"
@@ -121,7 +129,26 @@ class Propagate(Op):
     into = Ref()
     mode = Text()
     tally = Ref()
-    part = Int(optional=True)
+
+
+class Sweep(Op):
+    """into[j] += what arrives through tables in parts, in `rounds` rounds, each through one part of every table.
+
+    In round k each n in order does as `propagate`: the elements of from[n] from lows[n] on, as they were delays[n] - k
+    steps ago, through part parts[n] - k of each source of tables[n].
+    """
+
+    mnemonic = "sweep"
+    operands = ("t",)
+    rounds = Int()
+    from_ = Refs()
+    delays = Ints()
+    lows = Ints()
+    tables = Refs()
+    parts = Ints()
+    into = Ref()
+    modes = Texts()
+    tallies = Refs()
 
 
 class Update(Op):
@@ -200,4 +227,4 @@ class Record(Op):
     into = Ref()
 
 
-DIALECT = Dialect("step", (Buffer, Table, Fill, Copy, Propagate, Update, Map, Draw, Clock, Tally, Record))
+DIALECT = Dialect("step", (Buffer, Table, Fill, Copy, Propagate, Sweep, Update, Map, Draw, Clock, Tally, Record))

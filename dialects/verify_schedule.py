@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.dialects import step
-from spikec.dialects.accesses import Use, conflict, distance, uses
+from spikec.dialects.accesses import Use, conflicts, distance, uses
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
@@ -153,25 +153,27 @@ def _distances(program: Program, symbols: dict[str, Any], stages: list[str]) -> 
                 users[use.buffer].append((number, use))
     far: Distances = {}
     for name, found in users.items():
-        for u, first in found:
-            for v, second in found:
-                steps = _apart(buffers[name], first, second, u < v, u == found[0][0], v == found[0][0])
-                pair = (stages[u], stages[v])
-                if u != v and steps is not None and (pair not in far or steps < far[pair][0]):
-                    far[pair] = (steps, name)
+        for u, v, steps in _apart(buffers[name], found):
+            pair = (stages[u], stages[v])
+            if u != v and (pair not in far or steps < far[pair][0]):
+                far[pair] = (steps, name)
     return far
 
 
-def _apart(buffer: step.Buffer, first: Use, second: Use, before: bool, starts: bool, ends: bool) -> int | None:
-    """The distance of two uses by different stages; `starts` and `ends` tell of each whether it is the first stage."""
+def _apart(buffer: step.Buffer, users: list[tuple[int, Use]]) -> Iterator[tuple[int, int, int]]:
+    """Two stages by number, and the distance of a use by the second one from a use by the first one."""
     if buffer.kind == "input":
         # The first stage that uses an input makes its list, which the others read.
-        if "list" not in (buffer.forms or []) or starts == ends:
-            return None
-        return 0 if starts else buffer.slots
-    if not conflict(first, second):
-        return None
-    return distance(first, second, None if buffer.kind == "output" else buffer.slots, before)
+        maker = users[0][0]
+        for number, _ in users if "list" in (buffer.forms or []) else ():
+            yield maker, number, 0
+            yield number, maker, buffer.slots
+        return
+    slots = None if buffer.kind == "output" else buffer.slots
+    for (u, first), (v, second) in conflicts(users):
+        steps = distance(first, second, slots, u < v)
+        if steps is not None:
+            yield u, v, steps
 
 
 def _order(calls: list[tuple[str, int]], stages: list[str], far: Distances, begin: int, end: int) -> Iterator[str]:

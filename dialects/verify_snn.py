@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from spikec.dialects import connectors, convolution, drawn, fixed_point, snn
+from spikec.dialects import connectors, convolution, drawn, fixed_point, snn, step
 from spikec.dialects.functions import (
     argument_marks,
     argument_roles,
@@ -69,6 +68,8 @@ def _declared(view: Any, symbols: dict[str, Any], program: Program) -> Iterator[
         case snn.Synapses():
             found = list(_synapses(view, symbols)) or list(connectors.table_values(view, program))
             found += connectors.nonzero_problems(view, symbols)
+            if view.format is not None and view.format not in step.TABLE_FORMATS:
+                found.append(f"unknown format '{view.format}'")
             yield from found or fixed_point.synapses(view, weight_element(view, symbols), symbols, program)
         case snn.Population():
             yield from _population(view, symbols)
@@ -144,10 +145,8 @@ def _convolution(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     yield from found
     if found:
         return
+    yield from convolution.misfits(view.connect, view.pre, view.post)
     shape = convolution.Convolution.of(view.connect)
-    for name, count, extents in (("pre", view.pre, shape.input), ("post", view.post, shape.output)):
-        if count != math.prod(extents):
-            yield f"'{name}' is {count}, where {list(extents)} has {math.prod(extents)} elements"
     constant = symbol_of(view.weight)
     if constant is not None and symbols[constant].name == "func.func":
         yield f"the weights of a convolution are a number or a constant, not the function @{constant}"

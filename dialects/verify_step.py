@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
-from spikec.dialects import fixed_point, step, verify_memory, verify_schedule
+from spikec.dialects import convolution, fixed_point, procedural, step, verify_memory, verify_schedule
 from spikec.dialects.functions import is_private, signature, size, symbol_name, symbol_of, walk
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.propagations import Propagation, propagations
 
 Problem = tuple[Any, str]
 
@@ -118,6 +120,15 @@ def _table(view: step.Table, symbols: dict[str, Any], program: Program) -> Itera
     if view.format in ("dense", "bitmap", "block") and view.weight is not None:
         yield f"a {view.format} table has an array of weights"
         return
+    if (view.format in ("conv", "procedural")) != (view.connect is not None):
+        yield f"a {view.format} table with the connector {view.connect}"
+        return
+    found = list(convolution.misfits(view.connect, view.pre, view.post)) if view.format == "conv" else []
+    if view.format == "procedural":
+        found = list(procedural.problems(view, symbols))
+    if found:
+        yield from found
+        return
     if (view.format == "block") != (view.block is not None):
         yield f"a {view.format} table with blocks of {view.block}"
         return
@@ -143,6 +154,8 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
             yield f"array '{name}' is @{buffer.sym_name}, which is no constant"
         types[name] = buffer.type
     counts = {"dense": view.pre * view.post, "one_to_one": view.pre}
+    if view.format == "conv":
+        counts["conv"] = math.prod(convolution.Convolution.of(view.connect).weights)
     if "row" in types:
         parts = 1 if view.parts is None else view.parts
         if parts < 1 or str(types["row"].element_type) != "i32" or size(types["row"]) != view.pre * parts + 1:
@@ -156,9 +169,10 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
     if view.block is not None and (view.block < 1 or view.post % view.block):
         yield f"blocks of {view.block} targets do not divide {view.post}"
     if view.format == "bitmap":
-        words = view.pre * -(-view.post // step.BITMAP_WORD)
-        if size(types["bits"]) != words or str(types["bits"].element_type) != "i16":
-            yield f"bits {types['bits']}, where {words} words of i16 are needed"
+        words, rest = divmod(size(types["bits"]), max(1, view.pre))
+        most = -(-view.post // step.BITMAP_WORD)
+        if rest or not 1 <= words <= most or str(types["bits"].element_type) != "i16":
+            yield f"bits {types['bits']}, where each of {view.pre} sources needs 1 to {most} words of i16"
         counts["bitmap"] = size(types["w"])
     element = view.element if view.code is None else ir.IntegerType.get_signless(8)
     if "w" in types and (size(types["w"]) != counts[view.format] or types["w"].element_type != element):
@@ -227,7 +241,9 @@ def _used(view: Any, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str
         case step.Copy():
             yield from _copy(view, buffers)
         case step.Propagate():
-            yield from _propagate(view, buffers, symbols)
+            yield from _propagate(propagations(view)[0], buffers, symbols)
+        case step.Sweep():
+            yield from _sweep(view, buffers, symbols)
         case step.Update():
             yield from _update(view, buffers, symbols)
         case step.Map():
@@ -259,7 +275,17 @@ def _copy(view: step.Copy, buffers: _Buffers) -> Iterator[str]:
             yield f"elements {first}:{first + view.size} of @{name}, which has {size(type)}"
 
 
-def _propagate(view: step.Propagate, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
+def _sweep(view: step.Sweep, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
+    lists = (view.from_, view.delays, view.lows, view.tables, view.parts, view.modes, view.tallies)
+    if len({len(one) for one in lists}) != 1 or not view.from_ or view.rounds < 1:
+        yield f"{view.rounds} rounds of lists of {', '.join(str(len(one)) for one in lists)}"
+        return
+    for one in propagations(view):
+        yield from buffers.read(one.from_, one.delay - one.rounds + 1)
+        yield from _propagate(one, buffers, symbols)
+
+
+def _propagate(view: Propagation, buffers: _Buffers, symbols: dict[str, Any]) -> Iterator[str]:
     yield from buffers.read(view.from_, view.delay)
     yield from buffers.written(view.into)
     yield from buffers.counter(view.tally)
@@ -270,8 +296,8 @@ def _propagate(view: step.Propagate, buffers: _Buffers, symbols: dict[str, Any])
     yield from fixed_point.adds(buffers[view.from_].type.element_type, table.element, into.element_type)
     if view.low < 0 or view.low + table.pre > size(buffers[view.from_].type):
         yield f"@{view.from_} has fewer than {view.low + table.pre} elements"
-    if (view.part is None) != (table.parts is None) or not 0 <= (view.part or 0) < (table.parts or 1):
-        yield f"part {view.part} of a table of {table.parts} parts"
+    if (view.part is None) != (table.parts is None) or not view.rounds - 1 <= (view.part or 0) < (table.parts or 1):
+        yield f"part {view.part} in {view.rounds} rounds of a table of {table.parts} parts"
     if view.mode not in ("event", "dense"):
         yield f"unknown mode '{view.mode}'"
     if view.mode == "event" and "list" not in (buffers[view.from_].forms or []):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from spikec.dialects.convolution import Convolution
+
 ASSUMED = 0.05
 """Events per element and step where nothing else is known."""
 
@@ -40,10 +42,17 @@ EVENT = 3.0  # an event put into a list and taken out
 ROW = 12.0  # a row of a csr table begun
 SCATTERED = 1.3  # an addition through an index
 STREAMED = 1.2  # a register of weights added
+WINDOW = 1.7  # a register of targets that follow each other, of a convolution's row
 SPREAD = 2.1  # a register of a bitmap: the weights spread over its lanes and added
+KEPT = 16  # registers of sums that stay while rows of a bitmap go by, where a row has no more
+KEPT_ROW = 4.0  # such a row begun: no loop in it ends where nobody expects it
+KEPT_SPREAD = 1.8  # a register of it
 DRAWN = 55.0  # a register of random numbers
+REDRAWN = 13.0  # a synapse drawn again
 FAR = 0.12  # more for each byte of weights that comes from beyond the second cache
 SECOND_CACHE = 1e6
+MOST_STORED = 2e9
+"""Bytes of the targets of one projection; beyond, they are drawn again at each event where that is possible."""
 
 # ptx: NVIDIA A100 (data sheet: 1555 GB/s, 1.41 GHz); the launch is what a kernel of a graph takes, about 2 us.
 GPU_CLOCK = 1.41
@@ -59,6 +68,14 @@ CLOCK: Mapping[str, float] = {"cpu": 3.0, "ptx": GPU_CLOCK, "fpga": FPGA_CLOCK}
 """GHz, of the cycles of each target."""
 
 
+def kernel_cycles(shape: Convolution, width: int) -> float:
+    """cpu: cycles of an event that is led through the kernels of a convolution, with sums of `width` bytes."""
+    columns = shape.axes[-1]
+    together = columns.pairs / columns.input if columns.apart == 1 else 1.0
+    together = min(max(1.0, together), VECTOR / width)
+    return ROW + shape.synapses / shape.pre * (WINDOW / together if columns.most > 1 else SCATTERED)
+
+
 def row_cycles(format: str, synapses: float, post: int, width: int) -> float:
     """cpu: cycles of an event whose row has so many synapses, of `post` targets with sums of `width` bytes."""
     per_register = VECTOR // width
@@ -66,8 +83,11 @@ def row_cycles(format: str, synapses: float, post: int, width: int) -> float:
         case "dense":
             return 1 + -(-post // per_register) * STREAMED
         case "bitmap":
-            return ROW + -(-post // per_register) * SPREAD
+            registers = -(-post // per_register)
+            return KEPT_ROW + registers * KEPT_SPREAD if registers <= KEPT else ROW + registers * SPREAD
         case "block":
             return ROW + -(-synapses // per_register) * 2 * STREAMED
+        case "procedural":
+            return ROW + (synapses + per_register) * REDRAWN
         case _:
             return ROW + synapses * SCATTERED

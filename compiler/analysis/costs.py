@@ -21,12 +21,15 @@ from spikec.analysis.cost_model import (
     SIMPLE,
     SLOW,
     VECTOR,
+    kernel_cycles,
     row_cycles,
 )
-from spikec.dialects import step
+from spikec.dialects import procedural, step
+from spikec.dialects.convolution import Convolution
 from spikec.dialects.elementary import FUNCTIONS, TABLE
 from spikec.dialects.functions import size, symbol_of, walk
 from spikec.dialects.program import Program
+from spikec.dialects.propagations import Propagation, propagations
 
 
 @dataclass
@@ -142,9 +145,9 @@ class Network:
                 yield str(symbol_of(op.attributes["callee"]))
 
     def ops(self, stage: str) -> list[Any]:
-        """The ops of a stage."""
+        """The ops of a stage, those that propagate as their propagations."""
         views = (step.DIALECT.view(op) for op in walk(self.symbols[stage]))
-        return [view for view in views if view is not None]
+        return [one for view in views if view is not None for one in propagations(view) or (view,)]
 
     def stage(self, name: str) -> list[Cost]:
         """What each op of a stage costs."""
@@ -164,14 +167,14 @@ class Network:
         return 1.0 if real else float(known.get("*", ASSUMED))
 
     def cost(self, op: Any) -> Cost:
-        """What an op costs in one step."""
+        """What an op or a propagation costs in one step."""
         match op:
             case step.Fill() | step.Clock():
                 return self._moved([op.into])
             case step.Copy():
                 bytes = 2 * op.size * _width(self.buffers[op.into].type.element_type)
                 return Cost(state=bytes, cpu=OP + MOVED * bytes / VECTOR, lanes=op.size / LANES)
-            case step.Propagate():
+            case Propagation():
                 return self._propagate(op)
             case step.Update():
                 return self._update(op)
@@ -242,7 +245,7 @@ class Network:
         cost.lanes = 2 * max(-(-count // LANES), HAZARD)
         return cost
 
-    def multiplies(self, op: step.Propagate) -> bool:
+    def multiplies(self, op: Propagation) -> bool:
         """Whether weights are multiplied by events; spikes let them pass, and powers of two are shifted."""
         return str(self.buffers[op.from_].type.element_type) != "i1" and step.Table(self.symbols[op.table]).code is None
 
@@ -253,12 +256,26 @@ class Network:
             return float(table.post)
         if table.format == "csr":
             return size(arrays["col"].type) / max(1, rows_of(table))
+        if table.format == "conv":
+            return Convolution.of(table.connect).synapses / int(table.pre)
+        if table.format == "procedural":
+            return procedural.expected(table) / max(1, int(table.pre))
         return size(arrays["w"].type) / max(1, table.pre) if "w" in arrays else 1.0
 
-    def _propagate(self, op: step.Propagate) -> Cost:
+    def _event(self, table: step.Table, row: float, width: int) -> float:
+        """Cycles of an event, for sums of `width` bytes."""
+        if table.format == "conv":
+            return kernel_cycles(Convolution.of(table.connect), width)
+        post = table.post
+        if table.format == "bitmap":
+            words = size(self.buffers[str(symbol_of(table.arrays["bits"]))].type) // max(1, table.pre)
+            post = min(post, words * step.BITMAP_WORD)
+        return row_cycles(table.format, row, post, width)
+
+    def _propagate(self, op: Propagation) -> Cost:
         table, source, into = step.Table(self.symbols[op.table]), self.buffers[op.from_], self.buffers[op.into]
         arrays = {key: self.buffers[str(symbol_of(array))] for key, array in table.arrays.items()}
-        events = self.rate(source, op.mode, op.tally) * table.pre
+        events = self.rate(source, op.mode, op.tally) * table.pre * op.rounds
         row = self._row(table, arrays)
         added = events * row
         element = into.type.element_type
@@ -267,10 +284,13 @@ class Network:
         # What is read of a row: all of its arrays but `row`, of which it is two numbers.
         parts = [array for key, array in arrays.items() if key != "row"]
         read = sum(size(array.type) * _width(array.type.element_type) for array in parts) / max(1, rows_of(table))
+        if table.format == "conv":
+            read = row * sum(_width(array.type.element_type) for array in parts)
         rows = 8 * events if "row" in arrays else 0.0
         sums = float(size(into.type) * _width(element)) * 2
         scattered = table.format != "dense"
         walked = table.pre * _width(source.type.element_type) if "list" not in (source.forms or []) else 0
+        walked *= op.rounds
         cost = Cost(
             events=events,
             synaptic=added,
@@ -282,7 +302,7 @@ class Network:
             table=float(sum(self.bytes_of(array) for array in arrays.values())),
             picojoules=added * (addition + (0.0 if plain else product)),
         )
-        cost.cpu = OP + events * row_cycles(table.format, row, table.post, _width(element))
+        cost.cpu = op.rounds * OP + events * self._event(table, row, _width(element))
         if not scattered:
             cost.cpu += MOVED * sums / VECTOR
         cost.cpu += LISTED * walked / VECTOR

@@ -31,6 +31,7 @@ from spikec.dialects import snn, step
 from spikec.dialects.functions import result_roles, symbol_of, walk
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.propagations import Propagation
 from spikec.runtime.interface import ADDED, EMITTED
 
 REST = "streams and records"
@@ -126,7 +127,7 @@ def _additions(network: Network) -> dict[str, float]:
     found: dict[str, float] = defaultdict(float)
     for stage in network.order():
         for op in network.ops(stage):
-            if isinstance(op, step.Propagate):
+            if isinstance(op, Propagation):
                 found[_projection(op)] += network.cost(op).synaptic
     return found
 
@@ -187,7 +188,7 @@ class _Sheet:
     def _owned(self) -> Iterator[tuple[str, str]]:
         """Which layer a buffer belongs to: states and events to a population, a sum to what adds to it first."""
         ops = [op for stage in self._stages.values() for op in stage]
-        sums = [(op.into, _projection(op)) for op in ops if isinstance(op, step.Propagate)]
+        sums = [(op.into, _projection(op)) for op in ops if isinstance(op, Propagation)]
         yield from ((into, name) for into, name in reversed(sums) if self._costs.buffers[into].kind == "temp")
         for name, view in self._populations.items():
             yield from ((state, name) for state in [*view.states, view.event, view.out] if state is not None)
@@ -212,7 +213,7 @@ class _Sheet:
         """Adds the operations of one op to its layer."""
         layer, slices = self._layer(op), self._activity.slices
         layer.bits_moved += 8 * (cost.weights + cost.state + cost.lists) * slices
-        if not isinstance(op, step.Propagate):
+        if not isinstance(op, Propagation):
             layer.additions += cost.additions * slices
             layer.multiplications += cost.multiplications * slices
         elif layer.name not in self.tables:  # what a projection adds in several ops is counted together
@@ -229,7 +230,7 @@ class _Sheet:
     def _layer(self, op: Any) -> Layer:
         """The layer that an op works for."""
         match op:
-            case step.Propagate():
+            case Propagation():
                 return self._named(_projection(op))
             case step.Update():
                 buffers = [symbol_of(result) for result in op.results_]
@@ -270,7 +271,7 @@ class _Sheet:
         return total
 
 
-def _projection(op: step.Propagate) -> str:
+def _projection(op: Propagation) -> str:
     return str(op.tally).removesuffix(ADDED)
 
 

@@ -28,6 +28,7 @@ from spikec.frontend import (
     syntax,
 )
 from spikec.frontend.arrays import Arrays
+from spikec.frontend.collective import fewest_axes
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Connection, Constant, Population, Stream
 from spikec.frontend.expressions import TYPES, Clock
@@ -262,7 +263,7 @@ class _Builder:
                 continue
             if any(formal.default is None for formal in node.params):
                 continue
-            population = Population(name, node.span, resolved=Resolved(node, ()), shape=(1,))
+            population = Population(name, node.span, resolved=Resolved(node, ()), shape=(1,) * fewest_axes(node))
             network.attempt(instances.prepare, network, population)
             if population.program is not None:
                 instances.forget(network, population.program)
@@ -445,7 +446,10 @@ class _Builder:
         assert isinstance(target, syntax.Attribute)
         entity = self.network.lookup(target.base.id, target.base.span) if isinstance(target.base, syntax.Name) else None
         if not isinstance(entity, Population) or node.op not in ("=", "+="):
-            raise Mistake("E0501", node.span, "only a port of a population is given a value here, as in 'h.I = W @ x'")
+            part = "what reaches some cells is a projection, as in 'proj x -> h[0:5].I { connect all }'"
+            help = part if isinstance(target.base, syntax.Index) else None
+            message = "only a port of a population is given a value here, as in 'h.I = W @ x'"
+            raise Mistake("E0501", node.span, message, help)
         ports = populations.port_names(entity)
         if target.name not in ports:
             start = f"a state starts as 'pop {entity.name} : ... {{ {target.name} = ... }}' says"

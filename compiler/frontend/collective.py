@@ -61,6 +61,12 @@ def has_lines(declaration: syntax.Neuron) -> bool:
     return any(is_collective(statement) for statement in declaration.body)
 
 
+def fewest_axes(declaration: syntax.Neuron) -> int:
+    """How many axes a population needs at least, for the indices of the lines."""
+    lines = [s.target for s in declaration.body if isinstance(s, syntax.Assign)]
+    return max([1, *(len(target.items) for target in lines if isinstance(target, syntax.Index))])
+
+
 # ---------------------------------------------------------------- the programs
 
 
@@ -199,7 +205,7 @@ def _value(network: Network, stage: Stage, scope: Mapping[str, Value], shape: tu
         if len(names) > len(shape):
             raise Mistake("E0303", target.span, f"{len(names)} indices for a population of shape {show_shape(shape)}")
         before = tuple(syntax.Name(target.span, f"({axis})") for axis in range(len(shape) - len(names)))
-        value = indexing.tensor(expressions, [*before, *names], _on_last_axes(line.value, before))
+        value = indexing.tensor(expressions, [*before, *names], _on_last_axes(line.value, before), shape)
     if value.shape not in ((), shape):
         message = f"a value of shape {show_shape(value.shape)} for a population of shape {show_shape(shape)}"
         raise Mistake("E0303", line.value.span, message)

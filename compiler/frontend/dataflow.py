@@ -15,6 +15,7 @@ from spikec.frontend import (
     delays,
     encoders,
     indexing,
+    instances,
     memory,
     names,
     normalization,
@@ -158,6 +159,7 @@ class DataflowExpressions(Expressions):
             entity = network.lookup(node.id, node.span)
             if isinstance(entity, Constant):
                 raise Mistake("E0302", node.span, f"'{node.id}' is a constant and has no past")
+            network.need_stream(entity, node.span)
             return memory.history(network, entity, steps, call.span)
         symbol = network.unnamed("prev")
         with network.dry_run():

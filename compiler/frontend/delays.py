@@ -88,9 +88,10 @@ def _unmarked(node: syntax.Expr) -> syntax.Expr:
 
 
 def _spread(network: Network, symbol: str, ends: Pairs, span: Span) -> Spread:
-    body = network.module.module.body
-    function = next(op.operation for op in body.operations if symbol_of(op) == symbol)
-    found = delays.bounds(function, ends.pre, ends.post, network.module.constants)
+    module = network.module
+    functions = {symbol_of(op): op.operation for op in module.module.body.operations}
+    drawn = {array: functions[function] for array, function in module.drawn_by().items()}
+    found = delays.bounds(functions[symbol], ends.pre, ends.post, module.constants, drawn)
     if found.nan or not found.is_bounded or found.high >= _LONGEST:
         raise Mistake("E0608", span, "the largest delay is not known, or too large", connectors.CLAMP)
     least, most = max(0, int(found.low)), int(found.high)

@@ -121,6 +121,7 @@ def of_population(network: Network, population: Population, keyword: syntax.Keyw
         return True
     check_shape(value, population.shape, node.span)
     population.bound[keyword.name] = (Value("real", ssa=value.ssa, dim=value.dim), node.span)
+    population.before[keyword.name] = lambda: value
     read = _kept(network, value, population.shape, f"{path}.drawn", node.span)
     population.arrivals.setdefault(keyword.name, []).append(Arrival(node.span, lambda _: read().ssa))
     return True

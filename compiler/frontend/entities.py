@@ -73,6 +73,7 @@ class Population(Entity):
     program: NeuronProgram | None = None
     bound: dict[str, tuple[Value, Span]] = field(default_factory=dict)
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
+    before: dict[str, Callable[[], Value]] = field(default_factory=dict)  # values in `@init` of drawn parameters
     value: Value | None = None
     hidden: bool = False
     cells: tuple[str, ...] | None = None  # the names of its neurons

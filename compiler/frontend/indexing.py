@@ -32,9 +32,12 @@ Scope = dict[str, Loop]
 ELEMENTWISE = frozenset([*FUNCTIONS, "min", "max", "relu", "clamp"])
 
 
-def tensor(expressions: DataflowExpressions, indices: Sequence[syntax.Name], node: syntax.Expr) -> Value:
-    """The value of `name[i, j] = e`: one element for each point of its indices."""
-    loops = [Loop(name.id, name.span) for name in indices]
+def tensor(
+    expressions: DataflowExpressions, indices: Sequence[syntax.Name], node: syntax.Expr, shape: Sequence[int] = ()
+) -> Value:
+    """The value of `name[i, j] = e`: one element for each point of its indices, of this `shape` if it is known."""
+    extents = shape or [0] * len(indices)
+    loops = [Loop(name.id, name.span, extent) for name, extent in zip(indices, extents, strict=True)]
     notation = _Notation(expressions)
     scope = notation.within({}, loops)
     notation.find(node, scope)

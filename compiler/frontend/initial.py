@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from spikec.dialects.mlir import file_location, ir
 from spikec.frontend import distributions, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
-from spikec.frontend.entities import Constant
+from spikec.frontend.entities import Constant, Stream
 from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.units import NUMBER
-from spikec.frontend.values import Mistake, Value, as_array, number, to_float
+from spikec.frontend.values import Mistake, Value, as_array, not_supported, number, to_float
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -40,21 +41,32 @@ class InitExpressions(Expressions):
         self.network = network
         self.population_shape: tuple[int, ...] = ()
         self.scope: Mapping[str, Value] = {}
+        self.before: Mapping[str, Callable[[], Value]] = {}
         self._draws = 0
 
-    def begin(self, shape: tuple[int, ...], scope: Mapping[str, Value]) -> None:
-        """The next expression stands for values over `shape` and sees the names of `scope`."""
-        self.population_shape, self.scope, self._draws = shape, scope, 0
+    def begin(
+        self,
+        shape: tuple[int, ...],
+        scope: Mapping[str, Value],
+        before: Mapping[str, Callable[[], Value]] | None = None,
+    ) -> None:
+        """The next expression stands for values over `shape` and sees the names of `scope`; of those that are no
+        constants, `before` gives the values that are known before the first step."""
+        self.population_shape, self.scope, self.before, self._draws = shape, scope, before or {}, 0
 
     def name(self, node: syntax.Name) -> Value:
         if node.id == "index" and "index" not in self.scope and "index" not in self.network.entities:
             return number(np.arange(math.prod(self.population_shape), dtype=np.int64).reshape(self.population_shape))
+        if node.id in self.before:
+            return self.before[node.id]()
         if node.id in self.scope:
             value = self.scope[node.id]
             if value.is_const or not value.is_number:
                 return value
             raise Mistake("E0301", node.span, f"an initial value is known before the run, and '{node.id}' is a stream")
         entity = self.network.lookup(node.id, node.span)
+        if isinstance(entity, Stream) and entity.value is not None and entity.value.drawn is not None:
+            return self.kept(entity.value, node.span)
         if not isinstance(entity, Constant) or entity.value is None:
             raise Mistake("E0301", node.span, f"an initial value is known before the run, and '{node.id}' is not")
         return entity.value
@@ -79,6 +91,15 @@ class InitExpressions(Expressions):
             ssa = snn.Draw.build(results=[type], path=self.next_path(), seed=self.network.seed).result
         return Value("real", ssa=ssa, shape=self.population_shape)
 
+    def kept(self, value: Value, span: Span) -> Value:
+        """An array of the model that is drawn, from the state that keeps it."""
+        if value.ssa.owner.name != "snn.read":
+            raise not_supported(span, "a part of a drawn array among initial values")
+        kept = ir.FlatSymbolRefAttr(value.ssa.owner.attributes["of"]).value
+        with file_location(span):
+            ssa = snn.Read.build(results=[value.ssa.type], of=kept, delay=1).result
+        return replace(value, ssa=ssa)
+
     def next_path(self) -> str:
         """The path of the next draw of the statement."""
         path = self.network.owner + (f"#{self._draws}" if self._draws else "")
@@ -95,6 +116,9 @@ class ElementExpressions(InitExpressions):
         self.begin(shape, {})
         self.block = block
         self.marks: list[dict[str, Any]] = [{}]
+
+    def kept(self, value: Value, span: Span) -> Value:
+        raise not_supported(span, "a drawn array in the value of another")
 
     def _uniform(self, span: Span) -> Value:
         seed = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), self.network.seed)

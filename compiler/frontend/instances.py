@@ -286,7 +286,7 @@ def _initial(network: Network, population: Population, state: StateVariable, giv
     seed = network.seed_of(modifiers)
     expressions = network.init_expressions
     with network.at("init"), network.statement(f"{population.name}.{state.name}", seed):
-        expressions.begin(population.shape, scope)
+        expressions.begin(population.shape, scope, population.before if scope else None)
         value = expressions.eval(node)
         return _initial_value(network, population, state, value, node.span)
 

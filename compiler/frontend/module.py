@@ -91,6 +91,10 @@ class Module:
         self.declare(f"constant {symbol}", build)
         return symbol
 
+    def drawn_by(self) -> dict[str, str]:
+        """The function that draws an array, for each array that is drawn."""
+        return {symbol: function for (function, *_), symbol in self._drawn.items()}
+
     def _free(self, name: str) -> str:
         """A name that no constant has."""
         symbol, count = name, 0

@@ -18,7 +18,7 @@ from spikec.frontend import arguments, indexing, instances, syntax
 from spikec.frontend.arrays import Arrays
 from spikec.frontend.dataflow import DataflowExpressions
 from spikec.frontend.emitter import Emitter
-from spikec.frontend.entities import DECLARED_TWICE, Constant, Entity, Population, Stream
+from spikec.frontend.entities import DECLARED_TWICE, Connection, Constant, Entity, Population, Stream
 from spikec.frontend.expressions import Clock
 from spikec.frontend.initial import InitExpressions
 from spikec.frontend.lines import LineExpressions
@@ -159,6 +159,7 @@ class Network:
         if isinstance(entity, Constant):
             assert entity.value is not None
             return entity.value
+        self.need_stream(entity, span)
         if self.dry:
             return self.type_of(entity)
         self.resolve(entity, span)
@@ -175,6 +176,12 @@ class Network:
         if entity.value is None:
             raise Mistake("E0302", span, f"'{name}' emits nothing: it has neither 'spike when' nor 'out'")
         return entity.value
+
+    def need_stream(self, entity: Entity, span: Span) -> None:
+        """A mistake where a projection stands for a value."""
+        if isinstance(entity, Connection):
+            help = f"the state of a synapse program is read as '{entity.name}.g', what a source sends by its own name"
+            raise Mistake("E0302", span, f"'{entity.name}' is a projection and has no value", help)
 
     def resolve(self, entity: Entity, span: Span) -> None:
         """Emits an entity once."""

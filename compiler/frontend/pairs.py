@@ -116,7 +116,7 @@ class PairExpressions(Expressions):
     # ------------------------------------------------------------ arrays
 
     def _drawn(self, node: syntax.Expr) -> Value | None:
-        return drawn_array(self.network, node) if self.kind == "weight" else None
+        return drawn_array(self.network, node) if self.of_synapse else None
 
     def index(self, node: syntax.Index) -> Value:
         """`a[pre]`, `a[post]`, `a[pre, post]`: the element of a constant array for this pair."""

@@ -8,6 +8,7 @@ deep nesting ends in a diagnostic.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ MAX_ERRORS = 200
 _OPENERS = {"LPAR": "(", "LSQB": "[", "LBRACE": "{"}
 _CLOSERS = {"RPAR": "(", "RSQB": "[", "RBRACE": "{"}
 _SEPARATORS = ("_NL", "SEMICOLON")
+# What follows a name that is given a value.
+_ASSIGNED = re.compile(r"[ \t]*(?:'|[:+*-]?=(?!=))")
 # Statements whose body is still worth reading when their head is broken.
 _BODIED = {"MODEL", "NEURON", "SYNAPSE", "RULE", "BLOCK", "SPIKE", "ON", "EVERY"}
 
@@ -188,11 +191,26 @@ class _Parser:
         if token.type == "UNIT" and token.line != self._previous.line:
             raise _Wrong(token)
         try:
-            result = self._machine.feed(token, token.type == "$END")
+            result = self._fed(token)
         except Misfit:
             raise _Wrong(token) from None
         self._note(token)
         return result
+
+    def _fed(self, token: Any) -> Any:
+        """Feeds the machine; a keyword that begins no statement of these braces can be assigned: `phase' = omega`."""
+        try:
+            return self._machine.feed(token, token.type == "$END")
+        except Misfit:
+            word = token.isidentifier() and token not in HARD_KEYWORDS and self._first is None
+            if not word or not _ASSIGNED.match(self._text, token.end_pos):
+                raise
+        keyword, token.type = token.type, "NAME"
+        try:
+            return self._machine.feed(token)
+        except Misfit:
+            token.type = keyword
+            raise
 
     def _in_brackets(self) -> bool:
         return bool(self._open) and self._open[-1].kind != "{"

@@ -170,6 +170,8 @@ def _bind_parameter(network: Network, population: Population, keyword: syntax.Ke
             population.bound[keyword.name] = (network.expressions.eval(keyword.value), keyword.value.span)
         return
     population.bound[keyword.name] = (Value("real", ssa=value.ssa, shape=(), dim=value.dim), keyword.value.span)
+    if value.drawn is not None:
+        population.before[keyword.name] = lambda: network.init_expressions.kept(value, keyword.value.span)
     arrive(network, population, keyword.name, keyword.value, keyword.value.span)
 
 

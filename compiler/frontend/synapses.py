@@ -129,7 +129,9 @@ class Program:
         if declaration is None:
             if head.id in network.refused:
                 raise Poisoned
-            network.expressions.unknown(head.id, head.span, network.synapses)
+            declared = f"'synapse {head.id} {{ ...; out w * ... }}' declares it"
+            help = did_you_mean(head.id, network.synapses) or declared
+            raise Mistake("E0201", head.span, f"unknown synapse program '{head.id}'", help)
         self.declaration = declaration
         body = synapse_program.statements(declaration)
         self.names = synapse_program.names(body)

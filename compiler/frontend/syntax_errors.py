@@ -301,7 +301,9 @@ def _keyword_as_name(fault: Fault) -> Finding | None:
 def _keyword_assigned(fault: Fault) -> Finding | None:
     first = fault.first
     assigned = fault.token_type in ("EQUAL", "UPDATE", "QUOTE", "COMPARE")
-    if first is not None and first is fault.previous and first.type != "NAME" and assigned:
+    # 'weight = 3' is not meant as a name, and 'on := 3' is.
+    explained = fault.example is not None and (fault.token_type == "EQUAL" or "NUMBER" in fault.accepts)
+    if first is not None and first is fault.previous and first.type != "NAME" and assigned and not explained:
         message = f"'{first}' is a keyword here and cannot be assigned"
         return Finding("E0105", fault.span_of(first), message, f"choose another name, such as '{first}_'")
     return None
@@ -366,8 +368,8 @@ _JUDGES: tuple[Callable[[Fault], Finding | None], ...] = (
     _statement_start,
     _statement_word,
     _keyword_as_name,
+    _keyword_assigned,
     _example,
     _stray_choice,
-    _keyword_assigned,
     _expression_expected,
 )

@@ -233,7 +233,7 @@ EXAMPLES: tuple[Example, ...] = (
         "E0106",
         "'=' is missing before {found}: an output has a name and a value",
         "write 'output y = ...'",
-        _in_model("output a", "output y : a", "output a.spike"),
+        _in_model("output a", "output y : a", "output a.spike", "output y[i] = 1"),
     ),
     Example(
         "E0114",

@@ -56,7 +56,7 @@ class Recipes:
             case kind:
                 make = {"fixed_in": fixed.fixed_in, "fixed_out": fixed.fixed_out, "fixed_total": fixed.fixed_total}
                 count = ir.IntegerAttr(recipe["count"]).value
-                return make[kind](pre, post, count, "repeat" in recipe, self._key(view), keep)
+                return make[kind](pre, post, count, "repeat" in recipe, self.key(view), keep)
 
     def _derived(self, view: snn.Synapses, kind: str) -> connect.Rows:
         """From the synapses of another recipe, numbered in row order, to their ends."""
@@ -79,7 +79,8 @@ class Recipes:
             self._pairs[pairs.sym_name] = self.rows(pairs)
         return self._pairs[pairs.sym_name]
 
-    def _key(self, view: snn.Synapses) -> tuple[int, int]:
+    def key(self, view: snn.Synapses) -> tuple[int, int]:
+        """The key of the stream that a recipe draws its synapses from."""
         recipe = view.connect
         return key(self._seed, ir.IntegerAttr(recipe["seed"]).value, ir.StringAttr(recipe["path"]).value)
 
@@ -87,9 +88,9 @@ class Recipes:
         p = view.connect["p"]
         name = symbol_of(p)
         if name is None:
-            return connect.probable(view.pre, view.post, ir.FloatAttr(p).value, self._key(view), keep)
+            return connect.probable(view.pre, view.post, ir.FloatAttr(p).value, self.key(view), keep)
         chance = filters.function_of(self._symbols[name])
-        return connect.probable_pairs(view.pre, view.post, chance, self._key(view), keep)
+        return connect.probable_pairs(view.pre, view.post, chance, self.key(view), keep)
 
     def array(self, view: snn.Synapses, name: str) -> Array:
         """A constant that a recipe names."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from spikec.dialects import powers, random, step
 from spikec.dialects.constants import Array
+from spikec.dialects.convolution import Convolution
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.propagations import Propagation, propagations
 from spikec.runtime.reference import synapses
 from spikec.runtime.reference.arithmetic import SCALAR
 from spikec.runtime.reference.blocks import Function, Instruction, Lower, Scope, Slots, elementwise, program
@@ -48,6 +51,7 @@ class Machine:
             step.Fill.name(): self._fill,
             step.Copy.name(): self._copy,
             step.Propagate.name(): self._propagate,
+            step.Sweep.name(): self._propagate,
             step.Update.name(): self._update,
             step.Map.name(): self._map,
             step.Draw.name(): self._draw,
@@ -111,12 +115,24 @@ class Machine:
             case "bitmap":
                 bits = arrays["bits"].view("<u2").reshape(table.pre, -1, 1) >> np.arange(16, dtype=np.uint16)
                 return synapses.Rows(arrays["row"], np.nonzero(bits.reshape(table.pre, -1) & 1)[1], weight, coded)
+            case "procedural":
+                p, key = ir.FloatAttr(table.connect["p"]).value, (table.key[0], table.key[1])
+                return synapses.Procedural(table.post, p, key, self._filter(table), weight, coded)
             case "block":
                 first = arrays["col"].view(f"uint{table.index}").astype(np.int64) * table.block
                 targets = (first[:, np.newaxis] + np.arange(table.block)).reshape(-1)
                 return synapses.Rows(arrays["row"] * table.block, targets, weight, coded)
+            case "conv":
+                return synapses.Kernels(Convolution.of(table.connect), weight, coded)
             case _:
                 return synapses.Rows(np.arange(table.pre + 1), np.arange(table.pre), weight, coded)
+
+    def _filter(self, table: step.Table) -> synapses.Keep | None:
+        """The condition on the pairs of a procedural table."""
+        if "filter" not in table.connect:
+            return None
+        function = program(self._symbols[ir.FlatSymbolRefAttr(table.connect["filter"]).value])
+        return lambda source, target: function(source, target)[0]
 
     def _call(self, op: Any, scope: Scope) -> Instruction:
         callee, operands = ir.FlatSymbolRefAttr(op.attributes["callee"]).value, scope.slots(op.operands)
@@ -142,20 +158,30 @@ class Machine:
         return run
 
     def _propagate(self, op: Any, scope: Scope) -> Instruction:
-        view, t = step.Propagate(op), scope.slot(op.operands[0])
-        source, delay, into, tally = view.from_, view.delay, view.into, view.tally
-        table, bits = self._tables[view.table], width(self.buffers[into].type)
-        declared = step.Table(self._symbols[view.table])
-        taken = slice(view.low, view.low + declared.pre)
-        if declared.parts is not None:
-            assert isinstance(table, synapses.Rows)
-            table = synapses.part(table, view.part, declared.parts)
+        each, t = propagations(step.DIALECT.view(op)), scope.slot(op.operands[0])
+        # In the order in which they act.
+        acts = [self._propagation(one, sooner) for sooner in range(each[0].rounds) for one in each]
 
         def run(slots: Slots) -> None:
-            events = self.value(source, slots[t] - delay)[taken]
-            self.value(tally, slots[t])[0] += synapses.propagate(table, events, self.value(into, slots[t]), bits)
+            for act in acts:
+                act(slots[t])
 
         return run
+
+    def _propagation(self, one: Propagation, sooner: int) -> Callable[[Any], None]:
+        """One round of a propagation, as a function of the step."""
+        declared, table = step.Table(self._symbols[one.table]), self._tables[one.table]
+        source, delay, into, tally = one.from_, one.delay - sooner, one.into, one.tally
+        taken, bits = slice(one.low, one.low + declared.pre), width(self.buffers[into].type)
+        if one.part is not None:
+            assert isinstance(table, synapses.Rows)
+            table = synapses.Part(table, one.part - sooner, declared.parts)
+
+        def act(t: Any) -> None:
+            events = self.value(source, t - delay)[taken]
+            self.value(tally, t)[0] += synapses.propagate(table, events, self.value(into, t), bits)
+
+        return act
 
     def _update(self, op: Any, scope: Scope) -> Instruction:
         update, t = step.Update(op), scope.slot(op.operands[0])

@@ -51,20 +51,84 @@ class Dense:
         return slice(0, self.post), self.weight[source] if self.weight.ndim else self.weight
 
 
-Synapses = Rows | Dense
+@dataclass(frozen=True)
+class Part:
+    """Row `number` of each source, where every source has `parts` rows."""
+
+    rows: Rows
+    number: int
+    parts: int
+
+    @property
+    def coded(self) -> bool:
+        return self.rows.coded
+
+    def row(self, source: int) -> tuple[Array, Array]:
+        return self.rows.row(source * self.parts + self.number)
 
 
-def chosen(made: Rows, which: Array, rows: int = 1) -> Rows:
-    """Some of the synapses, in the same order; each source has `rows` rows in what is given."""
+class Kernels:
+    """The synapses of a convolution; `weight` is that of a `conv` table, or one number for all (rank 0)."""
+
+    def __init__(self, shape: Convolution, weight: Array, coded: bool) -> None:
+        self.coded = coded
+        self._shape, self._weight = shape, weight
+        self._outputs, self._members = shape.output[0] // shape.groups, shape.input[0] // shape.groups
+        self._reached: dict[int, tuple[Array, Array]] = {}
+        if weight.ndim:
+            *rows, columns = shape.kernel
+            stored = np.moveaxis(weight.reshape(shape.input[0], *rows, self._outputs, columns), -2, 1)
+            orders = [_stored(*numbers) for numbers in zip(shape.kernel, shape.stride, shape.dilation, strict=True)]
+            self._weight = np.empty_like(stored)
+            self._weight[np.ix_(*map(np.arange, stored.shape[:2]), *orders)] = stored
+            self._weight = self._weight.reshape(*stored.shape[:2], -1)
+
+    def row(self, source: int) -> tuple[Array, Array]:
+        """Targets and weights of one source."""
+        extents = self._shape.input[1:]
+        channel, place = divmod(source, math.prod(extents))
+        if place not in self._reached:
+            self._reached[place] = _reached(self._shape, np.array(np.unravel_index(place, extents)))
+        positions, kernel = self._reached[place]
+        channels = channel // self._members * self._outputs + np.arange(self._outputs)[:, np.newaxis]
+        targets = (channels * math.prod(self._shape.output[1:]) + positions).reshape(-1)
+        return targets, self._weight[channel][:, kernel].reshape(-1) if self._weight.ndim else self._weight
+
+
+def _stored(kernel: int, stride: int, dilation: int) -> Array:
+    """Positions along one axis of a kernel as a `conv` table has them: what the same sources use, from the last one."""
+    k = np.arange(kernel)
+    order: Array = np.lexsort((-k, k % (stride // math.gcd(stride, dilation))))
+    return order
+
+
+@dataclass(frozen=True)
+class Procedural:
+    """The synapses of `probable` that `keep` keeps, drawn for one source at a time; all have one weight, or code."""
+
+    post: int
+    p: float
+    key: tuple[int, int]
+    keep: Keep | None
+    weight: Array
+    coded: bool = False
+
+    def row(self, source: int) -> tuple[Array, Array]:
+        draws = math.ceil(self.post * self.p + 6.0 * math.sqrt(self.post * self.p)) + 8
+        (targets,) = _jumps(np.array([source]), self.post, _log(np.asarray(1.0 - self.p)), self.key, draws)
+        if self.keep is not None:
+            targets = targets[np.broadcast_to(self.keep(np.asarray(source), targets), targets.shape)]
+        return targets, self.weight
+
+
+Synapses = Rows | Dense | Part | Kernels | Procedural
+
+
+def chosen(made: Rows, which: Array) -> Rows:
+    """Some of the synapses, in the same order."""
     before = np.concatenate([[0], np.cumsum(which)])
     weight = made.weight[which] if made.weight.ndim else made.weight
-    return Rows(before[made.begin[::rows]], made.target[which], weight, made.coded)
-
-
-def part(made: Rows, number: int, parts: int) -> Rows:
-    """One part of the synapses of each source, where each source has `parts` rows."""
-    sources = (len(made.begin) - 1) // parts
-    return chosen(made, np.repeat(np.tile(np.arange(parts) == number, sources), np.diff(made.begin)), parts)
+    return Rows(before[made.begin], made.target[which], weight, made.coded)
 
 
 def without_zeros(made: Synapses) -> Rows:
@@ -74,6 +138,7 @@ def without_zeros(made: Synapses) -> Rows:
         weight = made.weight[source, target]
         count = len(made.weight)
     else:
+        assert isinstance(made, Rows)
         count = len(made.begin) - 1
         kept = made.weight != 0
         source = np.repeat(np.arange(count), np.diff(made.begin))[kept]

@@ -56,7 +56,9 @@ class Net:
 
     def table(self, name: str, format: str, pre: int, post: int, element: str = "f32", **attributes: str) -> None:
         arrays = ", ".join(f"{k} = @{v}" for k, v in attributes.items() if k in ("w", "row", "col", "bits"))
-        rest = "".join(f", {k} = {v}" for k, v in attributes.items() if k in ("weight", "index", "code", "block"))
+        rest = "".join(
+            f", {k} = {v}" for k, v in attributes.items() if k in ("weight", "index", "code", "block", "connect")
+        )
         self.declarations.append(
             f'"step.table"() {{sym_name = "{name}", format = "{format}", pre = {pre}, post = {post}, '
             f"arrays = {{{arrays}}}, element = {element}{rest}}} : () -> ()"

@@ -37,6 +37,7 @@ def declare(n: Any, name: str, stored: formats.Stored, weights: np.ndarray[Any, 
         ("i1", "f32", "f32", 40),
         ("i1", "f32", "f32", 16),
         ("i1", "f32", "f32", 200),
+        ("i1", "f32", "f32", 304),
         ("f32", "f32", "f32", 72),
         ("i2", "f32", "f32", 24),
         ("i1", "f64", "f64", 40),
@@ -61,8 +62,13 @@ def test_the_same_as_the_interpreter(
     scattered = rng.random((PRE, post)) < density
     scattered[:, 3] = False
     whole = np.repeat(rng.random((PRE, post // 8)) < density, 8, axis=1)
-    made = {"scattered": formats.bitmap(rows_of(scattered), post), "whole": formats.blocks(rows_of(whole), post)}
-    for (name, stored), present in zip(made.items(), (scattered, whole), strict=True):
+    near = scattered & (np.arange(post) < post // 2)
+    made = {
+        "scattered": formats.bitmap(rows_of(scattered), post),
+        "near": formats.bitmap(rows_of(near), post),
+        "whole": formats.blocks(rows_of(whole), post),
+    }
+    for (name, stored), present in zip(made.items(), (scattered, near, whole), strict=True):
         assert stored is not None
         count = int(present.sum())
         values = rng.standard_normal(count) if real else rng.integers(-9, 9, count)
@@ -77,7 +83,7 @@ def test_the_same_as_the_interpreter(
     values = rng.standard_normal((12, PRE)) if event[0] == "f" else rng.integers(-2, 2, (12, PRE))
     x = active if event == "i1" else active * values
     trace = run.advance(12, {"x": x.astype(EVENTS[event])})
-    assert trace.synaptic_events == int((x != 0).sum(0) @ (scattered.sum(1) + whole.sum(1)))
+    assert trace.synaptic_events == int((x != 0).sum(0) @ (scattered.sum(1) + near.sum(1) + whole.sum(1)))
 
 
 def test_the_cheapest_format_that_fits() -> None:
@@ -91,7 +97,14 @@ def test_the_cheapest_format_that_fits() -> None:
     blocks = np.repeat(rng.random((PRE, 8)) < 0.3, 32, axis=1)
     assert chosen(blocks) == ("block", 32)
     assert chosen(blocks[:, :252]) == ("bitmap", None)
-    assert chosen(np.zeros((PRE, 256), bool))[0] in ("csr", "block")
+    assert chosen(np.zeros((PRE, 256), bool)) == ("bitmap", None)
+
+
+def test_a_bitmap_ends_at_the_last_target() -> None:
+    present = np.zeros((PRE, 256), bool)
+    present[:, :60:9] = True
+    stored = formats.chosen(rows_of(present), 256, 4)
+    assert stored.format == "bitmap" and len(stored.arrays["bits"]) == 4 * PRE
 
 
 def test_a_pair_with_several_synapses_is_in_no_bitmap() -> None:
@@ -103,7 +116,8 @@ def test_a_pair_with_several_synapses_is_in_no_bitmap() -> None:
 @pytest.mark.parametrize(
     ("format", "arrays", "extra", "message"),
     [
-        ("bitmap", {"row": 3, "bits": 2, "w": 4}, "", "where 4 words of i16 are needed"),
+        ("bitmap", {"row": 3, "bits": 3, "w": 4}, "", "each of 2 sources needs 1 to 2 words of i16"),
+        ("bitmap", {"row": 3, "bits": 6, "w": 4}, "", "each of 2 sources needs 1 to 2 words of i16"),
         ("bitmap", {"row": 2, "bits": 4, "w": 4}, "", "for 2 sources in 1 parts"),
         ("bitmap", {"row": 3, "bits": 4}, ", weight = 1.0 : f32", "a bitmap table has an array of weights"),
         ("block", {"row": 3, "col": 1, "w": 8}, ", index = 16", "a block table with blocks of None"),

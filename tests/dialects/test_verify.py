@@ -245,6 +245,39 @@ def test_mistakes_at_level_step(mistake: tuple[str, str, str]) -> None:
     assert any(message in problem for _, problem in texts), texts
 
 
+SWEEP_MISTAKES = [
+    ("rounds = 2", "rounds = 0", "0 rounds of lists of 1, 1, 1, 1, 1, 1, 1"),
+    ("delays = [4]", "delays = [4, 4]", "2 rounds of lists of 1, 2, 1, 1, 1, 1, 1"),
+    ("delays = [4]", "delays = [5]", "delay 5 of @a.spike, which has 5 slots"),
+    ("delays = [4]", "delays = [0]", "delay -1 of @a.spike"),
+    ("parts = [3]", "parts = [4]", "part 4 in 2 rounds of a table of 4 parts"),
+    ("parts = [3]", "parts = [0]", "part 0 in 2 rounds of a table of 4 parts"),
+    ("lows = [0]", "lows = [1]", "@a.spike has fewer than 10 elements"),
+    ('modes = ["event"]', 'modes = ["sparse"]', "unknown mode"),
+    ("parts = 4 : i64, ", "", "ends memref<37xi32> for 9 sources in 1 parts"),
+    ("tables = [@aa]", "tables = [@a.V]", "which is a 'step.buffer' and not a 'step.table'"),
+    (
+        'delays = [4], from = [@a.spike], into = @sum, lows = [0], modes = ["event"], parts = [3], rounds = 2 : i64, '
+        "tables = [@aa], tallies = [@aa.synaptic_events]",
+        'delay = 4 : i64, from = @a.spike, into = @sum, low = 0 : i64, mode = "event", table = @aa, '
+        "tally = @aa.synaptic_events",
+        "part None in 1 rounds of a table of 4 parts",
+    ),
+]
+
+
+@pytest.mark.parametrize("mistake", SWEEP_MISTAKES, ids=lambda m: m[2] + m[1][:12])
+def test_mistakes_in_sweeps(mistake: tuple[str, str, str]) -> None:
+    old, new, message = mistake
+    text = snn_to_step.lower(load(next(path for path in CORPUS if path.stem == "delays"))).text()
+    assert old in text
+    text = text.replace(old, new, 1)
+    if "from = @a.spike" in new:
+        text = text.replace('"step.sweep"', '"step.propagate"', 1)
+    texts = found(text)
+    assert any(message in problem for _, problem in texts), texts
+
+
 MAP_MISTAKES = [
     ("extents = [2, 4]", "extents = [2, 4, 5]", "for loops over [2, 4, 5]"),
     ("extents = [2, 4]", "extents = [2, 4, 5]", "for 3 loops over"),

@@ -368,3 +368,10 @@ def test_a_cache_that_cannot_be_written_is_harmless(tmp_path: Path, monkeypatch:
     lalr._language.cache_clear()
     tree_of("model M {\n x = 1\n}")
     lalr._language.cache_clear()
+
+
+def test_a_keyword_of_another_place_can_be_assigned() -> None:
+    body = tree_of("neuron N { var phase = 0; phase' = 1; step := 2; output = phase; out step }").declarations[0].body
+    assert [type(statement).__name__ for statement in body] == ["Variable", "Derivative", "Assign", "Assign", "Out"]
+    assert mistakes_of("neuron N { var on = 0; on := 1 }") == [("E0105", 1, 24)]
+    assert mistakes_of("model M { step 1 ms\nspike\n}") == [("E0107", 2, 1)]

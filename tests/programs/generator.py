@@ -1,9 +1,9 @@
 """Random valid `.snn` programs over the language's core, with the arrays and inputs that they need.
 
-`cases()` is a hypothesis strategy of `Case`.  The text is built top down: a clock and a scale (plain numbers or
-millivolts), inputs, arrays, neurons, populations with what drives them, projections, streams, outputs and
-probes.  Numbers are chosen so that neurons fire and stay finite most of the time.  `constructs.py` counts what
-the texts contain.
+`write_case` takes every choice from one random source, so that a number names a program.  The text is built top down:
+a clock and a scale (plain numbers or millivolts), inputs, arrays, neurons, populations with what drives them,
+projections, streams, outputs and probes.  Numbers are chosen so that neurons fire and stay finite most of the time.
+`constructs.py` counts what the texts contain.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from hypothesis import strategies as st
 
 from . import extras
 from .networks import encode, write_inputs, write_populations, write_projections
@@ -45,15 +44,6 @@ class Case:
     def __repr__(self) -> str:
         inputs = {name: (array.shape, str(array.dtype)) for name, array in self.inputs.items()}
         return f"Case({self.steps} steps, inputs {inputs}):\n{self.text}"
-
-
-def cases() -> st.SearchStrategy[Case]:
-    """Programs with their arrays and inputs.
-
-    Every choice comes from one random source that hypothesis seeds: its own draws favour the first option of a
-    choice so much that rare constructs would never meet.
-    """
-    return st.randoms(use_true_random=True).map(lambda random: write_case(random, wide=True))
 
 
 def write_case(random: Random, functions: bool = True, wide: bool = False) -> Case:

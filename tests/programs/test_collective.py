@@ -100,3 +100,23 @@ def test_where_a_line_stands_counts(tmp_path: Path) -> None:
     (path := tmp_path / "order.snn").write_text(text.replace("; ", "\n"), "utf-8")
     run = spikec.compile(spikec.load(path)).run({"x": np.ones((2, 3), np.float32)}, steps=2)
     assert run.outputs["y"].tolist() == [[3.0] * 3, [609.0] * 3]
+
+
+def test_indices_run_over_the_population(tmp_path: Path) -> None:
+    """Also where no value has an index alone; and a neuron of two axes that no population uses is no mistake."""
+    text = """model Both {
+      step 1 steps
+      neuron N { in I; var V = 0; U = V + I; V[i] := U[i - 1] - 2 * U[i + 1]; out V }
+      neuron Unused { in I; var V = 0; U = V + I; V[i, j] := U[i - 1, j] + U[i, j + 1]; out V }
+      input x : real[5]
+      y = N[5](x)
+      output y = y
+    }"""
+    (path := tmp_path / "both.snn").write_text(text, "utf-8")
+    x = np.random.default_rng(1).random((6, 5))
+    runs = run_everywhere(path, {"x": x}, 6, real=64)
+    assert not differences(runs)
+    V = np.zeros(5)
+    for given, found in zip(x, runs["cpu"].outputs["y"], strict=True):
+        V = np.roll(V + given, 1) - 2 * np.roll(V + given, -1)
+        assert np.allclose(found, V, rtol=1e-12)

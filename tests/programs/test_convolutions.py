@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import spikec
+from spikec.dialects import snn, step
+from spikec.lower import snn_to_step
 
-from .engines import Array, differences, run_everywhere
+from .engines import ENGINES, Array, differences, run_everywhere
 
 Pairs = tuple[int, ...]
 
@@ -74,13 +77,50 @@ def model(rng: np.random.Generator, path: Path) -> tuple[dict[str, Array], Calla
 
 @pytest.mark.parametrize("seed", range(24))
 def test_the_same_as_loops_on_every_engine(seed: int, tmp_path: Path) -> None:
+    """Every other one as kernels; small ones are unrolled where nobody says so."""
     inputs, expected = model(np.random.default_rng(seed), tmp_path / "model.snn")
-    runs = run_everywhere(tmp_path / "model.snn", inputs, 4)
+    network = spikec.load(tmp_path / "model.snn")
+    (name,) = [view.sym_name for view in network.ops(snn.Synapses)]
+    network = spikec.pipeline(f"formats{{conv={name}}}" if seed % 2 else "")(network)
+    runs = {engine: make(network, 0).run(inputs, steps=4) for engine, make in ENGINES.items()}
     assert not differences(runs)
     y = runs["cpu"].outputs["y"]
     assert y.dtype == np.float32
     for t, x in enumerate(inputs["x"]):
         assert np.array_equal(y[t], expected(x))
+
+
+@pytest.mark.parametrize("format", ["csr", "bitmap"])
+@pytest.mark.parametrize("pipeline", ["canonicalize", "canonicalize,quantize", "canonicalize,sparsify{density=0.5}"])
+def test_unrolled_it_is_the_same(format: str, pipeline: str, tmp_path: Path) -> None:
+    """Of real, integer and pruned weights; what is pruned is unrolled in any case."""
+    np.savez(tmp_path / "w.npz", W=np.random.default_rng(1).normal(size=(6, 2, 3, 4)))
+    path = tmp_path / "model.snn"
+    path.write_text(
+        """model M { step 1 ms
+      neuron IF { in I; var V = 0; V := V + I; spike when V >= 4 { V -= 4 } }
+      input x : spikes[4, 9, 20]
+      param W : real[6, 2, 3, 4] = load("w.npz", "W")
+      output y = IF[6, 5, 21](conv2d(x, W, stride = [2, 1], pad = [1, 2], groups = 2))
+    }"""
+    )
+    x = np.random.default_rng(2).random((10, 4, 9, 20)) < 0.2
+    chosen = spikec.pipeline(pipeline)(spikec.load(path))
+    (name,) = [view.sym_name for view in chosen.ops(snn.Synapses)]
+    forced = spikec.pipeline(f"formats{{{format}={name}}}")(chosen)
+    runs = {}
+    for how, program in (("chosen", chosen), ("forced", forced)):
+        runs |= {f"{how}, {engine}": make(program, 0).run({"x": x}, steps=10) for engine, make in ENGINES.items()}
+    assert not differences(runs)
+    assert runs["chosen, cpu"].synaptic_events > 0
+    stored = {how: snn_to_step.lower(program) for how, program in (("chosen", chosen), ("forced", forced))}
+    found = {how: [table.format for table in program.ops(step.Table)] for how, program in stored.items()}
+    assert found["forced"] == [format]
+    if "sparsify" not in pipeline:
+        assert found["chosen"] == ["conv"]
+        sizes = {how: program.notes[-1].rows[0][2:] for how, program in stored.items()}
+        assert sizes["chosen"][0] == sizes["forced"][0]
+        assert sizes["chosen"][1] == 6 * 2 * 3 * 4 * (4 if pipeline == "canonicalize" else 1)
 
 
 def test_sums_run_in_ascending_order(tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ from spikec.analysis.ranges import analyse
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import CompileError
 from spikec.dialects.random import key, uniform
-from spikec.lower import connect
+from spikec.dialects.verify import problems
+from spikec.lower import connect, snn_to_step
 from spikec.lower.recipes import Recipes
+from spikec.passes.schedule import Schedule
+from spikec.passes.schedule.dependence import step_ops
 
 from .engines import ENGINES, Array, differences, run_everywhere
 
@@ -203,6 +206,20 @@ def test_bounds_do_not_grow_with_the_number_of_delays(folder: Path) -> None:
     for delays in (("0 ms", "0.1 ms"), ("uniform(0 ms, 3 ms)", "uniform(0.1 ms, 2 ms)")):
         found = analyse(spikec.load(written(folder, text.format(*delays)))).states["s.out"]
         assert found.low == pytest.approx(-2.25, rel=1e-4) and found.high == pytest.approx(6, rel=1e-4)
+
+
+def test_a_step_does_not_grow_with_the_number_of_delays(folder: Path) -> None:
+    """The projections into a port act in turn in one op, so that a thousand delays are compiled like ten."""
+    text = "proj x -> s.I {{ delay uniform(0.1 ms, {0} ms) }}\n  proj a -> s.I {{ delay uniform(0.1 ms, {0} ms) }}"
+
+    def scheduled(most: int) -> list[str]:
+        program = Schedule().run(snn_to_step.lower(spikec.load(written(folder, text.format(most)))))
+        assert problems(program) == []
+        return [op.mnemonic for _, op in step_ops(program)]
+
+    assert scheduled(100) == scheduled(1)
+    assert scheduled(100).count("sweep") == 1
+    assert not differences(run_everywhere(written(folder, text.format(100)), inputs(), STEPS))
 
 
 def test_delay_takes_an_array_of_delays(folder: Path) -> None:

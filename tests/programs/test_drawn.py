@@ -216,3 +216,84 @@ def test_passes_see_the_numbers(tmp_path: Path) -> None:
     assert not differences({"cpu": runs[0], "reference": runs[1]})
     scale = next(output.scale for output in networks[0].interface.outputs if output.name == "z")
     assert np.allclose(runs[0].outputs["z"] * scale, real.outputs["z"], atol=1e-3)
+
+
+def test_states_start_at_drawn_parameters(tmp_path: Path) -> None:
+    """A state that starts at a parameter of its cell sees the number that was drawn for it, wherever it was drawn."""
+    path = tmp_path / "starts.snn"
+    path.write_text(
+        """model Starts {
+          step 1 ms
+          neuron Cell(E = 0.5) { in I; var V = uniform(1, 2) + 2 * E; out V - 2 * E }
+          neuron Shown(E = 0.5) { in I; var V = E; out V - E }
+          param omega : real[6] = normal(0, 1) seed 1
+          pop a : Shown[6](E = uniform(0, 2))
+          pop b : Shown[6](E = omega)
+          pop c : Shown[6](E = 0) { V = 3 * omega }
+          pop d : Cell[6](E = omega)
+          output a = a
+          output b = b
+          output c = c - 3 * omega
+          output d = d
+          output omega = omega * 1
+        }""",
+        "utf-8",
+    )
+    runs = run_everywhere(path, {}, 1, seed=2, real=64)
+    assert not differences(runs)
+    found = runs["cpu"].outputs
+    assert not found["a"].any() and not found["b"].any() and not found["c"].any()
+    assert np.all((found["d"] >= 1 - 1e-9) & (found["d"] < 2)) and np.unique(found["omega"]).size == 6
+
+
+def test_the_delays_of_a_drawn_array(tmp_path: Path) -> None:
+    """One spike of each source arrives as many steps later as the array says; elements of arrays count too."""
+    path = tmp_path / "delays.snn"
+    path.write_text(
+        """model Delays {
+          step 1 ms
+          neuron Shows { in I; out I }
+          input x : spikes[3]
+          param D : time[3, 4] = uniform(0 ms, 9 ms) seed 1
+          param a : time[3] = clamp(normal(3 ms, 2 ms), 0 ms, 6 ms) seed 2
+          pop whole : Shows[4]
+          pop each : Shows[4]
+          proj x -> whole.I { connect all; weight 1 + pre; delay D }
+          proj x -> each.I  { connect all; weight 1 + pre; delay a[pre] + 1 ms * post }
+          output whole = whole
+          output each = each
+          output D = D / dt
+          output a = a / dt
+        }""",
+        "utf-8",
+    )
+    x = np.zeros((14, 3), bool)
+    x[0] = True
+    runs = run_everywhere(path, {"x": x}, 14, seed=2)
+    assert not differences(runs)
+    found = runs["cpu"].outputs
+    late = {"whole": np.rint(found["D"][0]), "each": np.rint(found["a"][0][:, np.newaxis] + np.arange(4))}
+    for name, steps in late.items():
+        for step in range(14):
+            assert np.array_equal(found[name][step], np.array([1, 2, 3]) @ (steps == step)), name
+
+
+def test_the_type_of_an_unnamed_population_is_asked_for_twice(tmp_path: Path) -> None:
+    path = tmp_path / "unnamed.snn"
+    path.write_text(
+        """model Unnamed {
+          step 1 ms
+          neuron Cell { in I; var V = 0; V := 0.9 * V + I; spike when V >= 1 { V := 0 } }
+          input x : real[1, 6, 6] in [0, 1]
+          param K : real[2, 1, 3, 3] = kaiming() seed 1
+          param W : real[8, size(f)] = kaiming() seed 2
+          f = Cell[2, 6, 6](4 * conv2d(x, K, pad = 1)) |> avg_pool2d(2) |> flatten()
+          z = sigmoid(W @ f + prev(h))
+          h = (1 - z) * prev(h) + z * tanh(W @ f)
+          output y = h
+        }""",
+        "utf-8",
+    )
+    x = np.random.default_rng(1).random((8, 1, 6, 6)).astype(np.float32)
+    runs = run_everywhere(path, {"x": x}, 8)
+    assert not differences(runs) and runs["cpu"].outputs["y"].any()

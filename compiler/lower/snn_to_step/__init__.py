@@ -186,6 +186,8 @@ class _Lowering:
         with ir.InsertionPoint(first):
             self.buffers.build()
             self.tables.build()
+        for name in sorted(self.tables.filters()):
+            self.programs.keep(self.symbols[name])
 
     def _attributes(self) -> None:
         attributes = self.module.operation.attributes

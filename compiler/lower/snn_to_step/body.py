@@ -13,6 +13,7 @@ buffer of the state or output that it is meant for where that needs no copy:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ from spikec.dialects.functions import (
     symbol_of,
 )
 from spikec.dialects.mlir import ir
-from spikec.lower.snn_to_step import dataflow
+from spikec.lower.snn_to_step import dataflow, sweeps
 from spikec.lower.snn_to_step.buffers import Buffers
 from spikec.lower.snn_to_step.dataflow import Dataflow, is_constant, number_of, operands, source
 from spikec.lower.snn_to_step.nodes import (
@@ -39,6 +40,7 @@ from spikec.lower.snn_to_step.nodes import (
     Node,
     Payload,
     Propagate,
+    Sweep,
     Tally,
     Update,
 )
@@ -272,21 +274,39 @@ class Body:
     # ------------------------------------------------------------ projections and populations
 
     def _propagate(self, op: snn.Propagate) -> None:
-        events, init = (source(operand) for operand in op.operation.operands)
-        result = op.operation.results[0]
-        arriving = self._place(events)
+        if sweeps.goes_on(self.flow, op):
+            return  # the last one of a row stands for all of them
+        row = sweeps.row(self.flow, op)
+        arriving = [self._place(source(one.operation.operands[0])) for one in row]
+        init = source(row[0].operation.operands[1])
+        into, node, owned = self._accumulator(row[0], init)
+        first = len(self.nodes)
+        for payload, nodes in self._propagations(row, arriving, into):
+            node = self._add(payload, node, *nodes)
+        state = self._chain_state(init)
+        if state is not None and into == self._s.storage.plans[state].buffer:
+            self.writers.setdefault(state, first)
+        self._made(op.operation.results[0], into, len(self.nodes) - 1, owned=owned)
+
+    def _propagations(
+        self, row: list[snn.Propagate], arriving: list[Place], into: str
+    ) -> Sequence[tuple[Payload, set[int | None]]]:
+        """What a row of propagates does, with the nodes that make the events."""
+        made = [
+            (one.delay, self._propagation(one, place, into), place.node)
+            for one, place in zip(row, arriving, strict=True)
+        ]
+        if row[0].delay is None:
+            return [(made[0][1], {made[0][2]})]
+        return sweeps.sweeps(made)
+
+    def _propagation(self, op: snn.Propagate, arriving: Place, into: str) -> Propagate:
         mode = "event" if arriving.events and self._s.buffers[arriving.access.buffer].listable else "dense"
-        into, node, owned = self._accumulator(op, init)
         access = self._use(arriving, reads_mask=mode == "dense")
         if mode == "event":
             self._s.buffers[access.buffer].needs.add("list")
-        table = self._s.tables.of(op.synapses)
         part = None if op.delay is None else op.delay - snn.Synapses(self._s.symbols[op.synapses]).delay_range[0]
-        made = self._add(Propagate(access, table, into, mode, op.synapses + ADDED, part), node, arriving.node)
-        state = self._chain_state(init)
-        if state is not None and into == self._s.storage.plans[state].buffer:
-            self.writers.setdefault(state, made)
-        self._made(result, into, made, owned=owned)
+        return Propagate(access, self._s.tables.of(op.synapses), into, mode, op.synapses + ADDED, part)
 
     def _accumulator(self, op: snn.Propagate, init: Any) -> tuple[str, int | None, bool]:
         """The buffer that a propagate adds into, the node that prepares it, and whether the next may take it over."""
@@ -336,7 +356,7 @@ class Body:
 
     def _in_chain_state(self, place: Place) -> bool:
         """Whether a place is a state's buffer that a chain of propagates accumulates in."""
-        if place.node is None or not isinstance(self.nodes[place.node].payload, Propagate):
+        if place.node is None or not isinstance(self.nodes[place.node].payload, Propagate | Sweep):
             return False
         return self._s.buffers[place.access.buffer].kind == "state"
 

@@ -18,6 +18,7 @@ from spikec.lower.snn_to_step.nodes import (
     Map,
     Node,
     Propagate,
+    Sweep,
     Tally,
     Update,
 )
@@ -100,7 +101,7 @@ def _build(node: Node, t: Any) -> None:
             step.Fill.build(t, into=into, value=value)
         case Copy(of, into, to, size):
             step.Copy.build(t, from_=of.buffer, delay=of.delay, low=of.low, into=into, to=to, size=size)
-        case Propagate(events, table, into, mode, tally, part):
+        case Propagate(events, table, into, mode, tally):
             step.Propagate.build(
                 t,
                 from_=events.buffer,
@@ -110,7 +111,19 @@ def _build(node: Node, t: Any) -> None:
                 into=into,
                 mode=mode,
                 tally=tally,
-                part=part,
+            )
+        case Sweep(into, first, rounds):
+            step.Sweep.build(
+                t,
+                rounds=rounds,
+                from_=[one.events.buffer for one in first],
+                delays=[one.events.delay for one in first],
+                lows=[one.events.low for one in first],
+                tables=[one.table for one in first],
+                parts=[one.part for one in first],
+                into=into,
+                modes=[one.mode for one in first],
+                tallies=[one.tally for one in first],
             )
         case Update() as update:
             _build_update(update, t)

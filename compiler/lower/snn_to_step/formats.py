@@ -7,12 +7,14 @@ of active sources alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from spikec.analysis.cost_model import row_cycles
+from spikec.analysis.cost_model import MOST_STORED, kernel_cycles, row_cycles
+from spikec.dialects import procedural, snn
 from spikec.dialects.constants import Array
+from spikec.dialects.convolution import Convolution
 from spikec.dialects.step import BITMAP_WORD
 from spikec.lower import connect
 from spikec.lower.connect import Rows
@@ -37,14 +39,19 @@ def csr(rows: Rows, post: int) -> Stored:
 
 
 def bitmap(rows: Rows, post: int) -> Stored | None:
-    """A bit for each pair; None where a pair has several synapses."""
-    source, words = rows.sources(), -(-post // BITMAP_WORD)
+    """A bit for each pair up to the last target of any source; None where a pair has several synapses."""
+    source, words = rows.sources(), _words(rows)
     bits = np.zeros((len(rows.row) - 1, words * BITMAP_WORD), bool)
     bits[source, rows.col] = True
     if int(np.count_nonzero(bits)) != len(rows.col):
         return None
     packed = np.packbits(bits, bitorder="little").view("<i2").astype(np.int16)
     return Stored("bitmap", {"row": rows.row, "bits": packed})
+
+
+def _words(rows: Rows) -> int:
+    """Words of a row of a bitmap."""
+    return int(rows.col.max(initial=0)) // BITMAP_WORD + 1
 
 
 def blocks(rows: Rows, post: int) -> Stored | None:
@@ -60,9 +67,32 @@ def blocks(rows: Rows, post: int) -> Stored | None:
     return None
 
 
+MAKERS: Mapping[str, Callable[[Rows, int], Stored | None]] = {"csr": csr, "bitmap": bitmap, "block": blocks}
+
+
+def of(format: str, rows: Rows, post: int) -> Stored | None:
+    """Rows in a format; None where they have none of that name."""
+    maker = MAKERS.get(format)
+    return None if maker is None else maker(rows, post)
+
+
+def keeps_kernels(shape: Convolution, weights: Array | None) -> bool:
+    """Whether a convolution is cheaper as its kernels alone than unrolled to rows."""
+    width = 4 if weights is None else max(4, weights.itemsize)
+    unrolled = ("csr",) if weights is None else ("csr", "bitmap")
+    mean = shape.synapses / shape.pre
+    return kernel_cycles(shape, width) <= min(row_cycles(format, mean, shape.post, width) for format in unrolled)
+
+
+def too_large(synapses: snn.Synapses) -> bool:
+    """Whether the rows of a 'prob' connector would take so much memory that they are better drawn at each event."""
+    bits = connect.index_bits(synapses.post)
+    return procedural.expected(synapses) * bits / 8 > MOST_STORED
+
+
 def chosen(rows: Rows, post: int, width: int) -> Stored:
     """The cheapest format that fits, for sums of `width` bytes."""
     mean = len(rows.col) / max(1, len(rows.row) - 1)
-    makers = {"csr": csr, "bitmap": bitmap, "block": blocks}
-    order = sorted(makers, key=lambda format: row_cycles(format, mean, post, width))
-    return next(made for made in (makers[format](rows, post) for format in order) if made is not None)
+    reach = min(post, _words(rows) * BITMAP_WORD)
+    order = sorted(MAKERS, key=lambda format: row_cycles(format, mean, reach, width))
+    return next(made for made in (MAKERS[format](rows, post) for format in order) if made is not None)

@@ -48,6 +48,24 @@ class Propagate:
     tally: str
     part: int | None = None
 
+    def earlier(self, rounds: int) -> tuple[Any, ...]:
+        """What the propagate was so many rounds of a sweep ago."""
+        of, part = self.events, self.part or 0
+        return of.buffer, of.delay + rounds, of.low, of.old, self.table, self.mode, self.tally, part + rounds
+
+
+@dataclass
+class Sweep:
+    """`first` are the propagates of the first round, whose delays and parts are smaller by one in each next one."""
+
+    into: str
+    first: list[Propagate]
+    rounds: int = 1
+
+    def takes(self, others: list[Propagate]) -> bool:
+        """Whether these are what one round more would do."""
+        return [one.earlier(0) for one in self.first] == [one.earlier(self.rounds) for one in others]
+
 
 @dataclass
 class Update:
@@ -89,7 +107,7 @@ class Tally:
     into: str
 
 
-Payload = Fill | Copy | Propagate | Update | Map | Draw | Clock | Tally
+Payload = Fill | Copy | Propagate | Sweep | Update | Map | Draw | Clock | Tally
 
 
 @dataclass
@@ -105,6 +123,8 @@ class Node:
         match self.payload:
             case Copy(of=access) | Propagate(events=access):
                 return [access]
+            case Sweep(first=first):
+                return [one.events for one in first]
             case Update(args=args) | Map(args=args):
                 return [arg for arg in args if isinstance(arg, Access)]
             case _:

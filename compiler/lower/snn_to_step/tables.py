@@ -5,8 +5,12 @@
 | all, no pair left out, an array of weights | dense, over the array itself |
 | all, no pair left out, one weight | dense up to `DENSE_LIMIT` synapses, then csr (2 bytes a synapse instead of 4) |
 | one_to_one, no pair left out | one_to_one |
+| prob, one weight | procedural where the synapses would take too much memory (`formats`), else csr |
+| conv | conv, or as everything else where that is cheaper (`formats`) |
 | everything else, with a weight for each synapse | csr, a bitmap or blocks (`formats`) |
 | everything else | csr, in parts by delay where delays differ |
+
+A `snn.synapses` with a `format` gets that one.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spikec.dialects import connectors, powers, snn, step
+from spikec.dialects import connectors, powers, procedural, snn, step
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
@@ -22,6 +26,7 @@ from spikec.dialects.functions import signature, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.notes import Cell, Note, Table
 from spikec.dialects.program import Program
+from spikec.dialects.refusal import Refusal
 from spikec.lower import connect
 from spikec.lower.convolution import convolved
 from spikec.lower.recipes import Recipes
@@ -59,6 +64,10 @@ class Tables:
         kept = {key: self._buffers.store.get(array.value) for key, array in fields["arrays"].items()}
         arrays = {key: array for key, array in kept.items() if array is not None}
         count = fields["pre"] * (fields["post"] if fields["format"] == "dense" else 1)
+        if fields["format"] == "procedural":
+            count = round(fields["pre"] * fields["post"] * fields["connect"]["p"].value)
+        elif fields.get("connect"):
+            count = Convolution.of(fields["connect"]).synapses
         if "row" in arrays:
             count = int(arrays["row"][-1]) * (fields.get("block") or 1)
         columns = f", {fields['index']}-bit columns" if "col" in arrays else ""
@@ -83,20 +92,42 @@ class Tables:
             "code": synapses.code,
             "location": location,
         }
+        if self._redrawn(synapses):
+            return self._finish(fields | self._drawing(synapses), "procedural", {}, synapses.weight)
         if synapses.delay is not None:
             least, most = synapses.delay_range
             return self._compressed({**fields, "parts": most - least + 1}, synapses, kind, weights)
         if weights is not None and self._symbols[weights].name == "func.func":
             return self._compressed(fields, synapses, kind, weights)
         filtered = "filter" in synapses.connect or connectors.NONZERO in synapses.connect
-        if kind == "one_to_one" and not filtered:
+        if kind == "one_to_one" and not filtered and synapses.format in (None, "one_to_one"):
             arrays = {} if weights is None else {"w": self._diagonal(synapses, weights, location)}
             return self._finish(fields, "one_to_one", arrays, None if weights else synapses.weight)
-        if kind == "all" and not filtered and weights is not None:
+        pairs = kind == "all" and not filtered and synapses.format in (None, "dense")
+        if pairs and weights is not None:
             return self._finish(fields, "dense", {"w": self._matrix(synapses, weights, location)}, None)
-        if kind == "all" and not filtered and synapses.pre * synapses.post <= DENSE_LIMIT:
+        if pairs and (synapses.format or synapses.pre * synapses.post <= DENSE_LIMIT):
             return self._finish(fields, "dense", {"w": self._filled(synapses, location)}, None)
         return self._compressed(fields, synapses, kind, weights)
+
+    def _redrawn(self, synapses: snn.Synapses) -> bool:
+        """Whether the synapses are drawn again at each event.  Raises CompileError where that is asked for in vain."""
+        obstacle = procedural.obstacle(synapses)
+        if synapses.format == "procedural" and obstacle is not None:
+            raise _impossible(synapses, obstacle)
+        if synapses.format is not None:
+            return bool(synapses.format == "procedural")
+        return obstacle is None and formats.too_large(synapses)
+
+    def _drawing(self, synapses: snn.Synapses) -> dict[str, Any]:
+        """The fields of a table that is drawn."""
+        connect = {name: value for name, value in synapses.connect.items() if name in ("kind", "p", "filter")}
+        return {"connect": connect, "key": list(self._recipes.key(synapses))}
+
+    def filters(self) -> set[str]:
+        """The functions that tables name."""
+        named = [fields.get("connect", {}).get("filter") for fields in self._tables.values()]
+        return {name for name in map(symbol_of, named) if name is not None}
 
     def _element(self, synapses: snn.Synapses, weights: str | None) -> Any:
         if weights is None:
@@ -136,19 +167,38 @@ class Tables:
         self, fields: dict[str, Any], synapses: snn.Synapses, kind: str, weights: str | None
     ) -> dict[str, Any]:
         name, location = synapses.sym_name, synapses.operation.location
+        if kind == "conv" and self._keeps_kernels(synapses, weights):
+            shape = Convolution.of(synapses.connect)
+            stored = None if weights is None else shape.stored(self._array(synapses, weights))
+            kept = {} if stored is None else {"w": self._weights(synapses, stored, location)}
+            fields |= {"connect": shape.recipe()}
+            return self._finish(fields, "conv", kept, None if weights else synapses.weight)
         rows, array = self._connected(synapses, kind)
-        stored = self._stored(synapses, rows, array)
-        arrays = {key: self._buffers.array(f"{name}.{key}", made, location) for key, made in stored.arrays.items()}
+        made = self._stored(synapses, rows, array)
+        arrays = {key: self._buffers.array(f"{name}.{key}", one, location) for key, one in made.arrays.items()}
         if array is not None:
             arrays["w"] = self._weights(synapses, array, location)
-        fields |= {"index": stored.index, "block": stored.block}
-        return self._finish(fields, stored.format, arrays, None if weights else synapses.weight)
+        fields |= {"index": made.index, "block": made.block}
+        return self._finish(fields, made.format, arrays, None if weights else synapses.weight)
+
+    def _keeps_kernels(self, synapses: snn.Synapses, weights: str | None) -> bool:
+        """Whether a convolution is stored as such: not where weights of zero are no synapses."""
+        array = None if weights is None else self._array(synapses, weights)
+        pruned = connectors.NONZERO in synapses.connect and array is not None and not array.all()
+        if synapses.format is not None or pruned:
+            return not pruned and synapses.format == "conv"
+        return formats.keeps_kernels(Convolution.of(synapses.connect), array)
 
     def _stored(self, synapses: snn.Synapses, rows: connect.Rows, array: Array | None) -> formats.Stored:
         """Rows without weights of their own, or in parts, have one format."""
-        if array is None or synapses.delay is not None:
-            return formats.csr(rows, synapses.post)
-        return formats.chosen(rows, synapses.post, max(4, array.itemsize))
+        wanted = synapses.format
+        alone = array is None or synapses.delay is not None
+        if wanted is None and array is not None and not alone:
+            return formats.chosen(rows, synapses.post, max(4, array.itemsize))
+        made = None if alone and wanted not in (None, "csr") else formats.of(wanted or "csr", rows, synapses.post)
+        if made is None:
+            raise _impossible(synapses)
+        return made
 
     def _connected(self, synapses: snn.Synapses, kind: str) -> tuple[connect.Rows, Array | None]:
         """The rows, and the weight of each synapse where they differ."""
@@ -179,3 +229,10 @@ class Tables:
     def _finish(self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any) -> dict[str, Any]:
         references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}
         return {**fields, "format": format, "arrays": references, "weight": weight}
+
+
+def _impossible(synapses: snn.Synapses, because: str | None = None) -> CompileError:
+    """The refusal of the format that a projection asks for."""
+    what = f"the synapses of '{synapses.sym_name}' cannot be stored in the format '{synapses.format}'"
+    text = what if because is None else f"{what}: {because}"
+    return CompileError([Refusal("E1241", text, synapses.operation).diagnostic("formats")])

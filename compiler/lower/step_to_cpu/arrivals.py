@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects import powers, step
 from spikec.dialects.mlir import arith, ir, math
+from spikec.dialects.propagations import Propagation
 from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.code import (
     Value,
@@ -26,7 +27,7 @@ from spikec.lower.step_to_cpu.places import Frame
 class Source:
     """The active sources of a propagate: their list, and their values where they are not plain spikes."""
 
-    def __init__(self, frame: Frame, op: step.Propagate, table: step.Table) -> None:
+    def __init__(self, frame: Frame, op: Propagation, table: step.Table) -> None:
         self.low = op.low
         self.spikes = frame.held(op.from_).spikes
         self.entries, self.begin, self.end = events.active(frame, op.from_, op.delay, op.low, table.pre)

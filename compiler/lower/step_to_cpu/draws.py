@@ -25,7 +25,7 @@ def lower(frame: Frame, op: step.Draw) -> None:
         if width > 1:
             element = arith.addi(element, lanes(integer(64), width))
         counter = [element, splat(t, width), splat(sample, width), splat(high, width)]
-        word = arith.trunci(shaped(integer(32), width), _philox(counter, words))
+        word = arith.trunci(shaped(integer(32), width), philox(counter, words))
         bits = arith.shrui(word, number(8, word.type))
         if held.element == integer(32):
             into.store(bits, first)
@@ -42,7 +42,7 @@ def _wide(word: Value) -> Value:
     return arith.extui(integer(64), word)
 
 
-def _philox(counter: list[Value], key: list[Value]) -> Value:
+def philox(counter: list[Value], key: list[Value]) -> Value:
     """Word 0 of the generator's output, in the low half.
 
     Words stand in 64 bits, so that a product of two needs no shuffling; what is in the high halves is ignored.

@@ -7,6 +7,9 @@ A row of blocks is walked block by block, each a vector.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from spikec.analysis.cost_model import KEPT
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir, math, vector
 from spikec.lower.step_to_cpu.arrivals import Source, Weights, summed
@@ -30,31 +33,60 @@ REGISTER = 512
 
 
 def bitmap(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place, padded: bool) -> Value:
-    """Returns the number of additions; `padded` says that `into` has room for whole vectors."""
-    row, bits = _array(frame, table, "row"), _array(frame, table, "bits")
-    words = -(-table.post // WORD)
-    width = int(into.element.width)
-    spreads = frame.plan.compress and padded and width >= 32
-    lanes = min(frame.plan.native, REGISTER // width)
+    """Returns the number of additions; `padded` says that `into` has room for whole vectors.
 
-    def one(k: Value, total: Value) -> list[Value]:
+    Where the sums of all words fit in registers, they stay there while rows go by.
+    """
+    row, bits = _array(frame, table, "row"), _array(frame, table, "bits")
+    words = frame.held(ir.FlatSymbolRefAttr(table.arrays["bits"]).value).size // max(1, table.pre)
+    width = int(into.element.width)
+    lanes = min(frame.plan.native, REGISTER // width)
+    spreads = frame.plan.compress and padded and width >= 32
+    parts = range(0, WORD, lanes)
+
+    def spread(set_bits: Value, sums: Sequence[Value], at: Value, value: Value | None) -> list[Value]:
+        """The place of the next weight, and the sums with the weights of a word."""
+        added = []
+        for part, before in zip(parts, sums, strict=True):
+            mask = _part(set_bits, part, lanes)
+            added.append(summed(before, _spread(weights, into.element, mask, at, value)))
+            at = arith.addi(at, as_index(math.ctpop(mask), unsigned=True))
+        return [at, *added]
+
+    def in_memory(set_bits: Value, target: Value, at: Value, value: Value | None) -> Value:
+        if not spreads:
+            return _bit_by_bit(weights, into, set_bits, target, at, value)
+        places = [plus(target, part) for part in parts]
+        at, *added = spread(set_bits, [into.load(place, lanes) for place in places], at, value)
+        for place, sum in zip(places, added, strict=True):
+            into.store(sum, place)
+        return at
+
+    def one(k: Value, total: Value, *sums: Value) -> list[Value]:
         i, value = source.at(k)
         begin, end = as_index(row.load(i)), as_index(row.load(plus(i, 1)))
         first = arith.muli(i, index(words))
 
         def word(b: Value, at: Value) -> list[Value]:
-            set_bits = bits.load(arith.addi(first, b))
-            target = arith.muli(b, index(WORD))
-            if not spreads:
-                return [_bit_by_bit(weights, into, set_bits, target, at, value)]
-            for part in range(0, WORD, lanes):
-                at = _spread(weights, into, _part(set_bits, part, lanes), plus(target, part), at, value)
-            return [at]
+            return [in_memory(bits.load(arith.addi(first, b)), arith.muli(b, index(WORD)), at, value)]
 
-        loop(index(0), index(words), 1, word, [begin])
-        return [arith.addi(total, arith.subi(end, begin))]
+        after: list[Value] = []
+        if sums:
+            at = begin
+            for b in range(words):
+                at, *added = spread(bits.load(plus(first, b)), sums[b * len(parts) :][: len(parts)], at, value)
+                after += added
+        else:
+            loop(index(0), index(words), 1, word, [begin])
+        return [arith.addi(total, arith.subi(end, begin)), *after]
 
-    return loop(source.begin, source.end, 1, one, [index(0)])[0]
+    kept = range(0, words * WORD, lanes) if spreads and words * len(parts) <= KEPT else range(0)
+    total, *sums = loop(
+        source.begin, source.end, 1, one, [index(0), *(into.load(index(start), lanes) for start in kept)]
+    )
+    for start, sum in zip(kept, sums, strict=True):
+        into.store(sum, index(start))
+    return total
 
 
 def _part(word: Value, first: int, lanes: int) -> Value:
@@ -63,15 +95,13 @@ def _part(word: Value, first: int, lanes: int) -> Value:
     return moved if lanes == WORD else arith.trunci(integer(lanes), moved)
 
 
-def _spread(weights: Weights, into: Place, mask: Value, target: Value, at: Value, value: Value | None) -> Value:
-    """Adds the weights from `at` on to the lanes whose bits are set; the place of the next weight."""
+def _spread(weights: Weights, element: Type, mask: Value, at: Value, value: Value | None) -> Value:
+    """The weights from `at` on in the lanes whose bits are set."""
     lanes = int(mask.type.width)
     there = vector.bitcast(shaped(integer(1), lanes), vector.broadcast(ir.VectorType.get([1], mask.type), mask))
-    arriving = weights.arriving(at, value, into.element, lanes)
-    nothing = number(_neutral(into.element), arriving.type)
-    spread = intrinsic("llvm.x86.avx512.mask.expand", [arriving, nothing, there], arriving.type)
-    into.store(summed(into.load(target, lanes), spread), target)
-    return arith.addi(at, as_index(math.ctpop(mask), unsigned=True))
+    arriving = weights.arriving(at, value, element, lanes)
+    nothing = number(_neutral(element), arriving.type)
+    return intrinsic("llvm.x86.avx512.mask.expand", [arriving, nothing, there], arriving.type)
 
 
 def _neutral(element: Type) -> float:

@@ -33,10 +33,16 @@ class Place:
     def at(self, i: Value) -> Value:
         return i if self.base is None else arith.addi(self.base, i)
 
-    def load(self, i: Value, width: int = 1) -> Value:
-        """Element i, or elements i, i + 1, ... as a vector, in the program's element type."""
+    def load(self, i: Value, width: int = 1, there: Value | None = None) -> Value:
+        """Element i, or elements i, i + 1, ... as a vector, in the program's element type.
+
+        Of a vector, the lanes that are not `there` are not touched, and are zero.
+        """
         kept = storage(self.element)
-        if width > 1:
+        if there is not None:
+            type = shaped(kept, width)
+            value = vector.maskedload(type, self.memory, [self.at(i)], there, number(0, type))
+        elif width > 1:
             value = vector.load(shaped(kept, width), self.memory, [self.at(i)])
         else:
             value = memref.load(self.memory, [self.at(i)])
@@ -46,8 +52,8 @@ class Place:
             return arith.cmpi(arith.CmpIPredicate.ne, value, number(0, value.type))
         return arith.trunci(shaped(self.element, width), value)
 
-    def store(self, value: Value, i: Value) -> None:
-        """Sets element i, or elements i, i + 1, ... from a vector."""
+    def store(self, value: Value, i: Value, there: Value | None = None) -> None:
+        """Sets element i, or elements i, i + 1, ... from a vector, of which the lanes `there` alone are stored."""
         kept = storage(self.element)
         if self.flushing and isinstance(kept, ir.FloatType):
             value = _flushed(value)
@@ -55,7 +61,9 @@ class Place:
             extend = arith.extui if self.element.width == 1 else arith.extsi
             type = ir.VectorType.get(value.type.shape, kept) if isinstance(value.type, ir.VectorType) else kept
             value = extend(type, value)
-        if isinstance(value.type, ir.VectorType):
+        if there is not None:
+            vector.maskedstore(self.memory, [self.at(i)], there, value)
+        elif isinstance(value.type, ir.VectorType):
             vector.store(value, self.memory, [self.at(i)])
         else:
             memref.store(value, self.memory, [self.at(i)])

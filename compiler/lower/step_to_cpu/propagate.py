@@ -12,7 +12,8 @@ from typing import Any
 
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir
-from spikec.lower.step_to_cpu import packed
+from spikec.dialects.propagations import Propagation, propagations
+from spikec.lower.step_to_cpu import packed, procedural
 from spikec.lower.step_to_cpu.arrivals import Source, Weights, summed
 from spikec.lower.step_to_cpu.code import (
     Value,
@@ -24,7 +25,7 @@ from spikec.lower.step_to_cpu.code import (
     when,
 )
 from spikec.lower.step_to_cpu.places import Frame, Place
-from spikec.lower.step_to_cpu.runs import Run
+from spikec.lower.step_to_cpu.windows import windows
 
 TILE = 8  # vector registers of sums that stay while rows go by
 ROWS_AHEAD = 3
@@ -32,18 +33,21 @@ PREFETCHED = 4  # cache lines of a row
 LINE = 64
 
 
-def lower_run(frame: Frame, run: Run, symbols: dict[str, Any]) -> None:
-    """One loop over the delays of a run, from the largest on."""
+def lower(frame: Frame, op: step.Propagate | step.Sweep, symbols: dict[str, Any]) -> None:
+    """A propagate, or one loop over the rounds of a sweep."""
 
-    def each(sooner: Value) -> None:
-        for op in run.ops:
-            lower(frame, op, symbols, sooner)
+    def each(round: Value | None) -> None:
+        for one in propagations(op):
+            _lower(frame, one, symbols, round)
 
-    loop(index(0), index(run.count), 1, each)
+    if isinstance(op, step.Sweep):
+        loop(index(0), index(op.rounds), 1, each)
+    else:
+        each(None)
 
 
-def lower(frame: Frame, op: step.Propagate, symbols: dict[str, Any], sooner: Value | None = None) -> None:
-    """A propagate with a delay that is smaller by `sooner` (an index) than it says, and a part that is too."""
+def _lower(frame: Frame, op: Propagation, symbols: dict[str, Any], sooner: Value | None) -> None:
+    """A propagation with a delay that is smaller by `sooner` (an index) than it says, and a part that is too."""
     table = step.Table(symbols[op.table])
     # What was there d - k steps ago is what will have been there d steps ago k steps later.
     source = Source(frame if sooner is None else replace(frame, t=plus(frame.t, sooner)), op, table)
@@ -60,6 +64,10 @@ def lower(frame: Frame, op: step.Propagate, symbols: dict[str, Any], sooner: Val
             added = packed.bitmap(frame, table, source, weights, into, not frame.held(op.into).on_host)
         case "block":
             added = packed.blocks(frame, table, source, weights, into)
+        case "conv":
+            added = windows(frame, table, source, weights, into)
+        case "procedural":
+            added = procedural.lower(frame, table, source, weights, into, symbols)
         case _:
             _one_to_one(source, weights, into)
             added = arith.subi(source.end, source.begin)
@@ -77,9 +85,9 @@ def _one_to_one(source: Source, weights: Weights, into: Place) -> None:
 class _Part:
     """Which row of a source acts, of a table that has several for each."""
 
-    def __init__(self, op: step.Propagate, table: step.Table, sooner: Value | None) -> None:
+    def __init__(self, op: Propagation, table: step.Table, sooner: Value | None) -> None:
         self.parts = table.parts
-        if self.parts is not None:
+        if op.part is not None:
             number = index(op.part)
             self.number = number if sooner is None else arith.subi(number, sooner)
 

@@ -17,7 +17,6 @@ from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propag
 from spikec.lower.step_to_cpu.code import index, integer, loop, python_number
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
-from spikec.lower.step_to_cpu.runs import runs
 
 PIPELINE = (
     "builtin.module(cse,convert-vector-to-scf{full-unroll=true},lower-affine,expand-strided-metadata,lower-affine,"
@@ -128,12 +127,10 @@ class _Builder:
 
     def _ops(self, frame: Frame, function: Any) -> None:
         views = [step.DIALECT.view(operation.operation) for operation in function.regions[0].blocks[0].operations]
-        for run in runs([view for view in views if view is not None]):
-            with run.ops[0].operation.location:
-                if run.count > 1:
-                    propagate.lower_run(frame, run, self.symbols)
-                else:
-                    self._op(frame, run.ops[0])
+        for view in views:
+            if view is not None:
+                with view.operation.location:
+                    self._op(frame, view)
 
     def _op(self, frame: Frame, op: Any) -> None:
         match op:
@@ -141,7 +138,7 @@ class _Builder:
                 moves.fill(frame, op)
             case step.Copy():
                 moves.copy(frame, op)
-            case step.Propagate():
+            case step.Propagate() | step.Sweep():
                 propagate.lower(frame, op, self.symbols)
             case step.Update():
                 update.lower(frame, op, self.symbols)

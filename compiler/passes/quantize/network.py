@@ -187,6 +187,7 @@ class Network:
             weight=weight,
             scale=self.scale_attribute(view.sym_name, scale),
             code=snn.POW2 if self.powers else None,
+            format=view.format,
             delay=view.delay,
             delay_range=view.delay_range,
         )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from spikec.dialects import step
 from spikec.dialects.functions import size, symbol_of
+from spikec.dialects.propagations import propagations
 from spikec.passes.schedule.dependence import Dependences, Edges
 from spikec.passes.schedule.graphs import components, ordered
 from spikec.passes.schedule.plan import Group, Plan, Stage
@@ -99,7 +100,7 @@ def _group_weights(dependences: Dependences, group: Group) -> int:
 def _weights(dependences: Dependences, stage: Stage) -> int:
     """Bytes of the tables of a stage."""
     ops = [dependences.ops[op] for op in stage.ops]
-    tables = {op.table for op in ops if isinstance(op, step.Propagate)}
+    tables = {one.table for op in ops for one in propagations(op)}
     arrays = {
         symbol_of(array)
         for table in tables

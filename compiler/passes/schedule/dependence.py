@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects import step
-from spikec.dialects.accesses import Use, conflict, covered, distance, uses
+from spikec.dialects.accesses import Use, conflicts, covered, distance, uses
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.program import Program
 
@@ -86,10 +86,8 @@ class Dependences:
     def slots_needed(self, name: str, gap: Callable[[int, int], int]) -> int:
         """The slots that a renewed buffer needs where `gap(u, v)` steps pass until op v is surely after op u."""
         needed: int = self.buffers[name].slots
-        for u, first in self.uses[name]:
-            for v, second in self.uses[name]:
-                if conflict(first, second):
-                    needed = max(needed, gap(u, v) + first.delay - second.delay)
+        for (u, first), (v, second) in conflicts(self.uses[name]):
+            needed = max(needed, gap(u, v) + first.delay - second.delay)
         return needed
 
 
@@ -133,9 +131,7 @@ def _renewed(users: list[tuple[int, Use]], count: int) -> bool:
 
 
 def _connect(edges: Edges, users: list[tuple[int, Use]], slots: int | None) -> None:
-    for u, first in users:
-        for v, second in users:
-            if u != v and conflict(first, second):
-                far = distance(first, second, slots, before=u < v)
-                if far is not None:
-                    edges[u, v] = min(far, edges.get((u, v), far))
+    for (u, first), (v, second) in conflicts(users):
+        far = distance(first, second, slots, before=u < v) if u != v else None
+        if far is not None:
+            edges[u, v] = min(far, edges.get((u, v), far))

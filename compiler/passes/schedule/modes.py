@@ -16,6 +16,7 @@ from spikec.dialects.accesses import uses
 from spikec.dialects.functions import result_marks, symbol_of, walk
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.dialects.propagations import propagations
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def choose(program: Program, wanted: str) -> list[Choice]:
     """Sets the mode of every propagation and the forms of its source; `wanted` is "auto", "event" or "dense"."""
     with program.module.context, ir.Location.unknown():
         modes = _Modes(program)
-        choices = [modes.choose(op, wanted) for op in modes.propagations]
+        choices = [choice for op in modes.propagations for choice in modes.choose(op, wanted)]
         modes.keep_forms()
     return list(dict.fromkeys(choices))
 
@@ -41,23 +42,29 @@ class _Modes:
     def __init__(self, program: Program) -> None:
         self.buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
         self.symbols = program.symbols()
-        self.propagations: list[step.Propagate] = []
+        self.propagations: list[step.Propagate | step.Sweep] = []
         self.writers: dict[str, list[Any]] = defaultdict(list)
         for operation in program.module.body.operations:
             for op in walk(operation.operation) if operation.operation.name == "func.func" else ():
                 self._add(step.DIALECT.view(op))
 
     def _add(self, op: Any) -> None:
-        if isinstance(op, step.Propagate):
+        if isinstance(op, step.Propagate | step.Sweep):
             self.propagations.append(op)
         for use in uses(op, self.buffers) if op is not None else ():
             if use.writes:
                 self.writers[use.buffer].append(op)
 
-    def choose(self, op: step.Propagate, wanted: str) -> Choice:
-        mode, reason = self._mode(self.buffers[op.from_], wanted)
-        op.operation.attributes["mode"] = ir.StringAttr.get(mode)
-        return Choice(op.table, op.from_, mode, reason)
+    def choose(self, op: step.Propagate | step.Sweep, wanted: str) -> list[Choice]:
+        choices = [
+            Choice(one.table, one.from_, *self._mode(self.buffers[one.from_], wanted)) for one in propagations(op)
+        ]
+        found = [ir.StringAttr.get(choice.mode) for choice in choices]
+        if isinstance(op, step.Sweep):
+            op.operation.attributes["modes"] = ir.ArrayAttr.get(found)
+        else:
+            (op.operation.attributes["mode"],) = found
+        return choices
 
     def _mode(self, source: step.Buffer, wanted: str) -> tuple[str, str]:
         events = str(source.type.element_type) in ("i1", "i2") or "list" in (source.forms or [])
@@ -77,8 +84,8 @@ class _Modes:
     def keep_forms(self) -> None:
         """Gives each source the forms that its propagations walk."""
         modes: dict[str, set[str]] = defaultdict(set)
-        for op in self.propagations:
-            modes[op.from_].add(op.mode)
+        for one in (one for op in self.propagations for one in propagations(op)):
+            modes[one.from_].add(one.mode)
         for name, found in modes.items():
             buffer = self.buffers[name]
             forms = set(buffer.forms or [])

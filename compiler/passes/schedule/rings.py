@@ -73,5 +73,8 @@ def _read_before(op: Any, name: str) -> None:
         names = [symbol_of(arg) if isinstance(op, step.Update) else arg for arg in op.args]
         delays = [1 if arg == name else delay for arg, delay in zip(names, op.delays, strict=True)]
         attributes["delays"] = step.Update.fields["delays"].encode(delays)
+    elif isinstance(op, step.Sweep):
+        delays = [1 if source == name else delay for source, delay in zip(op.from_, op.delays, strict=True)]
+        attributes["delays"] = step.Sweep.fields["delays"].encode(delays)
     else:
         attributes["delay"] = step.Copy.fields["delay"].encode(1)

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from spikec.dialects import step
 from spikec.dialects.accesses import Use
+from spikec.dialects.propagations import propagations
 from spikec.passes.schedule.dependence import HOST, Dependences
 from spikec.passes.schedule.graphs import Quotient, ordered
 from spikec.passes.schedule.plan import Stage
@@ -56,14 +57,14 @@ def _sources(dependences: Dependences) -> dict[int, list[int]]:
 
 
 def _propagates(dependences: Dependences, op: int) -> bool:
-    return isinstance(dependences.ops[op], step.Propagate)
+    return isinstance(dependences.ops[op], step.Propagate | step.Sweep)
 
 
 def _users(dependences: Dependences) -> dict[int, list[int]]:
     """The later ops that use what an op makes, for the ops that make temporaries which are no events to propagate."""
     result: dict[int, list[int]] = defaultdict(list)
     feeding: set[int] = set()
-    propagated = {op.from_ for op in dependences.ops if isinstance(op, step.Propagate)}
+    propagated = {one.from_ for op in dependences.ops for one in propagations(op)}
     for name, found in dependences.uses.items():
         writers = [op for op, use in found if use.writes]
         if name in propagated:

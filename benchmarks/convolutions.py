@@ -1,0 +1,95 @@
+"""Convolutions as rows of synapses and as their kernels alone: bytes, and time of the compiled loop.
+
+    python benchmarks/convolutions.py [--events SHARE]... [--layer CHANNELSxROWSxCOLUMNS:OUTPUTScKERNEL[sSTRIDE]]...
+
+A line is a layer, the share of its sources that spike in a step, and a format: bytes of its table, microseconds of a
+step, and nanoseconds of an event, by the cost model and measured as what steps with events take longer than those
+without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import spikec
+from spikec.analysis.cost_model import CLOCK, kernel_cycles, row_cycles
+from spikec.dialects import snn
+from spikec.dialects.convolution import Convolution
+from spikec.lower import snn_to_step
+
+LAYERS = ("2x34x34:8c5", "8x30x30:16c5", "8x30x30:16c3s2", "16x15x15:32c3")
+EVENTS = (0.02, 0.1, 0.3)
+STEPS, RUNS = 300, 7
+MODEL = """model Layer {{
+  step 1 steps
+  neuron IF {{ in I; var V = 0; V := V + I; spike when V >= 1e6 {{ V -= 1 }} }}
+  input x : spikes[{input}]
+  param W : real[{weights}] = load("weights.npz", "W")
+  y = IF[{output}](conv2d(x, W, stride = {stride}))
+  output count = over_time(count, y)
+}}
+"""
+
+
+def layer(folder: Path, text: str) -> tuple[Any, Convolution]:
+    """A layer with random weights at level `snn`, and its geometry."""
+    found = re.fullmatch(r"(\d+)x(\d+)x(\d+):(\d+)c(\d+)(?:s(\d+))?", text)
+    if found is None:
+        raise SystemExit(f"'{text}' is no layer such as {LAYERS[0]}")
+    channels, rows, columns, outputs, kernel, stride = (int(number or 1) for number in found.groups())
+    extents = [(size - kernel) // stride + 1 for size in (rows, columns)]
+    numbers = {"input": (channels, rows, columns), "weights": (outputs, channels, kernel, kernel)}
+    numbers["output"] = (outputs, extents[0], extents[1])
+    weights = np.random.default_rng(0).normal(size=numbers["weights"]).astype(np.float32)
+    np.savez(folder / "weights.npz", W=weights)
+    shown = {name: ", ".join(map(str, extent)) for name, extent in numbers.items()}
+    (folder / "net.snn").write_text(MODEL.format(**shown, stride=stride))
+    network = spikec.pipeline("canonicalize")(spikec.load(folder / "net.snn"))
+    return network, Convolution.of(next(iter(network.ops(snn.Synapses))).connect)
+
+
+def seconds(net: Any, x: npt.NDArray[np.bool_]) -> float:
+    """The least of several runs, for one step."""
+    best = float("inf")
+    for _ in range(RUNS):
+        begin = time.process_time()
+        net.run({"x": x}, steps=STEPS)
+        best = min(best, time.process_time() - begin)
+    return best / STEPS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--layer", action="append")
+    parser.add_argument("--events", action="append", type=float)
+    arguments = parser.parse_args()
+    print(f"{'layer':<16} {'events':>6} {'format':<6} {'bytes':>10} {'us a step':>10}  model, measured: ns an event")
+    for text in arguments.layer or LAYERS:
+        with tempfile.TemporaryDirectory() as folder:
+            network, shape = layer(Path(folder), text)
+        cycles = {
+            "csr": row_cycles("csr", shape.synapses / shape.pre, shape.post, 4),
+            "conv": kernel_cycles(shape, 4),
+        }
+        for format, model in cycles.items():
+            program = spikec.pipeline(f"formats{{{format}={next(iter(network.ops(snn.Synapses))).sym_name}}}")(network)
+            (row,) = next(note.rows for note in snn_to_step.lower(program).notes if note.title == "storage of synapses")
+            net = spikec.compile(program, "cpu")
+            silent = seconds(net, np.zeros((STEPS, *shape.input), np.bool_))
+            for share in arguments.events or EVENTS:
+                x = np.random.default_rng(1).random((STEPS, *shape.input)) < share
+                step = seconds(net, x)
+                event = (step - silent) * STEPS / int(x.sum()) * 1e9
+                ours = f"{model / CLOCK['cpu']:.0f}, {event:.0f}"
+                print(f"{text:<16} {share:>6} {format:<6} {row[3]:>10} {step * 1e6:>10.1f} {ours:>30}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
