@@ -1,4 +1,4 @@
-"""Text to syntax tree: the door to lark, the lexer's outside rules, and recovery from mistakes.
+"""Text to syntax tree: tokens from lark, what its lexer leaves open, and recovery from mistakes.
 
 The parser is driven token by token.  After a mistake it goes back to where the broken statement
 began, puts ERROR_STATEMENT (or ERROR_HEADER, when a body follows) in its place, skips to the end of
