@@ -82,19 +82,31 @@ class Compilation:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
 
 
+_MOST_LEFT = 500_000
+_left = 0  # objects that were made without a look for garbage since the last one
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Leaves what was built in reference cycles where it is until later.
 
     Trees and IR of a long model are many small objects that all live: looking among them for garbage, again and
-    again, takes a third of the time of a check.
+    again, takes a third of the time of a check.  In the end they count as old, and are looked at when there are many.
     """
+    global _left
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        _left += gc.get_count()[0]
         if was_enabled:
+            if _left > _MOST_LEFT:
+                gc.collect()
+                _left = 0
+            elif not gc.get_freeze_count():  # what an application froze stays so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -162,7 +162,7 @@ def test_lives_that_forget_loops_are_found_out(chain: Chain, monkeypatch: pytest
 
 def test_random_networks_keep_their_bits() -> None:
     shared = 0
-    for case, network in random_networks(10, first=100):
+    for case, network in random_networks(6, first=100):
         shared += overlapping(assert_same_runs(case, network, plan))
     assert shared > 10, "bytes must be shared, or nothing is tested"
 

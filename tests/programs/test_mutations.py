@@ -1,6 +1,6 @@
 """Broken programs end in diagnostics: whatever is done to a valid text, no other exception leaves the compiler.
 
-1000 mutated programs by default, 50,000 with SPIKEC_FULL=1, all of them checked like `spikec check` does it.
+5000 mutated programs by default, 50,000 with SPIKEC_FULL=1, all of them checked like `spikec check` does it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .generator import write_case
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CONSTRUCTS = EXAMPLES.parent / "tests" / "frontend" / "every_construct.snn"
 FULL = os.environ.get("SPIKEC_FULL") == "1"
-PROGRAMS, SHARDS = (50_000, 20) if FULL else (1000, 4)
+PROGRAMS, SHARDS = (50_000, 20) if FULL else (5000, 10)
 MEMORY = 2 << 30
 """Bytes that the process may have grown to: ours, Python's and MLIR's libraries, and those of all tests before."""
 TOKEN = re.compile(r'"[^"\n]*"|\d+\.?\d*|\w+|:=|[-+*]=|->|\|>|[<>=!]=|//|>>|\n|[^\s\w]')

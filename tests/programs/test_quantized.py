@@ -1,6 +1,6 @@
 """Random networks in integers: the same bits on the reference interpreters of both levels and on the CPU.
 
-20 random programs by default, 200 with SPIKEC_FULL=1, each with random options of quantize.
+10 random programs by default, 200 with SPIKEC_FULL=1, each with random options of quantize.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from spikec.passes.quantize import Quantize
 from .engines import ENGINES, differences
 from .generator import Case, write_case
 
-PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 20
+PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 10
 SHARES = 2
 REFUSALS = {"E0901", "E1211", "E1213"}  # computed weights; functions of what has no bound; values that grow
 USUAL = 0.4  # of the programs at least are quantised

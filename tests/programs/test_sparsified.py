@@ -1,6 +1,6 @@
 """Random pruned networks: the same bits and the same counts on both reference interpreters and on the CPU.
 
-20 random programs by default, 200 with SPIKEC_FULL=1, each with random options of sparsify, half of them in integers.
+10 random programs by default, 200 with SPIKEC_FULL=1, each with random options of sparsify, half of them in integers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .engines import ENGINES, differences
 from .generator import Case, write_case
 from .test_quantized import REFUSALS
 
-PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 20
+PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 10
 SHARES = 2
 USUAL = 0.3  # of the programs at least have something to prune
 
