@@ -4,7 +4,7 @@
 
 One layer of integrate-and-fire neurons gets random spikes; `sparsify` prunes its random weights, one by one and, for
 the format `block`, in blocks of 1 by 16.  A line is a layer and the share of its weights that is left.  A pair of
-numbers is a format: nanoseconds of an event by the model, and those of the compiled loop with events less those without,
+numbers is a format: nanoseconds of an event by the model, and those of the compiled loop with events less without,
 for each event; processor time, the best of several runs.  The format with a star is the one that the compiler chooses.
 """
 
