@@ -27,10 +27,10 @@ lint: $(VENV)/.dev  ## style, types and the one-way rule
 	@$(BIN)/lint-imports
 
 test: $(VENV)/.dev  ## all tests, random ones in a tenth of their number
-	@$(BIN)/python -m pytest -n $(JOBS) -q $(PYTEST_FLAGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(PYTEST_FLAGS)
 
 test-full: $(VENV)/.dev  ## all tests with all random programs
-	@SPIKEC_FULL=1 $(BIN)/python -m pytest -n $(JOBS) -q $(PYTEST_FLAGS)
+	@SPIKEC_FULL=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(PYTEST_FLAGS)
 
 check: lint test  ## lint, then test
 
