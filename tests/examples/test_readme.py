@@ -76,7 +76,9 @@ def test_commands_run(page: str, tmp_path: Path) -> None:
     commands = "".join(blocks(page, "sh"))
     assert commands
     # Demonstrations have tests of their own, which run them.
-    commands = re.sub(rf"^python examples/({'|'.join(SHOWN)})/demo.py\b.*$", r"\g<0> --help", commands, flags=re.MULTILINE)
+    commands = re.sub(
+        rf"^python examples/({'|'.join(SHOWN)})/demo.py\b.*$", r"\g<0> --help", commands, flags=re.MULTILINE
+    )
     done = subprocess.run(["sh", "-e"], input=commands, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Traceback" not in done.stderr
