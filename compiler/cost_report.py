@@ -13,13 +13,14 @@ from typing import Any, TypeGuard
 
 from spikec.analysis import layers
 from spikec.analysis.cost_model import ASSUMED, CLOCK
-from spikec.analysis.estimate import TARGETS
+from spikec.analysis.estimate import TARGETS, rounded
 from spikec.analysis.layers import COUNTED, Account, Activity, Layer
 from spikec.choices import REFERENCE
 from spikec.compilation import Compilation
-from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError, did_you_mean
+from spikec.dialects.diagnostics import CompileError, UsageError, did_you_mean
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
+from spikec.runtime.arrays import fail
 from spikec.runtime.memory import shown
 from spikec.runtime.run import Run
 
@@ -110,11 +111,10 @@ def read(path: Path) -> Measured:
     try:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise CompileError([Diagnostic("E0701", "error", f"no such file: {path}", file=str(path))]) from None
+        raise fail("E0701", path, f"no such file: {path}") from None
     except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise CompileError([Diagnostic("E0704", "error", message, file=str(path))]) from None
-    except ValueError as error:
+        raise fail("E0704", path, f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise _no_run(path, f"it is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise _no_run(path, "it is not an object")
@@ -136,8 +136,7 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def _no_run(path: Path, why: str) -> CompileError:
-    help = "write it with: spikec run MODEL --json > run.json"
-    return CompileError([Diagnostic("E0723", "error", f"{path} tells of no run: {why}", file=str(path), help=help)])
+    return fail("E0723", path, f"{path} tells of no run: {why}", "write it with: spikec run MODEL --json > run.json")
 
 
 def _check(measured: Measured, network: Program, program: Program) -> None:
@@ -152,7 +151,7 @@ def _check(measured: Measured, network: Program, program: Program) -> None:
         if why:
             help = "run the model with the same -P, --pipeline, --seed and --float"
             message = f"{measured.source} is of another network: {why}"
-            raise CompileError([Diagnostic("E0724", "error", message, help=help)])
+            raise fail("E0724", None, message, help)
 
 
 def _differences(
@@ -248,24 +247,20 @@ def _row(layer: Layer, report: Report, slices: int, name: str | None = None) -> 
         layer.spike_bits,
         layer.weight_bytes,
         layer.state_bytes,
-        *(_short(count) for count in counts),
-        None if report.account.cycles is None else _short(layer.energy_nj / slices),
-        _short(100 * getattr(layer, by) / whole) if whole else None,
+        *(rounded(count) for count in counts),
+        None if report.account.cycles is None else rounded(layer.energy_nj / slices),
+        rounded(100 * getattr(layer, by) / whole) if whole else None,
     )
-
-
-def _short(value: float) -> float | int:
-    return round(value) if value >= 100 or value == int(value) else float(f"{value:.3g}")
 
 
 def facts(report: Report) -> Iterator[str]:
     """What follows from the sums, a line each."""
     total, activity, seconds = report.account.total, report.activity, report.step_seconds
-    budget, ace, used = (_short(n) for n in (_bit_budget(total, activity), total.s_ace, total.ns_ace))
+    budget, ace, used = (rounded(n) for n in (_bit_budget(total, activity), total.s_ace, total.ns_ace))
     yield f"bit budget T * b_w * b_s: {budget}; S-ACE {ace}, NS-ACE {used}"
     yield f"weights {shown(total.weight_bytes)}, state {shown(total.state_bytes)}"
     if seconds is not None and report.account.cycles is not None:
-        cycles, clock, whole = _short(report.account.cycles), CLOCK[report.target], seconds * activity.steps
+        cycles, clock, whole = rounded(report.account.cycles), CLOCK[report.target], seconds * activity.steps
         yield f"a step takes {cycles} cycles, {seconds * 1e6:.3g} us at {clock:g} GHz; a run {whole * 1e3:.3g} ms"
     if report.measured is None:
         yield "to count events: spikec run MODEL --json > run.json, then spikec cost MODEL --rates run.json"

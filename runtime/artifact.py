@@ -123,7 +123,7 @@ def open_artifact(folder: Path, manifest: Mapping[str, Any]) -> Executable:
         interface = Interface.from_json(manifest)
         layout = Layout.from_json(json.loads((folder / LAYOUT).read_text(encoding="utf-8")))
         target, seed, random_structure = str(manifest["target"]), int(manifest["seed"]), manifest["random_structure"]
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
         raise _error("E0720", path, f"not a manifest: {type(error).__name__}: {error}") from None
     engine = CpuEngine.from_library((folder / library).resolve(), layout, interface)
     files = {name: folder / name for name in (*manifest["files"], MANIFEST)}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from .conftest import Result
@@ -25,8 +26,6 @@ def counted(spikec: Spikec) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def currents() -> None:
-    import numpy as np
-
     np.save("x.npy", np.linspace(0.2, 0.9, 8 * 20).reshape(8, 20).astype(np.float32))
 
 
@@ -44,8 +43,6 @@ def test_events_are_those_of_the_run(spikec: Spikec, counted: dict[str, Any]) ->
 
 
 def test_a_batch_is_the_sum_of_its_samples(spikec: Spikec) -> None:
-    import numpy as np
-
     np.save("x.npy", np.linspace(0.2, 0.9, 3 * 20).reshape(3, 20).astype(np.float32))
     Path("run.json").write_text(
         spikec("run", "drawn.snn", "--input", "x.npy", "--batch", "3", "--steps", "8", "--json").out
@@ -94,7 +91,11 @@ def test_what_is_no_record_of_a_run(spikec: Spikec, counted: dict[str, Any], cha
     assert "error[E0723]: run.json tells of no run" in result.err and said in result.err
 
 
-@pytest.mark.parametrize(("text", "code"), [("{", "E0723"), ("[]", "E0723"), ("\xff", "E0723"), (None, "E0701")])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("{", "E0723"), ("[]", "E0723"), ("[" * 100_000, "E0723"), ("\xff", "E0723"), (None, "E0701")],
+    ids=["broken", "list", "deep", "bytes", "missing"],
+)
 def test_what_is_no_json(spikec: Spikec, text: str | None, code: str) -> None:
     if text is not None:
         Path("run.json").write_bytes(text.encode("latin1"))
