@@ -17,7 +17,7 @@ from .generator import write_case
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PROGRAMS = 500 if os.environ.get("SPIKEC_FULL") == "1" else 50
-SHARD = 10
+SHARD = 25
 
 
 @pytest.mark.parametrize("first", range(0, PROGRAMS, SHARD))
@@ -30,7 +30,7 @@ def test_random_programs_are_equal_everywhere(first: int, tmp_path: Path) -> Non
         runs = run_everywhere(case.write(folder), case.inputs, case.steps)
         assert not differences(runs), f"program {number}"
         spikes.append(sum(next(iter(runs.values())).counts.values()))
-    assert np.count_nonzero(spikes) >= SHARD / 3, "most programs must spike, or nothing is tested"
+    assert np.mean(np.asarray(spikes) > 0) > 0.5, "most programs must spike, or nothing is tested"
 
 
 def lif_inputs() -> dict[str, Array]:
