@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from spikec.analysis.cost_model import CLOCK, kernel_cycles, row_cycles
 from spikec.dialects import snn
 from spikec.dialects.convolution import Convolution
 from spikec.lower import snn_to_step
+from timing import least
 
 LAYERS = ("2x34x34:8c5", "8x30x30:16c5", "8x30x30:16c3s2", "16x15x15:32c3")
 EVENTS = (0.02, 0.1, 0.3)
@@ -57,11 +58,7 @@ def layer(folder: Path, text: str) -> tuple[Any, Convolution]:
 
 def seconds(net: Any, x: npt.NDArray[np.bool_]) -> float:
     """The least of several runs, for one step."""
-    best = float("inf")
-    for _ in range(RUNS):
-        begin = time.process_time()
-        net.run({"x": x}, steps=STEPS)
-        best = min(best, time.process_time() - begin)
+    (best,) = least([partial(net.run, {"x": x}, steps=STEPS)], RUNS)
     return best / STEPS
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import spikec
 from spikec.analysis.cost_model import CLOCK, row_cycles
 from spikec.dialects import snn, step
 from spikec.lower import snn_to_step
+from timing import least
 
 LAYERS = ("64x256", "256x10", "128x128", "784x128", "1024x1024")
 DENSITIES = (0.5, 0.25, 0.1, 0.05, 0.02)
@@ -50,13 +51,9 @@ def layer(folder: Path, sources: int, targets: int) -> spikec.Program:
 def measured(program: spikec.Program, x: npt.NDArray[np.bool_]) -> float:
     """Nanoseconds of an event."""
     net = spikec.compile(program, "cpu")
-    best = [float("inf")] * 2
-    for _ in range(RUNS):
-        for number, given in enumerate((x, np.zeros_like(x))):
-            begin = time.process_time()
-            net.run({"x": given}, steps=len(x))
-            best[number] = min(best[number], time.process_time() - begin)
-    return (best[0] - best[1]) / max(1, int(x.sum())) * 1e9
+    silent = np.zeros_like(x)
+    busy, idle = least([partial(net.run, {"x": given}, steps=len(x)) for given in (x, silent)], RUNS)
+    return (busy - idle) / max(1, int(x.sum())) * 1e9
 
 
 def chosen(program: spikec.Program) -> str:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import spikec
 from spikec.lower import snn_to_step
+from timing import least
 
 STEPS, RUNS, EVENTS = 100, 5, 0.005
 MODEL = """model Sparse(N: int = 20000, p = 0.05) {
@@ -39,6 +41,7 @@ def main() -> None:
         path.write_text(MODEL.replace("spikes[N]", f"spikes[{given.neurons}]"))
         network = spikec.load(path, params={"N": given.neurons, "p": given.p})
     x = np.random.default_rng(0).random((STEPS, given.neurons)) < EVENTS
+    silent = np.zeros_like(x)
     print(f"{'format':<11} {'bytes':>12} {'s to compile':>12} {'ns a synaptic event':>20}")
     for format in ("csr", "procedural"):
         program = spikec.pipeline(f"formats{{{format}=wires}}")(network)
@@ -46,14 +49,10 @@ def main() -> None:
         begin = time.process_time()
         net = spikec.compile(program, "cpu")
         compiling = time.process_time() - begin
-        events, best = net.run({"x": x}).synaptic_events, [float("inf")] * 2
-        for _ in range(RUNS):
-            for number, inputs in enumerate((x, np.zeros_like(x))):
-                begin = time.process_time()
-                net.run({"x": inputs})
-                best[number] = min(best[number], time.process_time() - begin)
-        bytes = sum(constants[name].nbytes for name in constants)
-        print(f"{format:<11} {bytes:>12} {compiling:>12.1f} {(best[0] - best[1]) / events * 1e9:>20.1f}", flush=True)
+        events = net.run({"x": x}).synaptic_events
+        busy, idle = least([partial(net.run, {"x": given}) for given in (x, silent)], RUNS)
+        bytes = sum(array.nbytes for array in constants.values())
+        print(f"{format:<11} {bytes:>12} {compiling:>12.1f} {(busy - idle) / events * 1e9:>20.1f}", flush=True)
 
 
 if __name__ == "__main__":

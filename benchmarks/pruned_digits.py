@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import spikec
+from timing import least
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUNS = 7
@@ -45,14 +46,9 @@ def main() -> None:
     arguments = parser.parse_args()
     images = (load_digits().data[-arguments.samples :] / 16).astype(np.float32)
     nets = {name: compiled(*what) for name, what in NETWORKS.items()}
-    best = dict.fromkeys(nets, float("inf"))
-    events = {}
-    for _ in range(RUNS):
-        for name, net in nets.items():
-            begin = time.process_time()
-            run = net.run({"x": images}, arguments.steps, len(images))
-            best[name] = min(best[name], time.process_time() - begin)
-            events[name] = run.synaptic_events
+    runs = {name: partial(net.run, {"x": images}, arguments.steps, len(images)) for name, net in nets.items()}
+    events = {name: run().synaptic_events for name, run in runs.items()}
+    best = dict(zip(runs, least(list(runs.values()), RUNS), strict=True))
     steps = arguments.steps * len(images)
     print(f"{'':<22} {'synaptic events':>16} {'ns a step':>10} {'of all':>7}")
     for name, seconds in best.items():

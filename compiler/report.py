@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikec.analysis.costs import Network, synapses_of
 from spikec.compilation import table_data
-from spikec.dialects import procedural, snn, step
-from spikec.dialects.convolution import Convolution
+from spikec.dialects import snn, step
+from spikec.dialects.functions import symbol_of
 from spikec.runtime.memory import shown
 
 if TYPE_CHECKING:
@@ -47,26 +48,11 @@ def _of_network(program: Program) -> Iterator[tuple[str, int]]:
 
 
 def _of_step(program: Program) -> Iterator[tuple[str, int]]:
-    yield "synapses", sum(_synapses(table, program) for table in program.ops(step.Table))
-    buffers = list(program.ops(step.Buffer))
-    yield "bytes of state", sum(_bytes(b) for b in buffers if b.kind in ("state", "stream"))
+    buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
+    synapses = 0
+    for table in program.ops(step.Table):
+        arrays = {name: buffers[str(symbol_of(array))] for name, array in table.arrays.items()}
+        synapses += round(synapses_of(table, arrays))
+    yield "synapses", synapses
+    yield "bytes of state", sum(Network.bytes_of(b) for b in buffers.values() if b.kind in ("state", "stream"))
     yield "bytes of weights and tables", sum(program.constants[name].nbytes for name in program.constants)
-
-
-def _synapses(table: Any, program: Program) -> int:
-    """How many pairs a table connects."""
-    if table.format == "dense":
-        return int(table.pre * table.post)
-    if table.format == "one_to_one":
-        return int(table.pre)
-    if table.format == "conv":
-        return Convolution.of(table.connect).synapses
-    if table.format == "procedural":
-        return round(procedural.expected(table))
-    rows = program.constants[table.arrays["row"].value]
-    return int(rows[-1]) * (table.block or 1)
-
-
-def _bytes(buffer: Any) -> int:
-    bits = int(getattr(buffer.type.element_type, "width", 64))
-    return int(math.prod(buffer.type.shape) * buffer.slots * max(1, bits // 8))

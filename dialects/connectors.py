@@ -218,13 +218,18 @@ def number_of(view: snn.Synapses, symbols: Mapping[str, Any]) -> int | None:
     recipe, kind = view.connect, kind_of(view)
     if kind in FIXED:
         count = int(ir.IntegerAttr(recipe["count"]).value)
-        return count * int({"fixed_in": view.post, "fixed_out": view.pre, "fixed_total": 1}[kind])
+        return fixed_number(kind, count, view.pre, view.post)
     if "filter" in recipe:
         return None
     if kind == "table":
         return rows_of_table(view, symbols)
     counts: dict[str, int] = {"all": view.pre * view.post, "one_to_one": view.pre}
     return counts.get(kind)
+
+
+def fixed_number(kind: str, count: int, pre: int, post: int) -> int:
+    """How many synapses a connector of a kind in `FIXED` makes."""
+    return count * {"fixed_in": post, "fixed_out": pre, "fixed_total": 1}[kind]
 
 
 def _table(view: snn.Synapses, symbols: Mapping[str, Any]) -> Iterator[str]:

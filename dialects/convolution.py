@@ -117,6 +117,12 @@ class Convolution:
         """How many synapses there are."""
         return math.prod(self.input[:1] + self.output[:1] + tuple(axis.pairs for axis in self.axes)) // self.groups
 
+    def misfits(self, pre: int, post: int) -> Iterator[str]:
+        """Where it does not fit the numbers of sources and targets."""
+        for name, count, extents in (("pre", pre, self.input), ("post", post, self.output)):
+            if count != math.prod(extents):
+                yield f"'{name}' is {count}, where {list(extents)} has {math.prod(extents)} elements"
+
     def stored(self, weights: Array) -> Array:
         """The weights in the order of a `conv` table: [input channels, rows, output channels of a group, columns].
 
@@ -142,13 +148,7 @@ def problems(recipe: dict[str, Any]) -> Iterator[str]:
 def misfits(recipe: dict[str, Any], pre: int, post: int) -> Iterator[str]:
     """The same, and where it does not fit the numbers of sources and targets."""
     found = list(problems(recipe))
-    yield from found
-    shape = None if found else Convolution.of(recipe)
-    if shape is None:
-        return
-    for name, count, extents in (("pre", pre, shape.input), ("post", post, shape.output)):
-        if count != math.prod(extents):
-            yield f"'{name}' is {count}, where {list(extents)} has {math.prod(extents)} elements"
+    yield from found or Convolution.of(recipe).misfits(pre, post)
 
 
 def _kinds(recipe: dict[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from spikec.dialects.connectors import Drawn, Element
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import argument_marks, signature, size
 from spikec.dialects.program import Program
+from spikec.dialects.random import key, uniform
 
 ELEMENT = "element"
 
@@ -47,6 +48,12 @@ def layout(wanted: Array) -> tuple[int, tuple[int, ...]] | None:
     steps = [(*origin[:axis], 1, *origin[axis + 1 :]) if n > 1 else origin for axis, n in enumerate(wanted.shape)]
     strides = tuple(int(wanted[step]) - first for step in steps)
     return (first, strides) if np.array_equal(_strided(wanted.shape, first, strides), wanted) else None
+
+
+def uniforms(argument: Drawn, seed: int, elements: Array) -> Array:
+    """What an argument with `snn.draw` is under a run seed, for each of these elements."""
+    found = uniform(key(seed, argument.seed, argument.path), elements, 0, 0)
+    return found.astype(np.float32 if argument.bits == 32 else np.float64)
 
 
 def problems(constant: snn.Constant, symbols: Mapping[str, Any]) -> Iterator[str]:

@@ -145,8 +145,8 @@ def _convolution(view: snn.Synapses, symbols: dict[str, Any]) -> Iterator[str]:
     yield from found
     if found:
         return
-    yield from convolution.misfits(view.connect, view.pre, view.post)
     shape = convolution.Convolution.of(view.connect)
+    yield from shape.misfits(view.pre, view.post)
     constant = symbol_of(view.weight)
     if constant is not None and symbols[constant].name == "func.func":
         yield f"the weights of a convolution are a number or a constant, not the function @{constant}"

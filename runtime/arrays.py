@@ -6,12 +6,13 @@ opened, and whatever is wrong is a CompileError.
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -49,6 +50,12 @@ def read(path: Path, key: str | None = None, prefer: str | None = None) -> Array
         if suffix == ".npz":
             return _read_npz(path, key, prefer)
         return _read_npy(path) if suffix == ".npy" else _read_csv(path)
+
+
+def csv_rows(stream: Iterable[str]) -> Iterator[list[str]]:
+    """The cells of the lines of a `.csv` that have any, without comments."""
+    lines = (line.split("#")[0] for line in stream)
+    return (row for row in csv.reader(lines, skipinitialspace=True) if any(row))
 
 
 def keys(path: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from spikec.runtime import arrays, memory
@@ -19,8 +18,7 @@ def read(path: Path) -> list[str]:
         if path.stat().st_size * 8 > memory.limit():
             raise arrays.fail("E0706", path, f"{memory.shown(path.stat().st_size)} of names")
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = (line.split("#")[0] for line in stream)
-            rows = [[cell.strip() for cell in row] for row in csv.reader(lines, skipinitialspace=True) if any(row)]
+            rows = [[cell.strip() for cell in row] for row in arrays.csv_rows(stream)]
     place = 0
     if rows and COLUMN in rows[0]:
         place = rows[0].index(COLUMN)

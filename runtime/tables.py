@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +47,10 @@ def _csv(path: Path) -> Mapping[str, Array]:
         if path.stat().st_size * 8 > memory.limit():
             raise arrays.fail("E0706", path, f"{memory.shown(path.stat().st_size)} of text; use .npz for such tables")
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = (line.split("#")[0] for line in stream)
-            head = next((row for row in csv.reader(lines, skipinitialspace=True) if any(row)), [])
-        names = [] if all(map(_is_number, head)) else [name.strip() for name in head]
-        kind = np.str_ if _has_text(path, names) else np.float64
+            rows = arrays.csv_rows(stream)
+            head = next(rows, [])
+            names = [] if all(map(_is_number, head)) else [name.strip() for name in head]
+            kind = np.str_ if _has_text(names, rows) else np.float64
         found = _cells(path, bool(names), max(1, len(head)), kind)
     if not names:
         return columns(found, path)
@@ -72,15 +71,11 @@ def _column(name: str, cells: Array) -> Array:
     return cells.astype(np.float64)
 
 
-def _has_text(path: Path, names: list[str]) -> bool:
-    """Whether the first row below the names calls neurons by theirs."""
+def _has_text(names: list[str], rows: Iterator[list[str]]) -> bool:
+    """Whether the first of the rows below the names calls neurons by theirs."""
     if not set(ENDS) <= set(names):
         return False
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = (row for row in csv.reader((line.split("#")[0] for line in stream), skipinitialspace=True) if any(row))
-        next(rows, None)
-        first = next(rows, [])
-    return any(not _is_number(cell) for name, cell in zip(names, first, strict=False) if name in ENDS)
+    return any(not _is_number(cell) for name, cell in zip(names, next(rows, []), strict=False) if name in ENDS)
 
 
 def _cells(path: Path, named: bool, width: int, kind: type) -> Array:

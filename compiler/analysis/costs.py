@@ -113,6 +113,16 @@ def rows_of(table: step.Table) -> int:
     return int(table.pre * (table.parts or 1))
 
 
+def synapses_of(table: step.Table, arrays: Mapping[str, step.Buffer]) -> float:
+    """The synapses of a table with these arrays; the mean where they are drawn again at each event."""
+    if table.format == "conv":
+        return Convolution.of(table.connect).synapses
+    if table.format == "procedural":
+        return procedural.expected(table)
+    each = arrays.get("w") or arrays.get("col")
+    return int(table.pre) if each is None else size(each.type)
+
+
 def _body(program: Any) -> Body:
     """A selection between reals costs what its condition does: it moves bits."""
     total = Body()
@@ -250,25 +260,13 @@ class Network:
         return str(self.buffers[op.from_].type.element_type) != "i1" and step.Table(self.symbols[op.table]).code is None
 
     @staticmethod
-    def _row(table: step.Table, arrays: Mapping[str, Any]) -> float:
-        """Synapses of a row, on average."""
-        if table.format == "dense":
-            return float(table.post)
-        if table.format == "csr":
-            return size(arrays["col"].type) / max(1, rows_of(table))
-        if table.format == "conv":
-            return Convolution.of(table.connect).synapses / int(table.pre)
-        if table.format == "procedural":
-            return procedural.expected(table) / max(1, int(table.pre))
-        return size(arrays["w"].type) / max(1, table.pre) if "w" in arrays else 1.0
-
-    def _event(self, table: step.Table, row: float, width: int) -> float:
+    def _event(table: step.Table, arrays: Mapping[str, step.Buffer], row: float, width: int) -> float:
         """Cycles of an event, for sums of `width` bytes."""
         if table.format == "conv":
             return kernel_cycles(Convolution.of(table.connect), width)
         post = table.post
         if table.format == "bitmap":
-            words = size(self.buffers[str(symbol_of(table.arrays["bits"]))].type) // max(1, table.pre)
+            words = size(arrays["bits"].type) // max(1, table.pre)
             post = min(post, words * step.BITMAP_WORD)
         return row_cycles(table.format, row, post, width)
 
@@ -276,7 +274,7 @@ class Network:
         table, source, into = step.Table(self.symbols[op.table]), self.buffers[op.from_], self.buffers[op.into]
         arrays = {key: self.buffers[str(symbol_of(array))] for key, array in table.arrays.items()}
         events = self.rate(source, op.mode, op.tally) * table.pre * op.rounds
-        row = self._row(table, arrays)
+        row = synapses_of(table, arrays) / max(1, rows_of(table))  # on average
         added = events * row
         element = into.type.element_type
         addition, product = ENERGY.get(str(element), ENERGY["i8"])
@@ -302,7 +300,7 @@ class Network:
             table=float(sum(self.bytes_of(array) for array in arrays.values())),
             picojoules=added * (addition + (0.0 if plain else product)),
         )
-        cost.cpu = op.rounds * OP + events * self._event(table, row, _width(element))
+        cost.cpu = op.rounds * OP + events * self._event(table, arrays, row, _width(element))
         if not scattered:
             cost.cpu += MOVED * sums / VECTOR
         cost.cpu += LISTED * walked / VECTOR

@@ -79,11 +79,12 @@ class Estimate:
         """The stages and their sum, rounded for people."""
         rows = (*self.rows, self.total)
         return Table(
-            title, COLUMNS, tuple((row.stage, *(_rounded(getattr(row, name)) for name in NUMBERS)) for row in rows)
+            title, COLUMNS, tuple((row.stage, *(rounded(getattr(row, name)) for name in NUMBERS)) for row in rows)
         )
 
 
-def _rounded(value: float) -> float | int:
+def rounded(value: float) -> float | int:
+    """A number for people: three digits, and all of whole numbers and of those from 100 on."""
     return round(value) if value >= 100 or value == round(value) else float(f"{value:.3g}")
 
 

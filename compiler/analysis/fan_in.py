@@ -168,8 +168,7 @@ def _derived(program: Program, view: Any, kind: str, symbols: Mapping[str, Any])
         return _summed(weight.reshape(1, 1), 1, True)
     if connectors.kind_of(pairs) == "table":
         return _table(program, pairs, weight, symbols)
-    most = connectors.most_for_target(pairs)
-    return _summed(weight.reshape(1, 1), most, False, times=most)
+    return _fixed(pairs, weight)
 
 
 def _fixed(view: Any, weight: Array) -> FanIn:

@@ -28,7 +28,7 @@ class Arrays:
 
     def load(self, path: Value, key: str | None, span: Span) -> Value:
         """`load(path, key)`: an array; `load(path)`: the array of an npy or csv file, a table of an npz file's."""
-        file = self.folders.get(path.file, self.folder) / path.text
+        file = self._file(path)
         if key is None and file.suffix.lower() == ".npz":
             try:
                 arrays.keys(file)
@@ -44,7 +44,7 @@ class Arrays:
 
     def table(self, path: Value, span: Span) -> Mapping[str, Array]:
         """The columns of a table of synapses in a file."""
-        file = path.table if path.kind == "table" else self.folders.get(path.file, self.folder) / path.text
+        file = path.table if path.kind == "table" else self._file(path)
         if file not in self._tables:
             try:
                 self._tables[file] = tables.read(file)
@@ -55,7 +55,7 @@ class Arrays:
 
     def names(self, path: Value, span: Span) -> list[str]:
         """The names of neurons in a file."""
-        file = self.folders.get(path.file, self.folder) / path.text
+        file = self._file(path)
         try:
             found = names.read(file)
         except CompileError as error:
@@ -82,6 +82,9 @@ class Arrays:
             self._remember(path)
             self._read[path, key] = replace(number(array if array.ndim else array.item(), name=name), file=str(path))
         return self._read[path, key]
+
+    def _file(self, path: Value) -> Path:
+        return self.folders.get(path.file, self.folder) / path.text
 
     def _remember(self, path: Path) -> None:
         if path not in self.files:

@@ -116,7 +116,7 @@ class _Expander:
         """A node with every call of a block replaced by the name of its instance."""
         if isinstance(node, tuple):
             return tuple(self._rewritten(item, owner) for item in node)
-        if not isinstance(node, syntax.Node) or isinstance(node, _OPAQUE) or not names_in(node) & self.blocks.keys():  # type: ignore[arg-type]
+        if not isinstance(node, syntax.Node) or isinstance(node, _OPAQUE) or not names_in(node) & self.blocks.keys():
             return node
         call = self._block_call(node)
         if call is None:
@@ -229,7 +229,7 @@ class _Expander:
         """A statement in which `h.s` is the object `s` of the instance `h`."""
         if isinstance(node, tuple):
             return tuple(self.resolved(item) for item in node)
-        if not isinstance(node, syntax.Node) or isinstance(node, _OPAQUE) or not names_in(node) & self.parts.keys():  # type: ignore[arg-type]
+        if not isinstance(node, syntax.Node) or isinstance(node, _OPAQUE) or not names_in(node) & self.parts.keys():
             return node
         made = syntax.mapped(node, self.resolved)
         if isinstance(made, syntax.Attribute) and isinstance(made.base, syntax.Name):

@@ -7,11 +7,10 @@ element by element; the line is dataflow over the population's shape, in index n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.mlir import arith, file_location, ir
 from spikec.frontend import indexing, normalization, syntax
@@ -19,7 +18,7 @@ from spikec.frontend.emitter import show_shape
 from spikec.frontend.neuron import NeuronProgram, ProgramBuilder
 from spikec.frontend.ode import names_in
 from spikec.frontend.reductions import REDUCTIONS
-from spikec.frontend.values import Mistake, Value, not_supported, number
+from spikec.frontend.values import Mistake, Value, counted, not_supported, number
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -31,7 +30,9 @@ def is_collective(statement: syntax.Statement) -> bool:
     """Is this an assignment to or from other cells than its own?"""
     if not isinstance(statement, syntax.Assign):
         return False
-    return isinstance(statement.target, syntax.Index) or any(_sees_others(node) for node in _walk(statement.value))
+    if isinstance(statement.target, syntax.Index):
+        return True
+    return any(_sees_others(node) for node in syntax.walk(statement.value))
 
 
 def _sees_others(node: syntax.Node) -> bool:
@@ -43,17 +44,6 @@ def _sees_others(node: syntax.Node) -> bool:
         case syntax.Call():
             return indexing.is_reduction(node)
     return False
-
-
-def _walk(node: object) -> Iterator[syntax.Node]:
-    if isinstance(node, tuple):
-        for item in node:
-            yield from _walk(item)
-    elif isinstance(node, syntax.Node):
-        yield node
-        for name in type(node).__dataclass_fields__:
-            if name != "span":
-                yield from _walk(getattr(node, name))
 
 
 def has_lines(declaration: syntax.Neuron) -> bool:
@@ -230,8 +220,8 @@ def _typed(network: Network, stage: Stage, shape: tuple[int, ...]) -> Value:
     """Kind and dimension of what a line computes."""
     with network.dry_run():
         network.emitter.checked = True
-        elements = {name: network.emitter.element(v.kind) for name, v in stage.visible.items() if v.is_number}
-        stand_ins = {name: network.emitter.constant(0, element, shape) for name, element in elements.items()}
+        emitter, numbers = network.emitter, {n: value for n, value in stage.visible.items() if value.is_number}
+        stand_ins = {n: emitter.constant(0, emitter.element(value.kind), shape) for n, value in numbers.items()}
         found = _value(network, stage, stage.scope(stand_ins, shape), shape)
     if found.kind == "int" and not _is_argmax(stage.line.value):
         what = "a line over the population whose value is an int"
@@ -240,10 +230,7 @@ def _typed(network: Network, stage: Stage, shape: tuple[int, ...]) -> Value:
 
 
 def _is_argmax(node: syntax.Expr) -> bool:
-    match node:
-        case syntax.Call(function=syntax.Name(id="argmax")):
-            return True
-    return False
+    return isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name) and node.function.id == "argmax"
 
 
 # ---------------------------------------------------------------- in the step
@@ -275,7 +262,7 @@ def _operand(
         array = stage.arrays[name]
         return emitter.ssa(array, shape, array.kind, span)
     if role == "index":
-        return emitter.ssa(number(np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)), shape, "int", span)
+        return emitter.ssa(number(counted(shape)), shape, "int", span)
     return values[name]
 
 

@@ -72,27 +72,27 @@ class Connected:
     ends: Pairs
 
 
-def recipe_and_weight(
-    network: Network, options: Options, ends: Pairs, port: Port | None, span: Span
-) -> tuple[Any, Any, Dimension]:
-    """The attributes `connect` and `weight` of a projection, and the dimension of its weights.
+def is_convolution(options: Options) -> bool:
+    """Is the connector `conv(...)`?"""
+    kind, call = _connector(options.connect)
+    return kind == "conv" and call is not None
+
+
+def convolved(network: Network, options: Options, ends: Pairs, port: Port | None) -> tuple[Any, Any, Dimension]:
+    """The attributes `connect` and `weight` of a convolution, and the dimension of its weights.
 
     Without a port a weight may have any.
     """
     kind, call = _connector(options.connect)
-    if kind == "conv" and options.connect is not None and call is not None:
-        _check_form(options.connect, kind, call)
-        return _Convolved(network, options, ends, port, call).attributes()
-    connected = connect(network, options, ends)
-    return connected.recipe, *weigh(network, options, connected.ends, port, span)
+    assert options.connect is not None and call is not None
+    _check_form(options.connect, kind, call)
+    return _Convolved(network, options, ends, port, call).attributes()
 
 
 def whole(network: Network, options: Options, ends: Pairs, port: Port, span: Span) -> Whole:
     """All that a projection's braces say."""
-    kind, call = _connector(options.connect)
-    if kind == "conv" and options.connect is not None and call is not None:
-        _check_form(options.connect, kind, call)
-        recipe, weight, _ = _Convolved(network, options, ends, port, call).attributes()
+    if is_convolution(options):
+        recipe, weight, _ = convolved(network, options, ends, port)
         ends = replace(ends, by="kernel")
     else:
         connected = connect(network, options, ends)
@@ -280,8 +280,9 @@ def _constant(network: Network, ends: Pairs, value: Value, span: Span) -> Any:
         message = f"weights of shape {show_shape(value.shape)}, where {show_shape(ends.each)} is needed"
         raise Mistake("E0303", span, f"{message} {sides.get(ends.by, '([pre, post])')}")
     array = places(value)
-    stored = array.reshape(ends.pre, -1) if ends.by == "pair" else array.reshape(-1)
-    symbol = network.module.weights(value.name or f"{network.owner}.weight", value, stored, span)
+    if ends.by != "kernel":
+        array = array.reshape(ends.pre, -1) if ends.by == "pair" else array.reshape(-1)
+    symbol = network.module.weights(value.name or f"{network.owner}.weight", value, array, span)
     return ir.FlatSymbolRefAttr.get(symbol)
 
 
@@ -319,7 +320,7 @@ class _Convolved:
             message = f"weights of shape {show_shape(value.shape)}, where {show_shape(shape.weights)} is needed"
             raise Mistake("E0303", span, f"{message} (output channels, channels of a group, window)")
         ends = replace(self.ends, each=shape.weights, by="kernel")
-        return shape.recipe(), self._stored(ends, value, span), value.dim
+        return shape.recipe(), _constant(self.network, ends, value, span), value.dim
 
     def _value(self) -> tuple[Value, Span]:
         option = self.options.weight
@@ -352,13 +353,6 @@ class _Convolved:
             message = f"'conv' makes {show_shape((target[0], *extents))} of {show_shape(source)}"
             raise Mistake("E0303", self.call.span, f"{message}, and the target has the shape {show_shape(target)}")
         return Convolution(source, target, kernel, stride, padding, dilation, groups)
-
-    def _stored(self, ends: Pairs, value: Value, span: Span) -> Any:
-        if value.shape == ():
-            return _constant(self.network, ends, value, span)
-        name = value.name or f"{self.network.owner}.weight"
-        symbol = self.network.module.weights(name, value, places(value), span)
-        return ir.FlatSymbolRefAttr.get(symbol)
 
 
 def _i64(value: int) -> Any:

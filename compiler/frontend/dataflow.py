@@ -209,10 +209,9 @@ class DataflowExpressions(Expressions):
     def index(self, node: syntax.Index) -> Value:
         """`x[a:b]` and `x[i]` of a stream, `W[i]` with a stream i."""
         base = self.eval(node.base)
-        if base.is_const or base.drawn or not base.is_number:
-            row = products.row(self, base, node)
-            if row is not None:
-                return row
+        row = products.row(self, base, node)
+        if row is not None:
+            return row
         return super().index(node) if base.is_const or not base.is_number else self.sliced(base, node)
 
     def sliced(self, base: Value, node: syntax.Index) -> Value:

@@ -22,7 +22,6 @@ from spikec.frontend import pairs, syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.ends import Part
 from spikec.frontend.expressions import Expressions
-from spikec.frontend.module import symbol_of
 from spikec.frontend.pairs import PairExpressions, Pairs
 from spikec.frontend.shapes import reshaped
 from spikec.frontend.units import describe
@@ -59,15 +58,15 @@ def of_projection(network: Network, option: syntax.ProjectionOption, ends: Pairs
     """The delay that a projection's `delay` gives all its synapses, or those that it gives each."""
     node = _unmarked(option.value)
     span = option.value.span
-    convolves = ends.by == "kernel"
-    if convolves:
-        value, symbol = network.expressions.eval(node), None
+    symbol: str | None = None
+    if ends.by == "kernel":
+        value = network.expressions.eval(node)
+        if value.is_array:
+            raise not_supported(span, "delays that differ between the synapses of 'conv'")
     else:
         steps = partial(_whole, network, span)
         name = f"{ends.path}.delay"
         value, symbol = pairs.build(network, ends, node, name, "delay", "a delay", seed, spread=True, change=steps)
-    if convolves and value.is_array:
-        raise not_supported(span, "delays that differ between the synapses of 'conv'")
     if symbol is None:
         return network.expressions.delay_steps(value, span)
     return _spread(network, symbol, ends, span)
@@ -89,9 +88,8 @@ def _unmarked(node: syntax.Expr) -> syntax.Expr:
 
 def _spread(network: Network, symbol: str, ends: Pairs, span: Span) -> Spread:
     module = network.module
-    functions = {symbol_of(op): op.operation for op in module.module.body.operations}
-    drawn = {array: functions[function] for array, function in module.drawn_by().items()}
-    found = delays.bounds(functions[symbol], ends.pre, ends.post, module.constants, drawn)
+    drawn = {array: module.function(function) for array, function in module.drawn_by().items()}
+    found = delays.bounds(module.function(symbol), ends.pre, ends.post, module.constants, drawn)
     if found.nan or not found.is_bounded or found.high >= _LONGEST:
         raise Mistake("E0608", span, "the largest delay is not known, or too large", connectors.CLAMP)
     least, most = max(0, int(found.low)), int(found.high)
@@ -110,7 +108,7 @@ def _whole(network: Network, span: Span, expressions: PairExpressions, value: Va
         return value
     _check_time(network, value, span)
     if value.is_array:
-        steps = rounded(network, as_array(value), span)
+        steps = _rounded(network, as_array(value), span)
         return number(steps, kind="int", name=f"{expressions.pairs.path}.delays")
     if value.kind != "real":
         return Value(value.kind, ssa=value.ssa)
@@ -122,7 +120,7 @@ def _whole(network: Network, span: Span, expressions: PairExpressions, value: Va
 def past(network: Network, of: Callable[[int], Value], delays: Value, span: Span) -> Value:
     """`delay(x, d)` with an array d of the shape of x, element by element; `of` gives x as it was so many steps ago."""
     _check_time(network, delays, span)
-    steps = rounded(network, as_array(delays), span)
+    steps = _rounded(network, as_array(delays), span)
     different = [int(n) for n in np.unique(steps)]
     if len(different) > connectors.MOST_DELAYS:
         message = f"{len(different)} different delays are more than {connectors.MOST_DELAYS}"
@@ -145,7 +143,7 @@ def _check_time(network: Network, value: Value, span: Span) -> None:
         raise Mistake("E0403", span, f"a delay must be a time, not a {describe(value.dim)}", help)
 
 
-def rounded(network: Network, delays: Array, span: Span) -> Array:
+def _rounded(network: Network, delays: Array, span: Span) -> Array:
     """An array of delays as whole steps (int64), with the same complaints as about one."""
     exact = delays.astype(np.float64) / float(network.clock.dt)
     wrong = exact[~((exact >= 0) & (exact < _LONGEST))]

@@ -10,22 +10,20 @@ all else reads it as a state that nobody writes.  A parameter of a population is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location, func, ir
 from spikec.frontend import syntax
 from spikec.frontend.emitter import show_shape
 from spikec.frontend.entities import Arrival, Population, Stream
-from spikec.frontend.initial import NAMES, SPACED, ElementExpressions, check_shape
+from spikec.frontend.initial import FILLING, NAMES, ElementExpressions, check_shape
 from spikec.frontend.neuron import check_type
 from spikec.frontend.ode import names_in
-from spikec.frontend.values import Drawn, Mistake, Value, places
+from spikec.frontend.values import Drawn, Mistake, Value, counted, places
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
 def _depends_on_cell(network: Network, node: syntax.Expr) -> bool:
     """Is there a value of its own for each cell: drawn, spaced, or computed from its `index`?"""
-    return bool((names_in(node) - set(network.entities)) & {"index", *SPACED, *NAMES})
+    return bool((names_in(node) - set(network.entities)) & {"index", *FILLING})
 
 
 def is_over_shape(network: Network, param: syntax.Param) -> bool:
@@ -57,10 +55,7 @@ def parameter(network: Network, param: syntax.Param) -> tuple[Value, Span]:
         value = _array(network, param.value, shape, name)
     if param.type.name in ("int", "bool"):
         raise Mistake("E0302", span, f"what is drawn is real, and '{param.name}' is declared as {param.type.name}")
-    formal = syntax.Formal(param.span, param.name, param.type, param.value)
-    value = check_type(value, formal, network.clock, span)
-    network.entities[name] = Stream(name, param.span, "done", value=value)
-    return value, span
+    return _standing(network, param, value, span), span
 
 
 def renamed(network: Network, param: syntax.Param, value: Value, span: Span) -> Value:
@@ -70,6 +65,11 @@ def renamed(network: Network, param: syntax.Param, value: Value, span: Span) -> 
         if value.shape != shape:
             message = f"an array of shape {show_shape(value.shape)}, declared as {show_shape(shape)}"
             raise Mistake("E0303", span, message)
+    return _standing(network, param, value, span)
+
+
+def _standing(network: Network, param: syntax.Param, value: Value, span: Span) -> Value:
+    """The value in the parameter's type; the name becomes that of a stream which stands still."""
     formal = syntax.Formal(param.span, param.name, param.type, param.value)
     value = check_type(value, formal, network.clock, span)
     network.entities[network.owner] = Stream(network.owner, param.span, "done", value=value)
@@ -94,8 +94,7 @@ def _array(network: Network, node: syntax.Expr, shape: tuple[int, ...], name: st
     attributes = function.operation.attributes
     attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(arguments, [real]))
     attributes["arg_attrs"] = ir.ArrayAttr.get([ir.DictAttr.get(mark) for mark in expressions.marks])
-    numbers = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
-    array = replace(value, const=None, ssa=None, shape=shape, drawn=Drawn(f"{name}.draw", numbers))
+    array = replace(value, const=None, ssa=None, shape=shape, drawn=Drawn(f"{name}.draw", counted(shape)))
     return _read(network, array, name, span)
 
 
@@ -137,7 +136,6 @@ def _evaluated(network: Network, node: syntax.Expr, shape: tuple[int, ...], path
 
 def _kept(network: Network, value: Value, shape: tuple[int, ...], symbol: str, span: Span) -> Callable[[], Value]:
     """Writes a value of `@init` into a state; the result reads it where it is called."""
-    check_shape(value, shape, span)
     type = ir.RankedTensorType.get(list(shape), network.emitter.element("real"))
     if not network.dry:
         network.module.state(symbol, type, None, span, network.unit(value.dim))

@@ -34,8 +34,8 @@ class Part:
     @property
     def cells(self) -> tuple[str, ...] | None:
         """The names of its neurons, if they have some."""
-        names = self.population.cells
-        return None if names is None or self.first is None else names[self.first : self.first + self.size]
+        cells = self.population.cells
+        return None if cells is None or self.first is None else cells[self.first : self.first + self.size]
 
     @property
     def is_whole(self) -> bool:
@@ -82,12 +82,11 @@ def _slice(network: Network, whole: Part, node: syntax.Index) -> Part:
 
 def place(network: Network, population: Population, node: syntax.Expr) -> None:
     """Reads `at grid(nx, ny, ...)` and `at named(load(path))`."""
-    call = node if isinstance(node, syntax.Call) and isinstance(node.function, syntax.Name) else None
-    match call:
+    match node:
         case syntax.Call(function=syntax.Name(id="grid")):
-            _place_on_grid(network, population, call)
+            _place_on_grid(network, population, node)
         case syntax.Call(function=syntax.Name(id="named")):
-            names.give(network, population, call)
+            names.give(network, population, node)
         case syntax.Call(function=syntax.Name(id=name)):
             raise not_supported(node.span, f"at {name}")
         case _:

@@ -381,8 +381,8 @@ class _Notation:
         pair = [self.accesses.get(id(self.written(side))) for side in (body.left, body.right)]
         if None in pair or not all(access.subscripts for access in pair if access):
             return None
-        weights, stream = sorted((a for a in pair if a), key=lambda access: not _weighs(access.value))
-        if not _weighs(weights.value) or weights.value.kind != "real" or stream.value.is_const:
+        weights, stream = sorted((a for a in pair if a), key=lambda access: not access.value.is_still)
+        if not weights.value.is_still or weights.value.kind != "real" or stream.value.is_const:
             return None
         w, x = weights.plain(), stream.plain()
         if w is None or x is None:
@@ -453,10 +453,6 @@ class _Body(Expressions):
     def _is_known(self, node: syntax.Expr) -> bool:
         node = self.notation.written(node)
         return id(node) in self.notation.constants or id(node) in self.notation.accesses
-
-
-def _weighs(value: Value) -> bool:
-    return value.is_array or value.drawn is not None
 
 
 def _no_array(value: Value, span: Span) -> Any:

@@ -21,7 +21,7 @@ from spikec.frontend.emitter import FUNCTIONS, Emitter, show_shape
 from spikec.frontend.entities import Constant, Stream
 from spikec.frontend.expressions import Clock, Expressions
 from spikec.frontend.units import NUMBER
-from spikec.frontend.values import Mistake, Value, as_array, not_supported, number, to_float
+from spikec.frontend.values import Mistake, Value, as_array, counted, not_supported, number, to_float
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -56,7 +56,7 @@ class InitExpressions(Expressions):
 
     def name(self, node: syntax.Name) -> Value:
         if node.id == "index" and "index" not in self.scope and "index" not in self.network.entities:
-            return number(np.arange(math.prod(self.population_shape), dtype=np.int64).reshape(self.population_shape))
+            return number(counted(self.population_shape))
         if node.id in self.before:
             return self.before[node.id]()
         if node.id in self.scope:

@@ -15,7 +15,7 @@ from spikec.frontend.delays import Delayed
 from spikec.frontend.emitter import INT64, show_shape
 from spikec.frontend.entities import Arrival, Constant, Population
 from spikec.frontend.expressions import Expressions
-from spikec.frontend.module import symbol_of, zero
+from spikec.frontend.module import zero
 from spikec.frontend.neuron import NeuronProgram, ProgramBuilder, StateVariable, bind_parameters, ports_of
 from spikec.frontend.units import describe
 from spikec.frontend.values import Mistake, Poisoned, Value, a_kind, as_array, fits, placed, to_float
@@ -105,7 +105,7 @@ def forget(network: Network, program: NeuronProgram) -> None:
 
 def declare_source(network: Network, symbol: str) -> None:
     """The program of Poisson and Bernoulli populations, once: a spike where the draw u is below p."""
-    if any(symbol_of(op) == symbol for op in network.module.module.body.operations):
+    if network.module.function(symbol) is not None:
         return
     real, flag = network.emitter.element("real"), network.emitter.element("bool")
     with ir.InsertionPoint(network.module.init.operation):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 from spikec.frontend import indexing, normalization, syntax
 from spikec.frontend.dataflow import DataflowExpressions
 from spikec.frontend.reductions import REDUCTIONS
-from spikec.frontend.values import Mistake, Value, not_supported, number
+from spikec.frontend.values import Mistake, Value, counted, not_supported, number
 
 if TYPE_CHECKING:
     from spikec.frontend.network import Network
@@ -27,7 +26,7 @@ class LineExpressions(DataflowExpressions):
         if node.id in self.scope:
             return self.scope[node.id]
         if node.id == "index":
-            return number(np.arange(int(np.prod(self.cells)), dtype=np.int64).reshape(self.cells))
+            return number(counted(self.cells))
         return self.unknown(node.id, node.span, self.scope)
 
     def attribute(self, node: syntax.Attribute) -> Value:

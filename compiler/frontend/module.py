@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -47,16 +49,10 @@ class Module:
     def constant(self, name: str, values: Array, span: Span) -> str:
         """Stores an array and declares it; returns its symbol, which differs from `name` only when that is taken."""
         stored = self.real_array(values)
-        symbol, count = name, 0
-        while True:
-            try:
-                if symbol in self._drawn.values():
-                    raise ValueError(f"'{symbol}' is drawn")
+        for symbol in (one for one in _spellings(name) if one not in self._drawn.values()):
+            with suppress(ValueError):  # another array has this name
                 digest = self.constants.add(symbol, stored)
                 break
-            except ValueError:
-                count += 1
-                symbol = f"{name}#{count}"
         element = element_of(stored)
         type = ir.RankedTensorType.get(list(stored.shape), element)
         location = file_location(span)
@@ -91,17 +87,17 @@ class Module:
         self.declare(f"constant {symbol}", build)
         return symbol
 
+    def function(self, symbol: str) -> Any:
+        """The function of this name, which was built; None where there is none."""
+        return next((op.operation for op in self.module.body.operations if symbol_of(op) == symbol), None)
+
     def drawn_by(self) -> dict[str, str]:
         """The function that draws an array, for each array that is drawn."""
         return {symbol: function for (function, *_), symbol in self._drawn.items()}
 
     def _free(self, name: str) -> str:
         """A name that no constant has."""
-        symbol, count = name, 0
-        while f"constant {symbol}" in self.declarations:
-            count += 1
-            symbol = f"{name}#{count}"
-        return symbol
+        return next(symbol for symbol in _spellings(name) if f"constant {symbol}" not in self.declarations)
 
     def state(self, name: str, type: Any, init: Any, span: Span, unit: str = "", depth: int = 1) -> None:
         """Declares a state, or deepens one: the history that is kept is the largest that is asked for."""
@@ -122,6 +118,12 @@ class Module:
                 build()
         for key, value in attributes.items():
             self.module.operation.attributes[key] = value
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A name, and what stands for it where it is taken."""
+    yield name
+    yield from (f"{name}#{n}" for n in count(1))
 
 
 def element_of(array: Array) -> Any:

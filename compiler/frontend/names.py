@@ -32,7 +32,8 @@ def give(network: Network, population: Population, call: syntax.Call) -> None:
         raise Mistake("E0302", source.args[0].span, "'load' takes a path, as in 'load(\"cells.csv\")'")
     names = network.arrays.names(path, call.span)
     (count,) = population.shape
-    twice = next((name for n, name in enumerate(names) if name in names[:n]), None)
+    first = {name: n for n, name in reversed(list(enumerate(names)))}
+    twice = next((name for n, name in enumerate(names) if first[name] < n), None)
     if twice is not None:
         raise Mistake("E0610", call.span, f"two neurons are called '{twice}' in '{path.text}'")
     if len(names) != count:

@@ -90,14 +90,9 @@ class Network:
             raise Mistake("E0601", span, f"the value of '{constant.name}' depends on itself")
         assert constant.define is not None
         constant.state = "busy"
-        before = self.dry, self.emitter.checked
-        self.dry, self.emitter.checked = 0, True
-        try:
-            with self.at("step"), self.statement(constant.name):
-                if not self.attempt(self._set, constant, constant.define, poisons=constant.name):
-                    raise Poisoned
-        finally:
-            self.dry, self.emitter.checked = before
+        with self.in_earnest(), self.statement(constant.name):
+            if not self.attempt(self._set, constant, constant.define, poisons=constant.name):
+                raise Poisoned
         constant.state = "done"
 
     def _settle_argument(self, argument: Stream, formal: syntax.Formal) -> None:
@@ -109,6 +104,17 @@ class Network:
     @staticmethod
     def _set(constant: Constant, define: Callable[[], Value]) -> None:
         constant.value = define()
+
+    @contextmanager
+    def in_earnest(self) -> Iterator[None]:
+        """What is evaluated here is declared and stays, even if somebody asked for a type alone."""
+        before = self.dry, self.emitter.checked
+        self.dry, self.emitter.checked = 0, True
+        try:
+            with self.at("step"):
+                yield
+        finally:
+            self.dry, self.emitter.checked = before
 
     @contextmanager
     def statement(self, owner: str, seed: int = 0) -> Iterator[None]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -110,8 +111,8 @@ class System:
         return scaled
 
 
-def names_in(node: syntax.Expr) -> set[str]:
-    """All names that an expression mentions."""
+def names_in(node: syntax.Node | tuple[Any, ...]) -> set[str]:
+    """All names that an expression or a statement mentions."""
     found: set[str] = set()
     stack: list[object] = [node]
     while stack:

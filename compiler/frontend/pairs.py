@@ -125,7 +125,7 @@ class PairExpressions(Expressions):
         if by is None:
             return super().index(node)
         base = self._drawn(node.base) or self.eval(node.base)
-        if not base.is_array and base.drawn is None:
+        if not base.is_still:
             raise Mistake("E0301", node.span, "only an array can be indexed")
         pairs = self.pairs
         wanted = {"pre": (pairs.pre,), "post": (pairs.post,), "pair": (pairs.pre, pairs.post)}[by]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import Span
 from spikec.dialects.mlir import file_location
@@ -130,7 +130,7 @@ def _of_stream(network: Network, entity: Stream, name: syntax.Name, spikes: bool
 
 def _stretch(network: Network, index: syntax.Index | None, shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
     """The flat range of a probe and its shape; only the first axis can be sliced."""
-    size = int(np.prod(shape)) if shape else 1
+    size = math.prod(shape)
     if index is None:
         return 0, size, shape
     bounds = network.expressions.bounds(index, shape)

@@ -35,9 +35,9 @@ def product(expressions: DataflowExpressions, a: Value, b: Value, node: syntax.B
         message = f"shapes {show_shape(a.shape)} and {show_shape(b.shape)} do not match in '@'"
         side = f"the matrix needs {b.shape[0]} columns" if a.is_array else None
         raise Mistake("E0303", node.span, message, side)
-    if a.is_const or a.drawn is not None:
+    if a.is_still:
         return _constant_left(expressions, a, b, node.span)
-    if b.is_const or b.drawn is not None:
+    if b.is_still:
         rows = places(b).T if len(b.shape) == 2 else places(b)[None, :]
         result = weighted(expressions, rows, b, a, node.span)
         return result if len(b.shape) == 2 else shaped(result, a.shape[:-1], node.span)
@@ -157,7 +157,7 @@ def row(expressions: DataflowExpressions, table: Value, node: syntax.Index) -> V
     It is what arrives from the one source that is flagged; None where the index is not a stream.
     """
     item = node.items[0]
-    if not (table.is_array or table.drawn) or not table.is_number or isinstance(item, syntax.Slice | syntax.String):
+    if not table.is_still or not table.is_number or isinstance(item, syntax.Slice | syntax.String):
         return None
     with expressions.network.dry_run():
         wanted = expressions.eval(item)

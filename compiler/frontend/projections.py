@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from spikec.dialects import snn
@@ -117,10 +117,10 @@ def _arrive(
         )
     if options.synapse is not None:
         arrival = _programmed(network, projection, options, path, source, part, chosen)
-        population.arrivals.setdefault(chosen, []).append(arrival)
-        return
-    reaching = _Reaching(network, options, path, source, part, chosen, projection.span)
-    population.arrivals.setdefault(chosen, []).append(Arrival(projection.span, reaching.emit, reaching.delayed))
+    else:
+        reaching = _Reaching(network, options, path, source, part, chosen, projection.span)
+        arrival = Arrival(projection.span, reaching.emit, reaching.delayed)
+    population.arrivals.setdefault(chosen, []).append(arrival)
 
 
 def _programmed(
@@ -165,12 +165,11 @@ class _Reaching:
     target: Part
     port: str
     span: Span
-    _made: Whole | None = None
 
     def delayed(self) -> Delayed | None:
         """What the port's sum of delayed arrivals needs, where the synapses have delays of their own."""
         with self.network.statement(self.path):
-            delay = self._declared().delay
+            delay = self._declared.delay
         if not isinstance(delay, Spread):
             return None
         return Delayed(self.path, self.target, delay, partial(_events, self.network, self.source), self.span)
@@ -179,19 +178,16 @@ class _Reaching:
         """Adds to what has reached the port so far."""
         network, size = self.network, self.target.size
         with network.statement(self.path):
-            delay = self._declared().delay
+            delay = self._declared.delay
             if isinstance(delay, Spread):
                 return current
             events = _events(network, self.source, delay)
         start = _start(network, self.target, current)
         return propagated(start, self.target.first or 0, size, events, self.path)
 
+    @cached_property
     def _declared(self) -> Whole:
-        if self._made is None:
-            self._made = self._declare()
-        return self._made
-
-    def _declare(self) -> Whole:
+        """What the projection's braces say, with its synapses declared."""
         network, path, population = self.network, self.path, self.target.population
         with network.dry_run():
             events = network.expressions.eval(self.source)

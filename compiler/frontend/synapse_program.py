@@ -99,19 +99,11 @@ def _named(node: Any) -> Any:
 def names(body: Any) -> dict[str, Span]:
     """The names that a body mentions, each where it is mentioned first; a handler mentions what it waits for."""
     found: dict[str, Span] = {}
-    waiting = [body]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, tuple):
-            waiting.extend(reversed(node))
-            continue
-        if not isinstance(node, syntax.Node):
-            continue
+    for node in syntax.walk(body):
         if isinstance(node, syntax.Name):
             found.setdefault(node.id, node.span)
         elif isinstance(node, syntax.On):
             found.setdefault(EVENT, node.span)
-        waiting.extend(reversed([getattr(node, slot) for slot in type(node).__dataclass_fields__]))
     return found
 
 

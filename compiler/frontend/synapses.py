@@ -8,8 +8,7 @@ something to do, and the projection lies between them.  All of it is ordinary da
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -25,13 +24,12 @@ from spikec.frontend.connections import Connected, Options
 from spikec.frontend.delays import Spread
 from spikec.frontend.ends import Part, part_of
 from spikec.frontend.entities import Arrival, Population
-from spikec.frontend.module import symbol_of
 from spikec.frontend.network import Network
 from spikec.frontend.neuron import bind_parameters
 from spikec.frontend.pairs import Pairs
 from spikec.frontend.shapes import reshaped
-from spikec.frontend.units import NUMBER, Dimension, describe
-from spikec.frontend.values import Mistake, Poisoned, Value, fits, not_supported
+from spikec.frontend.units import Dimension, describe
+from spikec.frontend.values import Mistake, Poisoned, Value, fits, not_supported, number
 from spikec.runtime.reference.blocks import program as function_of
 
 STRETCH = 1 << 18  # pairs that a filter sees at once
@@ -119,7 +117,7 @@ class Program:
         if self._state == "done":
             return
         self._state = "wrong"
-        with _in_earnest(self.network), self.network.statement(self.path):
+        with self.network.in_earnest(), self.network.statement(self.path):
             self._understand()
         self._state = "done"
 
@@ -141,8 +139,12 @@ class Program:
             raise Mistake("E0507", self.options.weight.span, message, "drop 'weight', or write 'out w * ...'")
         part = part_of(network, self.source)
         ends = Pairs(self.path, self.emitted.shape, self.target.shape, part, self.target)
-        connected = None if self._is_convolution() else connections.connect(network, self.options, ends)
-        self.ends = ends if connected is None else connected.ends
+        connected = None
+        if connections.is_convolution(self.options):
+            self.ends = replace(ends, by="kernel")
+        else:
+            connected = connections.connect(network, self.options, ends)
+            self.ends = connected.ends
         self.steps = self._delay()
         self.each: dict[str, _Each] = {}
         self.bound = self._bind(declaration, call)
@@ -152,9 +154,8 @@ class Program:
             self.plan = None if WEIGHT in self.each else self._planned(body, frozenset(self.each))
         shared = frozenset(self.bound)
         synapse_program.check_owners(body, frozenset({*self.each, WEIGHT}) - shared)
-        plain = synapse_program.without_owners(body)
         if self.plan is None:
-            self._spread(plain, connected)
+            self._spread(body, connected)
         else:
             self._collapse(self.plan, connected)
         self._note(body)
@@ -172,16 +173,10 @@ class Program:
         if option is None:
             return 0
         seed = self.network.seed_of(option.modifiers) if option.modifiers else None
-        ends = replace(self.ends, by="kernel") if self._is_convolution() else self.ends
-        steps = delays.of_projection(self.network, option, ends, seed)
+        steps = delays.of_projection(self.network, option, self.ends, seed)
         if isinstance(steps, Spread):
             raise not_supported(option.span, "delay per synapse with a synapse program")
         return steps
-
-    def _is_convolution(self) -> bool:
-        option = self.options.connect
-        call = option.value if option is not None else None
-        return isinstance(call, syntax.Call) and call.function == syntax.Name(call.function.span, "conv")
 
     def _bind(self, declaration: syntax.Synapse, call: syntax.Call | None) -> dict[str, Value]:
         """The parameters that all synapses share; the others go to `each`."""
@@ -228,7 +223,8 @@ class Program:
         option = self.options.weight
         node = option.value if option is not None else None
         if node is None and self.ends.table is not None and "weight" in self.ends.table.columns:
-            node = _call("from", self.options.connect)
+            assert self.options.connect is not None
+            node = self.options.connect.value  # as a weight, `from(table)` is the table's column of weights
         seed = self.network.seed_of(option.modifiers) if option is not None and option.modifiers else None
         self.bound[WEIGHT] = self._argument(WEIGHT, node, seed) if node is not None else _ONE
         if WEIGHT in self.each:
@@ -257,18 +253,15 @@ class Program:
         count = _number(self.network, connected, self.options, self.declaration.name)
         if count == 0:
             return
-        one = ir.FloatAttr.get(self.network.emitter.element("real"), 1.0)
-        self._declare(self.path, self.ends.pre, self.ends.post, connected.recipe, one)
+        self._declare(self.path, self.ends.pre, self.ends.post, connected.recipe)
         self._derive("to_target", count, self.ends.post)
         for name, found in self.each.items():
             self._keep(name, found, count)
         self._populate("synapse", body, (count,), self._at_synapse)
 
     def _derive(self, kind: str, pre: int, post: int, name: str = "", weight: Any = None) -> None:
-        of = ir.FlatSymbolRefAttr.get(self.path)
-        one = ir.FloatAttr.get(self.network.emitter.element("real"), 1.0)
-        recipe = {"kind": ir.StringAttr.get(kind), "of": of}
-        self._declare(f"{self.path}.{name or kind}", pre, post, recipe, weight if weight is not None else one)
+        recipe = {"kind": ir.StringAttr.get(kind), "of": ir.FlatSymbolRefAttr.get(self.path)}
+        self._declare(f"{self.path}.{name or kind}", pre, post, recipe, weight)
 
     def _keep(self, name: str, found: _Each, count: int) -> None:
         """A state that `@init` writes, with a parameter's value for each synapse."""
@@ -306,7 +299,7 @@ class Program:
             one = syntax.Number(self.span, Fraction(1), is_int=True)
             options = replace(options, weight=syntax.ProjectionOption(self.span, "weight", one, ()))
         if connected is None:
-            recipe, weight, dim = connections.recipe_and_weight(network, options, self.ends, None, self.span)
+            recipe, weight, dim = connections.convolved(network, options, self.ends, None)
         else:
             recipe = connected.recipe
             weight, dim = connections.weigh(network, options, self.ends, None, self.span)
@@ -314,28 +307,25 @@ class Program:
         self._declare(self.path, self.ends.pre, self.ends.post, recipe, weight)
         dim = dim * self.emitted.dim
         if plan.source:
-            population = self._populate("source", plan.source, self.emitted.shape, self._at_source)
+            population = self._populate("source", plan.source, self.emitted.shape, self._at_neuron)
             assert population.program is not None
             dim = self.weight_dim * population.program.out_dim
         if plan.target:
             self._arrived_dim = dim
-            self._populate("target", plan.target, self.target.shape, self._at_target)
+            self._populate("target", plan.target, self.target.shape, self._at_neuron)
 
     def _sent(self) -> Value:
         population = self.populations.get("source")
         return self._out(population) if population is not None else self.events(self.steps)
 
-    def _at_source(self, name: str, shape: tuple[int, ...]) -> Any:
-        return self._real(self._at_end(name), shape)
-
-    def _at_target(self, name: str, shape: tuple[int, ...]) -> Any:
-        if name != ARRIVED:
-            return self._real(self._at_end(name), shape)
-        zeros = self.network.emitter.constant(0, self.network.emitter.element("real"), shape)
-        return self._through(self._sent(), zeros, self.path)
-
-    def _real(self, value: Value, shape: tuple[int, ...]) -> Any:
-        return reshaped(self.network.emitter.ssa(value, value.shape, "real", self.span), shape)
+    def _at_neuron(self, name: str, shape: tuple[int, ...]) -> Any:
+        """A value of the source or of the target, or what came to a target, for each of these neurons."""
+        emitter = self.network.emitter
+        if name == ARRIVED:
+            zeros = emitter.constant(0, emitter.element("real"), shape)
+            return self._through(self._sent(), zeros, self.path)
+        value = self._at_end(name)
+        return reshaped(emitter.ssa(value, value.shape, "real", self.span), shape)
 
     # ------------------------------------------------------------ what reaches a program
 
@@ -414,8 +404,11 @@ class Program:
     def _through(self, value: Value, init: Any, synapses: str) -> Any:
         return snn.Propagate.build(value.ssa, init, results=[init.type], synapses=synapses).result
 
-    def _declare(self, symbol: str, pre: int, post: int, recipe: Any, weight: Any) -> None:
+    def _declare(self, symbol: str, pre: int, post: int, recipe: Any, weight: Any = None) -> None:
+        """Declares synapses, whose weight is 1 unless it is given."""
         location = file_location(self.span)
+        if weight is None:
+            weight = ir.FloatAttr.get(self.network.emitter.element("real"), 1.0)
 
         def build() -> None:
             with location:
@@ -424,24 +417,7 @@ class Program:
         self.network.module.declare(f"synapses {symbol}", build)
 
 
-_ONE = Value("real", const=Fraction(1), dim=NUMBER)
-
-
-def _call(function: str, option: syntax.ProjectionOption | None) -> syntax.Expr | None:
-    """The table of `connect from(table)`, as an expression for its weights."""
-    return option.value if option is not None and isinstance(option.value, syntax.Call) else None
-
-
-@contextmanager
-def _in_earnest(network: Network) -> Iterator[None]:
-    """What is declared here stays, whoever asked for it."""
-    before = network.dry, network.emitter.checked
-    network.dry, network.emitter.checked = 0, True
-    try:
-        with network.at("step"):
-            yield
-    finally:
-        network.dry, network.emitter.checked = before
+_ONE = number(Fraction(1))
 
 
 def _stretch(value: Value, part: Part) -> Value:
@@ -463,7 +439,7 @@ def _number(network: Network, connected: Connected, options: Options, name: str)
         raise Mistake("E0609", options.connect.value.span, message, help)
     if kind in connectors.FIXED:
         count = int(ir.IntegerAttr(recipe["count"]).value)
-        return count * {"fixed_in": ends.post, "fixed_out": ends.pre, "fixed_total": 1}[kind]
+        return connectors.fixed_number(kind, count, ends.pre, ends.post)
     keep = _filter(network, recipe)
     if kind == "one_to_one":
         places = np.arange(ends.pre)
@@ -490,7 +466,5 @@ def _filter(network: Network, recipe: dict[str, Any]) -> Callable[[Any, Any], An
     """Which of the pairs (sources, targets) are kept."""
     if "filter" not in recipe:
         return lambda sources, targets: np.ones(len(sources), bool)
-    wanted = str(recipe["filter"].value)
-    (found,) = (op for op in network.module.module.body.operations if symbol_of(op) == wanted)
-    function = function_of(found.operation)
+    function = function_of(network.module.function(recipe["filter"].value))
     return lambda sources, targets: np.broadcast_to(function(sources, targets)[0], np.shape(sources))

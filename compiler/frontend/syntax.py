@@ -5,7 +5,7 @@ The tree says what was written, nothing more; names, shapes and units are the bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
@@ -418,6 +418,18 @@ class File(Node):
     imports: tuple[Import, ...]
     declarations: tuple[Declaration, ...]
     models: tuple[Model, ...]
+
+
+def walk(node: Any) -> Iterator[Node]:
+    """All nodes of a node or a tuple of them, each before its parts; deep trees are no danger: nothing recurses."""
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple):
+            waiting.extend(reversed(part))
+        elif isinstance(part, Node):
+            yield part
+            waiting.extend(reversed([getattr(part, name) for name in type(part).__dataclass_fields__]))
 
 
 def mapped(node: Any, change: Callable[[Any], Any]) -> Any:

@@ -80,8 +80,8 @@ def column(table: Table, connected: Table, name: str, span: Span) -> Value:
 def indices(table: Table, name: str, count: int, cells: Sequence[str] | None, span: Span) -> Array:
     """The column "pre" or "post" as indices of one of `count` neurons; where they have names, it may hold these."""
     values: Any = table.columns[name]
+    what = {"pre": "source", "post": "target"}[name]
     if values.dtype.kind == "U" and cells is not None:
-        what = {"pre": "source", "post": "target"}[name]
         return names.numbers(values, cells, f"'{table.name}' names a {what}, and no neuron is", span)
     if values.dtype.kind not in "iuf":
         kind = "names" if values.dtype.kind == "U" else values.dtype
@@ -93,7 +93,6 @@ def indices(table: Table, name: str, count: int, cells: Sequence[str] | None, sp
         )
     wrong = np.flatnonzero(~((values >= 0) & (values < count) & (values == np.floor(values))))
     if len(wrong):
-        what = {"pre": "source", "post": "target"}[name]
         message = (
             f"row {wrong[0]} of '{table.name}' names the {what} {values[wrong[0]]:g}, where there are 0 to {count - 1}"
         )

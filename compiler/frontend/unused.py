@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from spikec.dialects.diagnostics import Diagnostics
 from spikec.frontend import syntax
+from spikec.frontend.ode import names_in
 
 
 def report(file: syntax.File, diagnostics: Diagnostics) -> None:
@@ -16,8 +16,8 @@ def report(file: syntax.File, diagnostics: Diagnostics) -> None:
     to be unused.
     """
     statements = [*file.declarations, *(statement for model in file.models for statement in model.body)]
-    inside = [_names(statement) for statement in statements]
-    named = set().union(*inside, *(_names(model.params) for model in file.models))
+    inside = [names_in(statement) for statement in statements]
+    named = set().union(*inside, *(names_in(model.params) for model in file.models))
     for model in file.models:
         _formals("model", model.name, model.params, named, diagnostics)
     for node, names in zip(statements, inside, strict=True):
@@ -45,18 +45,3 @@ def _is_used(name: str, named: set[str]) -> bool:
 
 def _parameter(node: syntax.Formal | syntax.Param, what: str, diagnostics: Diagnostics) -> None:
     diagnostics.warning("W0201", node.span, f"{what} is not used", "remove it, or use it in an expression")
-
-
-def _names(node: Any) -> set[str]:
-    """All names within a node or a tuple of them; deep trees are no danger, since nothing recurses."""
-    found = set()
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, syntax.Name):
-            found.add(node.id)
-        elif isinstance(node, tuple):
-            waiting.extend(node)
-        elif isinstance(node, syntax.Node):
-            waiting.extend([getattr(node, name) for name in node.__slots__])
-    return found

@@ -6,6 +6,7 @@ program's real type once, when they meet a value that exists only at run time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -77,6 +78,11 @@ class Value:
         return isinstance(self.const, np.ndarray)
 
     @property
+    def is_still(self) -> bool:
+        """Is this an array that is one and the same in the whole run, known or drawn?"""
+        return self.is_array or self.drawn is not None
+
+    @property
     def is_number(self) -> bool:
         return self.kind in ("real", "int", "bool")
 
@@ -135,6 +141,11 @@ def as_array(value: Value) -> Array:
     if value.kind == "real":
         return np.asarray(to_float(value.scalar), dtype=np.float64)
     return np.asarray(value.const, dtype=np.int64 if value.kind == "int" else np.bool_)
+
+
+def counted(shape: tuple[int, ...]) -> Array:
+    """The number of each element of a shape."""
+    return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
 
 
 def places(value: Value) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from spikec.analysis.elementary import elementary
@@ -43,9 +44,14 @@ def index_bits(post: int) -> int:
     return 16 if post <= 1 << 16 else 32
 
 
+def index_type(post: int) -> np.dtype[Any]:
+    """The type of target indices."""
+    return np.dtype(np.uint16 if index_bits(post) == 16 else np.uint32)
+
+
 def narrowed(targets: Array, post: int) -> Array:
     """Targets in the type of indices among `post`."""
-    return targets.astype(np.uint16 if index_bits(post) == 16 else np.uint32)
+    return targets.astype(index_type(post))
 
 
 def every(pre: int, post: int, keep: Filter | None = None) -> Rows:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
-from spikec.lower.connect import STRETCH, Rows, index_bits
+from spikec.lower.connect import STRETCH, Rows, index_type
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,7 @@ def convolved(shape: Convolution, weights: Array | None) -> tuple[Rows, Array | 
         raise OverflowError(f"{synapses} synapses are more than a projection can have ({(1 << 31) - 1})")
     row = np.zeros(shape.pre + 1, np.int32)
     np.cumsum(np.tile(channels * counts, shape.input[0]), out=row[1:])
-    col = np.empty(
-        (shape.input[0], synapses // shape.input[0]), np.uint16 if index_bits(shape.post) == 16 else np.uint32
-    )
+    col = np.empty((shape.input[0], synapses // shape.input[0]), index_type(shape.post))
     gathered = None if weights is None else np.empty(col.shape, weights.dtype)
     _fill(shape, axes, counts, col, weights, gathered)
     return Rows(row, col.reshape(-1)), None if gathered is None else gathered.reshape(-1)

@@ -12,7 +12,6 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.functions import signature
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.dialects.random import key, uniform
 from spikec.lower.filters import function_of
 from spikec.runtime.interface import flush_subnormals, numpy_type
 
@@ -56,8 +55,7 @@ def _elements(program: Program, function: Any, count: int, seed: int) -> Array:
 def _argument(program: Program, what: Any, numbers: Array, seed: int) -> Array:
     match what:
         case Drawn():
-            made = uniform(key(seed, what.seed, what.path), numbers, 0, 0)
-            return made.astype(np.float32 if what.bits == 32 else np.float64)
+            return drawn.uniforms(what, seed, numbers)
         case Element():
             if what.array not in program.constants:
                 message = f"a drawn array needs the array '{what.array}', which is not at hand"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 from spikec.dialects import connectors, snn
 from spikec.dialects.connectors import Drawn, Element
 from spikec.dialects.constants import Array
-from spikec.dialects.diagnostics import CompileError, Diagnostic, Span
+from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.dialects.drawn import uniforms
 from spikec.dialects.functions import signature, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.dialects.random import key, uniform
+from spikec.dialects.random import key
+from spikec.dialects.refusal import span_of
 from spikec.lower import connect, filters, fixed
 from spikec.runtime.interface import numpy_type
 
@@ -148,8 +149,7 @@ class Recipes:
     ) -> Array:
         match what:
             case Drawn():
-                drawn = uniform(key(self._seed, what.seed, what.path), index, 0, 0)
-                return drawn.astype(np.float32 if what.bits == 32 else np.float64)
+                return uniforms(what, self._seed, index)
             case Element():
                 place = {"pre": source, "post": target, "pair": source * view.post + target}.get(what.by)
                 if place is None:
@@ -161,13 +161,4 @@ class Recipes:
 
 
 def _diagnostic(code: str, view: snn.Synapses, text: str, help: str | None = None) -> Diagnostic:
-    return Diagnostic(code, "error", f"{view.sym_name}: {text}", _span_of(view.operation), help=help)
-
-
-def _span_of(op: Any) -> Span | None:
-    """The place in the model's text that an op comes from."""
-    found = re.search(r'"((?:[^"\\]|\\.)+)":(\d+):(\d+)', str(op.location))
-    if found is None:
-        return None
-    line, column = int(found[2]), int(found[3])
-    return Span(found[1], line, column, line, column + 1)
+    return Diagnostic(code, "error", f"{view.sym_name}: {text}", span_of(view.operation), help=help)

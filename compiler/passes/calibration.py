@@ -1,4 +1,4 @@
-"""Calibration: what the real network does on data that it is given, as ranges of every value.
+"""Calibration: what a network does on data that it is given: ranges of every value, and means of what is sent.
 
 The network runs on the reference interpreter.  A copy of it keeps each value of `@step` that is to be
 watched in a state of its own, so that the interpreter knows nothing of this; values are named by their

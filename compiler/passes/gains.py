@@ -27,7 +27,6 @@ from spikec.runtime.interface import flush_subnormals
 
 REALS = ("f32", "f64")
 SUMS = ("arith.addf", "arith.subf", "arith.negf")
-RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
 
 
 class Gains:
@@ -68,7 +67,7 @@ class Gains:
             return False
         if op.name in SUMS:
             return all(self.takes(operand, factor) for operand in op.operands)
-        if op.name in RESHAPES:
+        if op.name in structure.RESHAPES:
             return self.takes(op.operands[0], _reshaped(factor, op.operands[0].type))
         if op.name == "tensor.concat":
             return all(self.takes(part, share) for part, share in _parts(op, factor))
@@ -117,7 +116,7 @@ class Gains:
         if op.name in SUMS:
             for place, operand in enumerate(list(op.operands)):
                 op.operands[place] = self.scaled(operand, factor, op)
-        elif op.name in RESHAPES:
+        elif op.name in structure.RESHAPES:
             op.operands[0] = self.scaled(op.operands[0], _reshaped(factor, op.operands[0].type), op)
         elif op.name == "tensor.concat":
             for place, (part, share) in enumerate(_parts(op, factor)):

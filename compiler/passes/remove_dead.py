@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from spikec.analysis.liveness import Live, owned
 from spikec.dialects import snn
@@ -55,9 +55,9 @@ def _erase_populations(program: Program, live: Live) -> list[Row]:
     """Removes the populations that nothing sees, with their states, and the other states that nothing sees."""
     rows: list[Row] = []
     gone: set[str] = set()
-    kept = set(live.states)
+    kept, updated = set(live.states), _updated(program)
     for view in list(program.ops(snn.Population)):
-        if kept.isdisjoint(owned(view)) and not _is_named(program, snn.Update, "population", view.sym_name):
+        if kept.isdisjoint(owned(view)) and view.sym_name not in updated:
             rows.append(("population", view.sym_name, math.prod(view.shape)))
             gone.update(owned(view))
             view.operation.erase()
@@ -81,10 +81,11 @@ def _erase_projections(program: Program) -> list[Row]:
     return rows
 
 
-def _is_named(program: Program, cls: type[Any], field: str, name: str) -> bool:
-    """Whether an op of a class refers to a symbol."""
-    for block in structure.entry_blocks(program.symbols()):
-        for operation in block.operations:
-            if operation.operation.name == cls.name() and getattr(cls(operation.operation), field) == name:
-                return True
-    return False
+def _updated(program: Program) -> set[str]:
+    """The names of the populations that some entry point updates."""
+    return {
+        snn.Update(operation.operation).population
+        for block in structure.entry_blocks(program.symbols())
+        for operation in block.operations
+        if operation.operation.name == snn.Update.name()
+    }

@@ -12,6 +12,8 @@ from spikec.dialects.program import Program
 Number = Callable[[Any], Hashable]
 """What a value from outside of a block is known by."""
 
+RESHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
+
 
 def attributes(op: Any, without: frozenset[str] = frozenset()) -> Hashable:
     """The attributes of an op by name, comparable within one context."""

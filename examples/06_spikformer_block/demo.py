@@ -9,6 +9,7 @@ one point lower.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def classify(title: str, images: Array, digits: Array, pipeline: str = "") -> fl
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     images, digits = test_images()
     real = classify("real numbers", images, digits)
     whole = classify("8-bit weights, 16-bit states", images, digits, INTEGERS)

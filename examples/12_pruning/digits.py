@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from train import HERE, base, masks
+from train import HERE, base, descended, masks
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -45,23 +45,15 @@ def gradients(a: Arrays, x: Array, wanted: npt.NDArray[np.int64]) -> Arrays:
     return {"w1": back.T @ x, "b1": back.sum(axis=0), "w2": error.T @ hidden, "b2": error.sum(axis=0)}
 
 
-def finetuned(arrays: Arrays, kept: Arrays, epochs: int, seed: int = 0) -> Arrays:
-    """Adam with a rate that falls along half a cosine; where a mask is zero, weights are and stay zero."""
-    rng = np.random.default_rng(seed)
-    images, digits = base.training_images()
-    network = base.Network({name: (array * kept.get(name, 1)).astype(np.float32) for name, array in arrays.items()})
-    batches = len(images) // BATCH
-    for epoch in range(epochs):
-        order = rng.permutation(len(images))
-        x = base.distort(images[order], rng).reshape(len(images), -1)
-        x = (rng.binomial(STEPS, np.clip(x, 0, 1)) / STEPS).astype(np.float32)
-        for number in range(batches):
-            part = slice(number * BATCH, (number + 1) * BATCH)
-            rate = 0.0005 * (1 + np.cos(np.pi * (epoch + number / batches) / epochs))
-            network.adam(gradients(network.arrays, x[part], digits[order[part]]), rate, decay=0.0)
-            for name, mask in kept.items():
-                network.arrays[name] *= mask
-    return to_rates(network.arrays, images.reshape(len(images), -1))
+def finetuned(arrays: Arrays, kept: Arrays, epochs: int) -> Arrays:
+    """Trained on, where masks leave weights, with images as noisy as their spikes."""
+    trained = descended(arrays, kept, gradients, epochs, 1e-3, BATCH, noisy)
+    return to_rates(trained, base.training_images()[0].reshape(-1, 64))
+
+
+def noisy(x: Array, rng: np.random.Generator) -> Array:
+    """The share of the steps in which each pixel spikes."""
+    return (rng.binomial(STEPS, np.clip(x, 0, 1)) / STEPS).astype(np.float32)
 
 
 def to_rates(a: Arrays, x: Array) -> Arrays:

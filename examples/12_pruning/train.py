@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -109,23 +110,40 @@ def gradients(a: Arrays, x: Array, wanted: Labels) -> Arrays:
     return found
 
 
-def train(arrays: Arrays, epochs: int, rate: float, masks: Arrays | None = None, seed: int = 0) -> Arrays:
-    """Adam with a rate that falls to zero along half a cosine; where a mask is zero, weights are and stay zero."""
-    rng = np.random.default_rng(seed)
+def train(arrays: Arrays, epochs: int, rate: float, masks: Arrays | None = None) -> Arrays:
+    """The weights after training, as multiples of 1/256."""
+    trained = descended(arrays, masks or {}, gradients, epochs, rate, BATCH)
+    return {name: (np.round(array * GRAIN) / GRAIN).astype(np.float32) for name, array in trained.items()}
+
+
+def descended(
+    arrays: Arrays,
+    masks: Arrays,
+    gradients: Callable[[Arrays, Array, Labels], Arrays],
+    epochs: int,
+    rate: float,
+    batch: int,
+    shown: Callable[[Array, np.random.Generator], Array] = lambda x, rng: x,
+) -> Arrays:
+    """Adam with a rate that falls to zero along half a cosine; where a mask is zero, weights are and stay zero.
+
+    `shown` makes what the network sees of images (count, 64).
+    """
+    rng = np.random.default_rng(0)
     images, answers = base.training_images()
-    masks = masks or {}
     network = base.Network({name: (array * masks.get(name, 1)).astype(np.float32) for name, array in arrays.items()})
-    batches = len(images) // BATCH
+    batches = len(images) // batch
     for epoch in range(epochs):
         order = rng.permutation(len(images))
-        x = base.distort(images[order], rng).reshape(len(images), -1)
+        x = shown(base.distort(images[order], rng).reshape(len(images), -1), rng)
         for number in range(batches):
-            part = slice(number * BATCH, (number + 1) * BATCH)
+            part = slice(number * batch, (number + 1) * batch)
             now = 0.5 * rate * (1 + np.cos(np.pi * (epoch + number / batches) / epochs))
             network.adam(gradients(network.arrays, x[part], answers[order[part]]), now, decay=0.0)
             for name, mask in masks.items():
                 network.arrays[name] *= mask
-    return {name: (np.round(array * GRAIN) / GRAIN).astype(np.float32) for name, array in network.arrays.items()}
+    found: Arrays = network.arrays
+    return found
 
 
 def accuracy(a: Arrays, x: Array, y: Labels) -> float:

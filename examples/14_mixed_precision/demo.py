@@ -53,8 +53,7 @@ def images() -> tuple[Array, Labels]:
 
 def quantized(options: str, calibration: Path) -> spikec.Program:
     """The network as integers, with ranges from the calibration images."""
-    weights = str(HERE / "weights.npz").replace("\\", "\\\\").replace('"', '\\"')
-    network = spikec.load(MODEL, params={"weights": f'"{weights}"', "units": UNITS})
+    network = spikec.load(MODEL, params={"weights": HERE / "weights.npz", "units": UNITS})
     return spikec.pipeline(f'quantize{{{options},calibrate="{calibration}",steps=32}}')(network)
 
 

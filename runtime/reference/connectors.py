@@ -22,6 +22,7 @@ from spikec.dialects.connectors import (
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import CompileError, Diagnostic
+from spikec.dialects.drawn import uniforms
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.random import key, uniform, words
@@ -29,7 +30,7 @@ from spikec.runtime.reference import synapses
 from spikec.runtime.reference.blocks import program
 from spikec.runtime.reference.drawn import Constants
 from spikec.runtime.reference.elements import number, stored
-from spikec.runtime.reference.synapses import Dense, Keep, Rows, Synapses
+from spikec.runtime.reference.synapses import Dense, Keep, Rows, Synapses, kept
 
 Key = tuple[int, int]
 Function = Callable[..., Array]
@@ -147,9 +148,7 @@ class Connectors:
         def argument(what: Any) -> Array:
             match what:
                 case Drawn():
-                    drawn = uniform(key(seed, what.seed, what.path), np.arange(len(target)), 0, 0)
-                    narrow: Array = drawn.astype(np.float32 if what.bits == 32 else np.float64)
-                    return narrow
+                    return uniforms(what, seed, np.arange(len(target)))
                 case Element():
                     element: Array = self._constant(ir.FlatSymbolRefAttr.get(what.array)).reshape(-1)[by[what.by]]
                     return element
@@ -167,11 +166,7 @@ def _sources(made: Rows) -> Array:
 
 def _filtered(rows: Iterator[Array], keep: Keep | None) -> Iterator[Array]:
     for source, targets in enumerate(rows):
-        yield targets if keep is None else targets[_kept(keep, np.asarray(source), targets)]
-
-
-def _kept(keep: Keep, source: Array, target: Array) -> Any:
-    return np.broadcast_to(keep(source, target), np.broadcast_shapes(source.shape, target.shape))
+        yield targets if keep is None else targets[kept(keep, np.asarray(source), targets)]
 
 
 def _listed(pre: int, sources: Array, targets: Array, keep: Keep | None) -> tuple[Iterator[Array], Array]:
@@ -193,20 +188,20 @@ def _fixed(view: snn.Synapses, kind: str, count: int, repeat: bool, source: Key,
     sources, targets = np.arange(pre), np.arange(post)
     if kind == "fixed_out":
         for i in range(pre):
-            there = targets if keep is None else targets[_kept(keep, np.asarray(i), targets)]
+            there = targets if keep is None else targets[kept(keep, np.asarray(i), targets)]
             yield there[_chosen(view, source, i, len(there), count, repeat)]
         return
     if kind == "fixed_in":
         pairs = [np.zeros((0, 2), np.int64)]
         for j in range(post):
-            there = sources if keep is None else sources[_kept(keep, sources, np.asarray(j))]
+            there = sources if keep is None else sources[kept(keep, sources, np.asarray(j))]
             chosen = there[_chosen(view, source, j, len(there), count, repeat)]
             pairs.append(np.stack([chosen, np.full(len(chosen), j)], axis=1))
         table = np.concatenate(pairs)
     else:
         every = np.arange(pre * post) if keep is not None else None
         if every is not None and keep is not None:
-            every = every[_kept(keep, every // post, every % post)]
+            every = every[kept(keep, every // post, every % post)]
         size = pre * post if every is None else len(every)
         places = _chosen(view, source, 0, size, count, repeat)
         places = places if every is None else every[places]

@@ -9,7 +9,6 @@ from spikec.dialects import drawn, snn
 from spikec.dialects.connectors import Drawn, Element, extra_arguments
 from spikec.dialects.constants import Array
 from spikec.dialects.program import Program
-from spikec.dialects.random import key, uniform
 from spikec.runtime.reference.blocks import program as function_of
 
 
@@ -39,9 +38,7 @@ class Constants:
     def _argument(self, what: Any, numbers: Array) -> Array:
         match what:
             case Drawn():
-                made = uniform(key(self._seed, what.seed, what.path), numbers, 0, 0)
-                narrow: Array = made.astype(np.float32 if what.bits == 32 else np.float64)
-                return narrow
+                return drawn.uniforms(what, self._seed, numbers)
             case Element():
                 element: Array = self[what.array].reshape(-1)[numbers]
                 return element

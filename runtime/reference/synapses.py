@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -114,10 +115,10 @@ class Procedural:
     coded: bool = False
 
     def row(self, source: int) -> tuple[Array, Array]:
-        draws = math.ceil(self.post * self.p + 6.0 * math.sqrt(self.post * self.p)) + 8
-        (targets,) = _jumps(np.array([source]), self.post, _log(np.asarray(1.0 - self.p)), self.key, draws)
+        scale = _log(np.asarray(1.0 - self.p))
+        (targets,) = _jumps(np.array([source]), self.post, scale, self.key, _draws(self.post, self.p))
         if self.keep is not None:
-            targets = targets[np.broadcast_to(self.keep(np.asarray(source), targets), targets.shape)]
+            targets = targets[kept(self.keep, np.asarray(source), targets)]
         return targets, self.weight
 
 
@@ -135,15 +136,10 @@ def without_zeros(made: Synapses) -> Rows:
     """The same without those whose weight is zero; `weight` has an element for each."""
     if isinstance(made, Dense):
         source, target = np.nonzero(made.weight)
-        weight = made.weight[source, target]
-        count = len(made.weight)
-    else:
-        assert isinstance(made, Rows)
-        count = len(made.begin) - 1
-        kept = made.weight != 0
-        source = np.repeat(np.arange(count), np.diff(made.begin))[kept]
-        target, weight = made.target[kept], made.weight[kept]
-    return Rows(np.searchsorted(source, np.arange(count + 1)), target, weight)
+        begin = np.searchsorted(source, np.arange(len(made.weight) + 1))
+        return Rows(begin, target, made.weight[source, target])
+    assert isinstance(made, Rows)
+    return chosen(made, made.weight != 0)
 
 
 def propagate(synapses: Synapses, events: Array, into: Array, width: int) -> int:
@@ -189,6 +185,11 @@ def _shifted(event: Array, code: Array, width: int) -> Array:
     return wrap(np.where(code < 0, -size, size), width)
 
 
+def kept(keep: Keep, source: Array, target: Array) -> Any:
+    """Which pairs a condition keeps, for each of the sources and targets as they are broadcast."""
+    return np.broadcast_to(keep(source, target), np.broadcast_shapes(source.shape, target.shape))
+
+
 def one_to_one(size: int) -> Iterator[Array]:
     """The targets of each source, row by row."""
     return (np.array([i]) for i in range(size))
@@ -207,10 +208,15 @@ def probable(pre: int, post: int, p: float, key: tuple[int, int]) -> Iterator[Ar
     if p <= 0.0 or scale == 0.0:
         yield from (np.arange(0) for _ in range(pre))
         return
-    draws = math.ceil(post * p + 6.0 * math.sqrt(post * p)) + 8
+    draws = _draws(post, p)
     stretch = max(1, _DRAWS // draws)
     for first in range(0, pre, stretch):
         yield from _jumps(np.arange(first, min(first + stretch, pre)), post, scale, key, draws)
+
+
+def _draws(post: int, p: float) -> int:
+    """How many draws nearly always lead to the end of a row."""
+    return math.ceil(post * p + 6.0 * math.sqrt(post * p)) + 8
 
 
 def _jumps(rows: Array, post: int, scale: Array, key: tuple[int, int], draws: int) -> Iterator[Array]:

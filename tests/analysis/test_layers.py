@@ -130,16 +130,15 @@ def test_zeros_that_are_not_stored_cost_nothing(network: spikec.Program) -> None
     assert layers["xa"]["run"]["additions"] == run.projections["xa"]
 
 
-def test_integers_have_the_bits_that_they_need(network: spikec.Program) -> None:
+def test_integers_have_the_bits_that_they_need(tmp_path: Path) -> None:
     for bits in (1, 2, 4, 8):
-        program = spikec.pipeline(f"quantize{{weights={bits}}}")(spikec.load(_ones(network, bits)))
+        program = spikec.pipeline(f"quantize{{weights={bits}}}")(spikec.load(counting(tmp_path, bits)))
         layers = {layer["name"]: layer for layer in spikec.cost(program)["layers"]}
         assert (layers["xa"]["weight_bits"], layers["xa"]["spike_bits"]) == (bits, 3)
 
 
-def _ones(network: spikec.Program, bits: int) -> Path:
+def counting(folder: Path, bits: int) -> Path:
     """A model whose weights use all of a quantiser's range, and whose source sends 0 to 5 events a step."""
-    folder = Path(str(network.module.operation.location).split('"')[1]).parent
     high = max(1, 2 ** (bits - 1) - 1)
     values = np.array([-1.0, 1.0]) if bits == 1 else np.arange(-high, high + 1) / high
     np.savez(folder / "w.npz", w=np.resize(values, (4, 6)).astype(np.float32))

@@ -19,6 +19,18 @@ from spikec.runtime.cpu import CpuEngine
 from spikec.runtime.interface import Input, Interface, Output, Probe, numpy_type
 from spikec.runtime.reference.engine import StepEngine
 
+TYPES = {
+    "i1": np.bool_,
+    "i2": np.int8,
+    "i8": np.int8,
+    "i16": np.int16,
+    "i32": np.int32,
+    "i64": np.int64,
+    "f32": np.float32,
+    "f64": np.float64,
+}
+"""What numpy keeps the elements of a type in."""
+
 LIF = """
 func.func private @LIF(%I: f32 {snn.port = "I"}, %V: f32 {snn.state = "V"}, %decay: f32 {snn.param = "decay"})
     -> (f32 {snn.state = "V"}, i1 {snn.event}) {

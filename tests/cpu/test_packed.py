@@ -10,9 +10,9 @@ from spikec.dialects.diagnostics import InternalError
 from spikec.lower.connect import Rows
 from spikec.lower.snn_to_step import formats
 
+from .conftest import TYPES
+
 PRE = 37
-EVENTS = {"i1": bool, "i2": np.int8, "f32": np.float32, "f64": np.float64, "i32": np.int32}
-NUMBERS = {"f32": np.float32, "f64": np.float64, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
 
 
 def rows_of(present: np.ndarray[Any, Any]) -> Rows:
@@ -72,7 +72,7 @@ def test_the_same_as_the_interpreter(
         assert stored is not None
         count = int(present.sum())
         values = rng.standard_normal(count) if real else rng.integers(-9, 9, count)
-        declare(n, name, stored, values.astype(NUMBERS[weight]), post, weight)
+        declare(n, name, stored, values.astype(TYPES[weight]), post, weight)
     n.stage = [
         f'propagate from = @"input.x", delay = 0, low = 0, table = @{table}, into = @acc, mode = "dense", '
         "tally = @synaptic_events"
@@ -82,7 +82,7 @@ def test_the_same_as_the_interpreter(
     active = rng.random((12, PRE)) < 0.3
     values = rng.standard_normal((12, PRE)) if event[0] == "f" else rng.integers(-2, 2, (12, PRE))
     x = active if event == "i1" else active * values
-    trace = run.advance(12, {"x": x.astype(EVENTS[event])})
+    trace = run.advance(12, {"x": x.astype(TYPES[event])})
     assert trace.synaptic_events == int((x != 0).sum(0) @ (scattered.sum(1) + near.sum(1) + whole.sum(1)))
 
 

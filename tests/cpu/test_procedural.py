@@ -11,6 +11,8 @@ from spikec.backends.cpu import codegen
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects.diagnostics import InternalError
 
+from .conftest import TYPES
+
 PRE, POST = 23, 210
 APART = """
 func.func private @apart(%pre: i64, %post: i64) -> i1 {
@@ -18,7 +20,6 @@ func.func private @apart(%pre: i64, %post: i64) -> i1 {
   return %0 : i1
 }
 """
-NUMBERS = {"i1": np.bool_, "f32": np.float32, "f64": np.float64, "i32": np.int32}
 
 
 def declare(n: Any, connect: str, **fields: str) -> None:
@@ -72,7 +73,7 @@ def propagating(net: Any, event: str, weight: str, sum: str, code: str | None, f
 
 def run(n: Any, both: Any, event: str) -> None:
     rng = np.random.default_rng(3)
-    x = (rng.integers(-3, 4, (9, PRE)) * (rng.random((9, PRE)) < 0.5)).astype(NUMBERS[event])
+    x = (rng.integers(-3, 4, (9, PRE)) * (rng.random((9, PRE)) < 0.5)).astype(TYPES[event])
     trace = both(n).advance(9, {"x": x})
     assert 0.05 < trace.synaptic_events / (np.count_nonzero(x) * POST) < 0.09
 

@@ -12,8 +12,8 @@ from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import InternalError
 from spikec.lower.convolution import convolved
 
-EVENTS = {"i1": bool, "i2": np.int8, "f32": np.float32, "f64": np.float64, "i32": np.int32}
-NUMBERS = {"f32": np.float32, "f64": np.float64, "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64}
+from .conftest import TYPES
+
 KINDS = [
     ("i1", "f32", "f32"),
     ("f32", "f32", "f32"),
@@ -73,7 +73,7 @@ def layer(
     values = rng.standard_normal(shape.weights) if real else rng.integers(-9, 9, shape.weights)
     if code:
         values = rng.choice([-1, 0, 1], shape.weights) * 2 ** rng.integers(0, 6, shape.weights)
-    array = (np.full((), 2) if rng.random() < 0.2 else values).astype(NUMBERS[weight])
+    array = (np.full((), 2) if rng.random() < 0.2 else values).astype(TYPES[weight])
     declare(n, shape, weight, array, code)
     n.buffer("input.x", "input", f"{shape.pre}x{event}")
     for name in "tu":
@@ -87,7 +87,7 @@ def layer(
         ]
     active = rng.random((6, shape.pre)) < 0.4
     numbers = rng.standard_normal(active.shape) if event[0] == "f" else rng.integers(-2, 2, active.shape)
-    return shape, (active if event == "i1" else active * numbers).astype(EVENTS[event])
+    return shape, (active if event == "i1" else active * numbers).astype(TYPES[event])
 
 
 @pytest.mark.parametrize(("event", "weight", "sum"), KINDS)

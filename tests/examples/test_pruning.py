@@ -12,10 +12,10 @@ import numpy as np
 import spikec
 from spikec.analysis.cost_model import row_cycles
 from spikec.dialects import snn, step
-from spikec.dialects.notes import Table
 from spikec.lower import snn_to_step
 
 from tests.examples.scripts import script
+from tests.passes.tables import table
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STEPS = 100
@@ -85,8 +85,8 @@ def test_zeros_cost_no_work() -> None:
     demo = script("examples/12_pruning/demo.py")
     program = demo.network("sparse.npz", "sparsify")
     lowered = snn_to_step.lower(program)
-    for table in lowered.ops(step.Table):
-        assert (lowered.constants[table.arrays["w"].value] != 0).all()
+    for one in lowered.ops(step.Table):
+        assert (lowered.constants[one.arrays["w"].value] != 0).all()
     first, second, last = (program.constants[view.weight.value] for view in program.ops(snn.Synapses))
     image = demo.test_images()[0][0]
     recorded: dict[str, Any] = {}
@@ -98,8 +98,8 @@ def test_zeros_cost_no_work() -> None:
     in_first = demo.STEPS * int(np.count_nonzero(first[image != 0]))
     most = [int(np.count_nonzero(array, axis=1).max()) for array in (second, last)]
     assert in_first < events <= in_first + counts["first"] * most[0] + counts["second"] * most[1]
-    (stored,) = [note for note in lowered.notes if isinstance(note, Table) and note.title == "storage of synapses"]
-    assert [row[2] for row in stored.rows] == [int(np.count_nonzero(array)) for array in (first, second, last)]
+    stored = [row[2] for row in table(lowered, "storage of synapses").rows]
+    assert stored == [int(np.count_nonzero(array)) for array in (first, second, last)]
 
 
 def test_training_keeps_masks() -> None:

@@ -11,6 +11,8 @@ import pytest
 import spikec
 from spikec.passes.quantize.budget import read_bytes
 
+from tests.passes.tables import rows
+
 NETWORK = """
 model Three {
   step 1 ms
@@ -53,17 +55,12 @@ def quantized(network: Any, folder: Path, options: str) -> Any:
     return spikec.pipeline(f'quantize{{{options},calibrate="{folder}/x.npy",steps=20}}')(network)
 
 
-def table(program: Any, title: str) -> list[dict[str, Any]]:
-    found = [note for note in program.notes if getattr(note, "title", "") == title]
-    return [dict(zip(one.columns, row, strict=True)) for one in found for row in one.rows]
-
-
 @pytest.mark.parametrize("budget", [120, 160, 200, 250, 400])
 def test_no_widths_that_fit_lose_less(network: Any, tmp_path: Path, budget: int) -> None:
     program = quantized(network, tmp_path, f"budget={budget}")
-    layers = {row["weights"]: row for row in table(program, "quantize: widths by layer")}
+    layers = {row["weights"]: row for row in rows(program, "quantize: widths by layer")}
     assert {name: row["count"] for name, row in layers.items()} == COUNTS
-    ways = table(program, "quantize: budget")
+    ways = rows(program, "quantize: budget")
     assert [row["taken"] for row in ways].count(True) == 1
     taken = next(row for row in ways if row["taken"])
     assert taken["bytes"] <= budget and taken["damage"] == min(row["damage"] for row in ways)
@@ -77,8 +74,8 @@ def test_no_widths_that_fit_lose_less(network: Any, tmp_path: Path, budget: int)
 
 def test_weights_have_the_bits_that_the_table_names(network: Any, tmp_path: Path) -> None:
     program = quantized(network, tmp_path, "budget=170")
-    layers = {row["weights"]: row["bits"] for row in table(program, "quantize: widths by layer")}
-    for row in table(program, "quantize: weights"):
+    layers = {row["weights"]: row["bits"] for row in rows(program, "quantize: widths by layer")}
+    for row in rows(program, "quantize: weights"):
         name = {"a": "A.T", "b": "B.T", "c": "C.T", "again": "C.T"}[row["projection"].split("/")[0]]
         assert row["bits"] == layers[name]
         values = program.constants[f"{name}.q"]
@@ -87,7 +84,7 @@ def test_weights_have_the_bits_that_the_table_names(network: Any, tmp_path: Path
 
 def test_room_for_all_gives_all(network: Any, tmp_path: Path) -> None:
     program = quantized(network, tmp_path, "budget=1KB,weights=6")
-    assert {row["bits"] for row in table(program, "quantize: weights")} == {6}
+    assert {row["bits"] for row in rows(program, "quantize: weights")} == {6}
 
 
 def test_the_integers_are_the_same_on_both_engines(network: Any, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
 from spikec.passes.convert_ann import ConvertAnn
+from spikec.runtime.interface import Interface
 
 from tests.programs.engines import ENGINES, differences
 
@@ -102,8 +103,6 @@ def valid(program: Program) -> Program:
 
 def samples(program: Program, count: int, steps: int = 1, seed: int = 7) -> Array:
     """Inputs (count, steps, *shape) from -1 to 1."""
-    from spikec.runtime.interface import Interface
-
     (given,) = Interface.of(program).inputs
     return np.random.default_rng(seed).uniform(-1, 1, (count, steps, *given.shape)).astype(np.float32)
 

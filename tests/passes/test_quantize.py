@@ -21,7 +21,8 @@ from spikec.lower import snn_to_step
 from spikec.passes.quantize import Quantize
 from spikec.runtime.run import Run
 
-from tests.programs.engines import ENGINES, differences
+from tests.passes.tables import rows
+from tests.programs.engines import differences, on_every_engine
 
 Array = npt.NDArray[Any]
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "03_digits" / "digits.snn"
@@ -43,7 +44,7 @@ def quantized(program: Program, **options: Any) -> Program:
 
 def everywhere(program: Program, inputs: dict[str, Array], steps: int) -> Run:
     """The run of an integer program, the same on all engines."""
-    runs = {name: make(program, 0).run(inputs, steps=steps) for name, make in ENGINES.items()}
+    runs = on_every_engine(program, inputs, steps)
     assert not differences(runs)
     return runs["cpu"]
 
@@ -56,11 +57,6 @@ def real_types(program: Program) -> list[str]:
         for value in (*op.operands, *op.results)
         if str(getattr(value.type, "element_type", value.type)) in ("f32", "f64")
     ]
-
-
-def table(program: Program, title: str) -> dict[str, dict[str, Any]]:
-    found = next(n for n in program.notes if isinstance(n, Table) and n.title.startswith(title))
-    return {str(row[0]): dict(zip(found.columns, row, strict=True)) for row in found.rows}
 
 
 # ---------------------------------------------------------------- accuracy
@@ -211,7 +207,7 @@ def test_equations_and_ports_that_are_states(tmp_path: Path, decay: str) -> None
     share = whole.counts["a"] / real.counts["a"]
     assert abs(share - 1) < (0.02 if decay == "multiply" else 0.2), (whole.counts, real.counts)
     if decay == "multiply":
-        spikes = table(made, "quantize: spikes")["a"]
+        (spikes,) = (row for row in rows(made, "quantize: spikes") if row["population"] == "a")
         assert spikes["agreement"] > 0.9
 
 
@@ -258,10 +254,10 @@ LEAK = """model Leak {
 def test_saturation_is_proven_away_or_kept(tmp_path: Path) -> None:
     """A leak bounds the first network; nothing bounds an integrator."""
     bounded = quantized(network(tmp_path, LEAK))
-    assert table(bounded, "quantize: states")["a.V"]["overflow"] == "proven"
+    assert [row["overflow"] for row in rows(bounded, "quantize: states") if row["state"] == "a.V"] == ["proven"]
     assert "minsi" not in bounded.text()
     free = quantized(network(tmp_path, LEAK.replace("0.5 * V", "V").replace("spike when V >= 3 { V -= 3 }", "out V")))
-    assert table(free, "quantize: states")["a.V"]["overflow"] == "saturates"
+    assert [row["overflow"] for row in rows(free, "quantize: states") if row["state"] == "a.V"] == ["saturates"]
     run = everywhere(free, {"x": np.ones((4000, 16), bool)}, 4000)
     assert run.probes["a.V"].max() == 32767 and run.probes["a.V"][-1].min() == 32767
 
@@ -359,7 +355,8 @@ def test_labels_give_the_accuracy_of_both(images: tuple[Array, Array], tmp_path:
     made = quantized(spikec.load(DIGITS), calibrate=str(tmp_path / "x.npy"), labels=str(tmp_path / "y.npy"), steps=40)
     titles = [n.title for n in made.notes if isinstance(n, Table)]
     assert any(title.startswith("quantize: accuracy") for title in titles), titles
-    assert table(made, "quantize: spikes")["hidden"]["agreement"] > 0.8
+    (spikes,) = (row for row in rows(made, "quantize: spikes") if row["population"] == "hidden")
+    assert spikes["agreement"] > 0.8
 
 
 def test_populations_that_share_a_program(tmp_path: Path) -> None:

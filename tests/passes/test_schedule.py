@@ -25,6 +25,7 @@ from spikec.runtime.interface import Interface
 from tests.lower import networks
 from tests.lower.random_networks import network
 from tests.passes.schedules import Array, Runner, random_schedule
+from tests.passes.tables import table
 
 NEURON = """
   neuron IF(theta = 1.0) {
@@ -75,8 +76,7 @@ def streams(interface: Interface, steps: int) -> dict[str, Array]:
 
 def groups(program: Program) -> list[list[Any]]:
     """The (stage, group, block, sub-block) rows of the report."""
-    table = next(note for note in program.notes if getattr(note, "title", "") == "stages")
-    return [list(row[:4]) for row in table.rows]  # type: ignore[union-attr]
+    return [list(row[:4]) for row in table(program, "stages").rows]
 
 
 def grown(program: Program) -> dict[str, int]:

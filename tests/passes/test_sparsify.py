@@ -17,6 +17,8 @@ from spikec.dialects.verify import problems
 from spikec.lower import snn_to_step
 from spikec.passes.sparsify import Sparsify
 
+from tests.passes.tables import table
+
 Array = npt.NDArray[Any]
 
 TWO = """model Two(file: path = "weights.npz") {
@@ -82,11 +84,6 @@ def stay(program: Program, **options: Any) -> list[Array]:
 def numbers(program: Program, **options: Any) -> list[int]:
     """How many weights of each projection stay."""
     return [int(mask.sum()) for mask in stay(program, **options)]
-
-
-def table(program: Program, title: str) -> Table:
-    (found,) = [note for note in program.notes if isinstance(note, Table) and note.title == title]
-    return found
 
 
 def refused(program: Program, **options: Any) -> tuple[str, str]:

@@ -50,6 +50,11 @@ def run_everywhere(
     return runs
 
 
+def on_every_engine(program: Program, inputs: Mapping[str, Array], steps: int, seed: int = 0) -> dict[str, Run]:
+    """The runs of one program on all engines by name."""
+    return {name: make(program, seed).run(inputs, steps=steps) for name, make in ENGINES.items()}
+
+
 def differences(runs: Mapping[str, Run]) -> list[str]:
     """What differs from the first engine's run, one line each; empty where all are equal, bit for bit."""
     (first, expected), *others = runs.items()

@@ -191,7 +191,6 @@ def write_projection(w: Writer, source: Stream, target: Stream, populations: Seq
     options = connected_by(w, source, shape, target, pair) or connection(w, shape, ends, pair)
     programmed = w.functions and w.chance(25) and not options[0].startswith("connect from")
     if not late or w.chance(45):
-        pair = len(starts) + len(ends) == 2
         one = w.clock.time(w.whole(1, 4))
         options.append(f"delay {one if programmed else delay(w, shape + ends[0].shape, pair, options, late)}")
     if programmed:

@@ -11,7 +11,7 @@ import spikec
 from spikec.dialects import snn, step
 from spikec.lower import snn_to_step
 
-from .engines import ENGINES, Array, differences, run_everywhere
+from .engines import Array, differences, on_every_engine, run_everywhere
 
 Pairs = tuple[int, ...]
 
@@ -82,7 +82,7 @@ def test_the_same_as_loops_on_every_engine(seed: int, tmp_path: Path) -> None:
     network = spikec.load(tmp_path / "model.snn")
     (name,) = [view.sym_name for view in network.ops(snn.Synapses)]
     network = spikec.pipeline(f"formats{{conv={name}}}" if seed % 2 else "")(network)
-    runs = {engine: make(network, 0).run(inputs, steps=4) for engine, make in ENGINES.items()}
+    runs = on_every_engine(network, inputs, 4)
     assert not differences(runs)
     y = runs["cpu"].outputs["y"]
     assert y.dtype == np.float32
@@ -110,7 +110,7 @@ def test_unrolled_it_is_the_same(format: str, pipeline: str, tmp_path: Path) -> 
     forced = spikec.pipeline(f"formats{{{format}={name}}}")(chosen)
     runs = {}
     for how, program in (("chosen", chosen), ("forced", forced)):
-        runs |= {f"{how}, {engine}": make(program, 0).run({"x": x}, steps=10) for engine, make in ENGINES.items()}
+        runs |= {f"{how}, {engine}": run for engine, run in on_every_engine(program, {"x": x}, 10).items()}
     assert not differences(runs)
     assert runs["chosen, cpu"].synaptic_events > 0
     stored = {how: snn_to_step.lower(program) for how, program in (("chosen", chosen), ("forced", forced))}

@@ -9,7 +9,7 @@ from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
 from spikec.runtime.run import Run
 
-from .engines import ENGINES, differences
+from .engines import differences, on_every_engine
 from .fixed_point import Network, powers
 
 PROB = 'kind = "prob", p = 0.4 : f64, seed = 3 : i64, path = "w"'
@@ -31,7 +31,7 @@ def power(dtype: str, *shape: int) -> np.ndarray:
 
 
 def everywhere(net: Network, steps: int = 25) -> Run:
-    runs = {name: make(net.program(), 0).run(net.inputs(steps), steps=steps) for name, make in ENGINES.items()}
+    runs = on_every_engine(net.program(), net.inputs(steps), steps)
     assert not differences(runs)
     return runs["cpu"]
 
@@ -125,7 +125,7 @@ def test_integer_draws_are_the_real_ones_times_their_range() -> None:
     program = Program.parse(DRAWN, Constants())
     verify(program, "the test")
     p = np.random.default_rng(0).integers(0, 1 << 24, 67).astype(np.int32)
-    runs = {name: make(program, 0).run({"p": p}, steps=40) for name, make in ENGINES.items()}
+    runs = on_every_engine(program, {"p": p}, 40)
     assert not differences(runs)
     outputs = runs["cpu"].outputs
     assert np.array_equal(outputs["u"], outputs["r"].astype(np.float64) * 2.0**24)

@@ -20,7 +20,7 @@ from spikec.dialects.diagnostics import CompileError
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
 
-from .engines import ENGINES, Array, cpu, differences, reference_of_steps
+from .engines import Array, cpu, differences, on_every_engine, reference_of_steps
 from .generator import Case, write_case
 
 MODEL = """
@@ -84,7 +84,7 @@ def test_the_same_as_stored(tmp_path: Path, p: float, sources: int, targets: int
     drawn, inputs = forced(spikec.load(path)), spikes(sources, targets)
     assert formats(drawn, seed) == {"procedural"}
     # The interpreter of level snn knows no formats: it makes all synapses beforehand.
-    runs = {name: make(drawn, seed).run(inputs, steps=12) for name, make in ENGINES.items()}
+    runs = on_every_engine(drawn, inputs, 12, seed)
     assert not differences(runs)
 
 
@@ -109,7 +109,7 @@ def formats_of(case: Case) -> set[str]:
     """The formats of a random program that is the same on all engines."""
     with tempfile.TemporaryDirectory() as folder:
         program = forced(spikec.load(case.write(Path(folder))))
-    runs = {name: make(program, 0).run(case.inputs, steps=case.steps) for name, make in ENGINES.items()}
+    runs = on_every_engine(program, case.inputs, case.steps)
     assert not differences(runs), f"{case.text}\n{program.text()}"
     return formats(program)
 

@@ -20,7 +20,7 @@ from spikec.dialects.verify import problems
 from spikec.passes.canonicalize import Canonicalize
 from spikec.passes.quantize import Quantize
 
-from .engines import ENGINES, differences
+from .engines import differences, on_every_engine
 from .generator import Case, write_case
 
 PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 10
@@ -50,7 +50,7 @@ def compare(case: Case, random: Random) -> str:
             assert codes <= REFUSALS, error
             return codes.pop()
     assert problems(program) == []
-    runs = {name: make(program, 0).run(case.inputs, steps=case.steps) for name, make in ENGINES.items()}
+    runs = on_every_engine(program, case.inputs, case.steps)
     assert not differences(runs), f"{case.text}\n{program.text()}"
     return "quantized"
 

@@ -19,7 +19,7 @@ from spikec.dialects.diagnostics import CompileError
 from spikec.dialects.program import Program
 from spikec.dialects.verify import problems
 
-from .engines import ENGINES, differences
+from .engines import differences, on_every_engine
 from .generator import Case, write_case
 from .test_quantized import REFUSALS
 
@@ -48,7 +48,7 @@ def compare(case: Case, random: Random) -> str:
             assert codes <= {*REFUSALS, "E1214"}, error
             return codes.pop()
     assert problems(program) == []
-    runs = {name: make(program, 0).run(case.inputs, steps=case.steps) for name, make in ENGINES.items()}
+    runs = on_every_engine(program, case.inputs, case.steps)
     assert not differences(runs), f"{case.text}\n{program.text()}"
     return "pruned" if is_pruned(program) else "whole"
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import spikec
 
+from tests.examples import planes
+
 from .engines import Array, differences, run_everywhere
 
 STEPS = 9
@@ -76,16 +78,9 @@ model Drawn {
 
 def convolved(x: Array, W: Array, stride: tuple[int, int], groups: int) -> Array:
     """A convolution of windows of 3 by 3 with one zero around, or of 1 by 1."""
-    size = W.shape[-1]
-    pad = size // 2
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))[:, :: stride[0], :: stride[1]]
-    inputs, outputs = len(x) // groups, len(W) // groups
-    parts = [
-        np.einsum("cijab,ocab->oij", windows[g * inputs : (g + 1) * inputs], W[g * outputs : (g + 1) * outputs])
-        for g in range(groups)
-    ]
-    return np.concatenate(parts)
+    pairs = zip(np.split(x, groups), np.split(W, groups), strict=True)
+    whole = np.concatenate([planes.convolved(part, kernel, pad=W.shape[-1] // 2) for part, kernel in pairs])
+    return whole[:, :: stride[0], :: stride[1]]
 
 
 def plif(V: Array, drive: Array, tau: float, theta: float) -> tuple[Array, Array]:

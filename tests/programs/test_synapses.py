@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import spikec
 from spikec.dialects.notes import Table
 from spikec.runtime.run import Run
 
-from tests.programs.engines import differences, run_everywhere
+from .engines import Array, differences, run_everywhere
 
-Array = npt.NDArray[Any]
 STEPS = 60
 SOURCES, TARGETS = 20, 12
 # Shows what reaches its port in this step.

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import spikec
 from spikec.runtime.run import Run
 
-Array = npt.NDArray[Any]
+from .engines import Array
+
 MODELS = Path(__file__).parent / "models"
 
 

@@ -19,7 +19,7 @@ from spikec.dialects import snn, structured
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import LARGEST, Convolution
 from spikec.dialects.diagnostics import Diagnostics, Span
-from spikec.dialects.mlir import arith, context, func, ir, tensor
+from spikec.dialects.mlir import arith, context, file_location, func, ir, tensor
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
 from spikec.frontend.arrays import Arrays
@@ -73,6 +73,7 @@ class _Emission:
         self.network, self.emitter = network, network.emitter
         self.real = network.emitter.element("real")
         self.names: set[str] = set()
+        self.used = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
         self.values = {name: _Value(array) for name, array in graph.arrays.items()}
 
     def run(self) -> None:
@@ -124,9 +125,7 @@ class _Emission:
         if any(name and name not in self.values for name in node.inputs):
             return
         try:
-            extra = [name for name in node.outputs[1:] if name]
-            used = {name for other in self.graph.nodes for name in other.inputs} | set(self.graph.outputs)
-            if any(name in used for name in extra):
+            if any(name and name in self.used for name in node.outputs[1:]):
                 raise Mistake("E1302", "only its first output is supported")
             value = _FORMS[node.type](self, node)
         except Mistake as mistake:
@@ -214,10 +213,9 @@ class _Emission:
             stored = np.ascontiguousarray(weights, np.float64)
             weight = ir.FlatSymbolRefAttr.get(self.module.constant(f"{symbol}.weight", stored, self.span))
         pre, post = math.prod(x.shape), math.prod(shape)
-        location = ir.Location.file(self.span.file, 1, 1)
 
         def declare() -> None:
-            with location:
+            with file_location(self.span):
                 snn.Synapses.build(sym_name=symbol, pre=pre, post=post, connect=connect, weight=weight)
 
         self.module.declare(f"synapses {symbol}", declare)
@@ -391,12 +389,11 @@ class _Emission:
         target = wanted.tolist()
         if value.array is not None:
             return _Value(self._rearranged(value.array, target))
-        size, sample = math.prod(value.shape), (None, *value.shape)
+        size = math.prod(value.shape)
         if not node.whole("allowzero", 0):
             # A zero is the extent that was there.
-            target[1:] = [sample[n] if extent == 0 and n < len(sample) else extent for n, extent in enumerate(target)][
-                1:
-            ]
+            for place, extent in enumerate(value.shape[: len(target) - 1], 1):
+                target[place] = target[place] or extent
         first, rest = target[0], target[1:]
         known = math.prod(extent for extent in rest if extent != -1)
         if -1 in rest and first != -1 and known > 0 and size % known == 0:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ class _Reader:
         self.path = path
         self.diagnostics = diagnostics
         self.left = NUMBERS
-        self.made = Graph(str(path))
+        self.made = Graph()
 
     def graph(self, model: Any) -> Graph:
         """The graph with its arrays; what is wrong with single parts of it goes to the diagnostics."""
@@ -80,22 +82,25 @@ class _Reader:
         if len(source.sparse_initializer):
             raise Mistake("E1302", "the graph has sparse arrays")
         for tensor in source.initializer:
-            self._guarded(lambda tensor=tensor: self._initializer(tensor))
+            with self._reported():
+                self._initializer(tensor)
         for place, node in enumerate(source.node):
             self.made.nodes.append(self._node(place, node))
         for value in source.input:
             if _name(value.name) not in self.made.arrays:
-                self._guarded(lambda value=value: self._input(value))
+                with self._reported():
+                    self._input(value)
         self.made.outputs = [_name(value.name) for value in source.output]
         self._names()
         return self.made
 
-    def _guarded(self, part: Any, node: Node | None = None) -> Any:
+    @contextmanager
+    def _reported(self, node: Node | None = None) -> Iterator[None]:
+        """Reports what is wrong with one part and goes on with the next."""
         try:
-            return part()
+            yield
         except Mistake as mistake:
             report(self.diagnostics, str(self.path), mistake, node)
-            return None
 
     def _versions(self, model: Any) -> None:
         versions = [entry.version for entry in model.opset_import if _name(entry.domain) in OURS]
@@ -160,8 +165,9 @@ class _Reader:
         inputs, outputs = tuple(map(_name, node.input)), tuple(map(_name, node.output))
         made = Node(_name(node.name) or f"{type}_{place}", type, inputs, outputs, {})
         for attribute in node.attribute:
-            found = self._guarded(lambda attribute=attribute: self._attribute(attribute), made)
-            made.attributes[_name(attribute.name)] = found
+            made.attributes[_name(attribute.name)] = None  # known by name, whatever its value is
+            with self._reported(made):
+                made.attributes[_name(attribute.name)] = self._attribute(attribute)
         if domain not in OURS or type not in OPERATORS:
             whose = f" of '{shown(domain)}'" if domain not in OURS else ""
             help = f"operators that are supported: {', '.join(OPERATORS)}"

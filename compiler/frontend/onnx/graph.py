@@ -95,7 +95,6 @@ class Node:
 class Graph:
     """A graph.  `inputs` have the shape of one sample, without the batch axis, whose extent `batches` has (0: any)."""
 
-    file: str
     inputs: dict[str, Shape] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)

@@ -31,11 +31,6 @@ class Windows:
             )
         ]
 
-    @property
-    def inside(self) -> bool:
-        """Whether every window lies within the elements."""
-        return not any(self.before) and not any(self.reach)
-
 
 def of_node(node: Node, extents: Shape, kernel: Shape | None = None) -> Windows:
     """The windows of a node over elements of these extents; `kernel` is that of the weights, where there are some."""

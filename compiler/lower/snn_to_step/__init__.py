@@ -30,7 +30,7 @@ from spikec.lower.snn_to_step.emit import Emitter, mark_events
 from spikec.lower.snn_to_step.order import FLOW, Order
 from spikec.lower.snn_to_step.programs import Programs
 from spikec.lower.snn_to_step.storage import Storage
-from spikec.lower.snn_to_step.tables import Tables
+from spikec.lower.snn_to_step.tables import Tables, storage
 from spikec.lower.snn_to_step.types import memref
 from spikec.runtime.interface import ADDED, EMITTED
 
@@ -46,7 +46,8 @@ def lower(program: Program, seed: int = 0) -> Program:
     with program.module.context, ir.Location.unknown():
         lowering = _Lowering(program, seed)
         module = lowering.run()
-        return Program(module, lowering.buffers.stored(), (*program.notes, lowering.tables.note()))
+        lowered = Program(module, lowering.buffers.stored(), program.notes)
+        return lowered.noted(storage(lowered))
 
 
 @dataclass

@@ -61,9 +61,9 @@ def blocks(rows: Rows, post: int) -> Stored | None:
             continue
         targets = rows.col.reshape(-1, size).astype(np.int64)
         if np.array_equal(targets, targets[:, :1] // size * size + np.arange(size)):
-            bits = connect.index_bits(post // size)
-            col = (targets[:, 0] // size).astype(np.uint16 if bits == 16 else np.uint32)
-            return Stored("block", {"row": (rows.row // size).astype(np.int32), "col": col}, bits, size)
+            count = post // size
+            arrays = {"row": (rows.row // size).astype(np.int32), "col": connect.narrowed(targets[:, 0] // size, count)}
+            return Stored("block", arrays, connect.index_bits(count), size)
     return None
 
 

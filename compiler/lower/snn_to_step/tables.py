@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from spikec.analysis.costs import synapses_of
 from spikec.dialects import connectors, powers, procedural, snn, step
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
@@ -54,24 +55,6 @@ class Tables:
             self._tables[synapses] = self._table(snn.Synapses(self._symbols[synapses]))
         name: str = self._tables[synapses]["sym_name"]
         return name
-
-    def note(self) -> Note:
-        """How the synapses are stored: format, number and bytes of each projection."""
-        columns = ("projection", "format", "synapses", "bytes")
-        return Table("storage of synapses", columns, tuple(self._row(one) for one in self._tables.values()))
-
-    def _row(self, fields: dict[str, Any]) -> tuple[Cell, ...]:
-        kept = {key: self._buffers.store.get(array.value) for key, array in fields["arrays"].items()}
-        arrays = {key: array for key, array in kept.items() if array is not None}
-        count = fields["pre"] * (fields["post"] if fields["format"] == "dense" else 1)
-        if fields["format"] == "procedural":
-            count = round(fields["pre"] * fields["post"] * fields["connect"]["p"].value)
-        elif fields.get("connect"):
-            count = Convolution.of(fields["connect"]).synapses
-        if "row" in arrays:
-            count = int(arrays["row"][-1]) * (fields.get("block") or 1)
-        columns = f", {fields['index']}-bit columns" if "col" in arrays else ""
-        return fields["sym_name"], fields["format"] + columns, count, sum(array.nbytes for array in arrays.values())
 
     def build(self) -> None:
         """Makes the ops, at the current insertion point."""
@@ -229,6 +212,19 @@ class Tables:
     def _finish(self, fields: dict[str, Any], format: str, arrays: dict[str, str], weight: Any) -> dict[str, Any]:
         references = {name: ir.FlatSymbolRefAttr.get(buffer) for name, buffer in arrays.items()}
         return {**fields, "format": format, "arrays": references, "weight": weight}
+
+
+def storage(program: Program) -> Note:
+    """How the synapses of a program at level `step` are stored: format, number and bytes of each projection."""
+    buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
+    rows: list[tuple[Cell, ...]] = []
+    for table in program.ops(step.Table):
+        names = {key: str(symbol_of(array)) for key, array in table.arrays.items()}
+        count = round(synapses_of(table, {key: buffers[name] for key, name in names.items()}))
+        columns = f", {table.index}-bit columns" if "col" in names else ""
+        bytes = sum(array.nbytes for array in program.constants.only(names.values()).values())
+        rows.append((table.sym_name, table.format + columns, count, bytes))
+    return Table("storage of synapses", ("projection", "format", "synapses", "bytes"), tuple(rows))
 
 
 def _impossible(synapses: snn.Synapses, because: str | None = None) -> CompileError:

@@ -86,6 +86,11 @@ def lanes(element: Type, width: int) -> Value:
     return arith.constant(type, ir.DenseElementsAttr.get([ir.IntegerAttr.get(element, i) for i in range(width)], type))
 
 
+def ascending(first: Value, width: int) -> Value:
+    """first, first + 1, ... in an integer vector; `first` itself when `width` is 1."""
+    return arith.addi(splat(first, width), lanes(first.type, width)) if width > 1 else first
+
+
 def loop(begin: Value, end: Value, step: int, body: Callable[..., Any], carried: Sequence[Value] = ()) -> list[Value]:
     """for i in range(begin, end, step): carried = body(i, *carried); the last values."""
     op = scf.ForOp(begin, end, index(step), list(carried))

@@ -6,7 +6,7 @@ from spikec.dialects import step
 from spikec.dialects.mlir import arith
 from spikec.dialects.random import MULTIPLIERS, ROUNDS, WEYL
 from spikec.lower.step_to_cpu import events
-from spikec.lower.step_to_cpu.code import Value, index, integer, lanes, number, shaped, splat, width_of
+from spikec.lower.step_to_cpu.code import Value, ascending, index, integer, number, shaped, splat, width_of
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE
 
@@ -21,9 +21,7 @@ def lower(frame: Frame, op: step.Draw) -> None:
     high = arith.shrui(t, number(32, t.type))
 
     def block(first: Value, width: int, valid: int, carried: list[Value]) -> list[Value]:
-        element = splat(arith.index_cast(integer(64), first), width)
-        if width > 1:
-            element = arith.addi(element, lanes(integer(64), width))
+        element = ascending(arith.index_cast(integer(64), first), width)
         counter = [element, splat(t, width), splat(sample, width), splat(high, width)]
         word = arith.trunci(shaped(integer(32), width), philox(counter, words))
         bits = arith.shrui(word, number(8, word.type))

@@ -21,10 +21,10 @@ from spikec.lower.step_to_cpu.arrivals import Source, Weights, summed
 from spikec.lower.step_to_cpu.code import (
     Value,
     as_index,
+    ascending,
     choose,
     index,
     integer,
-    lanes,
     less,
     loop,
     number,
@@ -81,9 +81,7 @@ def lower(
 
 def _jumps(table: step.Table, element: Value, first: Value, width: int) -> Value:
     """By how many targets the draws first, first + 1, ... of an element move on, as i64."""
-    draw = splat(word(first), width)
-    if width > 1:
-        draw = arith.addi(draw, lanes(integer(64), width))
+    draw = ascending(word(first), width)
     none = number(0, draw.type)
     key = [number(one, integer(64)) for one in table.key]
     drawn = arith.trunci(shaped(integer(32), width), philox([splat(element, width), draw, none, none], key))

@@ -32,7 +32,7 @@ from spikec.passes.canonicalize import Canonicalize
 from spikec.passes.canonicalize.states import written
 from spikec.passes.convert_ann import activations, exact, observed, quality, spiking
 from spikec.passes.convert_ann.activations import Activation
-from spikec.passes.convert_ann.normalized import Normalizer, real_inputs
+from spikec.passes.convert_ann.normalized import Normalizer
 from spikec.passes.fuse import Fuse
 from spikec.runtime.interface import Input, Interface
 
@@ -127,9 +127,9 @@ class ConvertAnn:
         raise Refusal("E1284", text, structure.defining(activation.value), "give calibrate=FILE[:KEY]")
 
     def _seen(self, activation: Activation, values: Array) -> _Scale:
-        reached = observed.activated(values, activation)
         if activation.levels is not None and self.neuron != "rate":
             return _Scale(None, activation.levels, float(np.mean(values > activation.levels)))
+        reached = observed.activated(values, activation)
         rate = self.neuron == "rate"
         percentile = RATE_PERCENTILE if rate and self.percentile is None else self.percentile
         steps = 1 if rate else self.levels
@@ -145,12 +145,13 @@ class ConvertAnn:
         for activation, scale in zip(found, scales, strict=True):
             rewriting.activation(activation, scale.size, None if self.neuron == "rate" else scale.levels)
         if self.neuron != "rate":
-            declared = {given.name: given for given in Interface.of(program).inputs}
-            for place_of_input, name in real_inputs(program):
-                low, high, whole = _reach(declared[name], data)
+            for number, given in enumerate(Interface.of(program).inputs):
+                if not given.dtype.startswith("float"):
+                    continue
+                low, high, whole = _reach(given, data)
                 reach = max(abs(low), abs(high))
                 size = 1.0 if (whole and reach <= self.inputs) or reach == 0 else reach / self.inputs
-                rewriting.input(place_of_input, size, self.inputs, low < 0)
+                rewriting.input(number, size, self.inputs, low < 0)
         return Fuse().run(program)
 
     def _table(self, ann: Program, scales: list[_Scale], whole: bool, steps: int | None = None) -> Table:

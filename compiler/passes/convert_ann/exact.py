@@ -76,9 +76,8 @@ class _Grid:
     def _propagate(self, op: Any) -> None:
         self._bias(op, 1, op.results[0])
         view = snn.Synapses(self.symbols[snn.Propagate(op).synapses])
-        name = symbol_of(view.weight)
-        old = scalars.number(view.weight) if name is None else self.program.constants.get(name)
-        if old is None or old.dtype.kind != "f":
+        name, old = symbol_of(view.weight), _weights(view, self.program)
+        if old is None:
             return
         finest = self._room(op.results[0], self.parts.get(op.operands[0], 0))
         finest = min(finest, self.weights.get(view.sym_name, finest))
@@ -184,11 +183,17 @@ def _arrived(op: Any, parts: Parts, symbols: dict[str, Any], program: Program) -
     events, init = op.operands[0], parts.get(op.operands[1])
     one = 0 if _is_whole(events) else parts.get(events)
     view = snn.Synapses(symbols[snn.Propagate(op).synapses])
-    name = symbol_of(view.weight)
-    weight = scalars.number(view.weight) if name is None else program.constants.get(name)
-    if one is None or init is None or weight is None or weight.dtype.kind != "f":
+    weights = _weights(view, program)
+    if one is None or init is None or weights is None:
         return None
-    return max(init, one + _least(weight))
+    return max(init, one + _least(weights))
+
+
+def _weights(view: snn.Synapses, program: Program) -> Array | None:
+    """The weights of a projection where they are reals that are known; None for others."""
+    name = symbol_of(view.weight)
+    found = scalars.number(view.weight) if name is None else program.constants.get(name)
+    return found if found is not None and found.dtype.kind == "f" else None
 
 
 def _state(name: str, symbols: dict[str, Any]) -> int | None:

@@ -9,16 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spikec.dialects.mlir import ir
-from spikec.passes import structure
-from spikec.passes.canonicalize.states import Fixed
-
-MOVES = frozenset({"tensor.extract_slice", "tensor.expand_shape", "tensor.collapse_shape", "tensor.concat"})
+from spikec.passes.canonicalize import identities
+from spikec.passes.canonicalize.states import OF_ARRAYS, Fixed
 
 
 def is_move(op: Any) -> bool:
     """Whether an op only moves elements."""
-    if op.name in MOVES:
+    if op.name in OF_ARRAYS:
         return True
     if op.name != "linalg.generic" or len(op.results) != 1 or _inner(op):
         return False
@@ -28,24 +25,12 @@ def is_move(op: Any) -> bool:
 
 def is_sum(op: Any) -> bool:
     """Whether an op is a loop that adds up elements, from zero."""
-    return (
-        op.name == "linalg.generic"
-        and len(op.results) == 1
-        and _inner(op) == ["arith.addf"]
-        and _starts_with(op, (0.0,))
-        and _takes_first(op)
-    )
+    return _joins(op, "arith.addf", 0.0)
 
 
 def is_largest(op: Any) -> bool:
     """Whether an op is a loop that takes the largest of some elements."""
-    return (
-        op.name == "linalg.generic"
-        and len(op.results) == 1
-        and _inner(op) == ["arith.maximumf"]
-        and _starts_with(op, (-np.inf,))
-        and _takes_first(op)
-    )
+    return _joins(op, "arith.maximumf", -np.inf)
 
 
 def is_margin(op: Any, fixed: Fixed) -> bool:
@@ -61,13 +46,10 @@ def is_homogeneous(op: Any, place: int, fixed: Fixed) -> bool:
     return place == 0 and (is_move(op) or is_sum(op) or is_largest(op))
 
 
-def after(value: Any, block: Any) -> Any:
-    """The insertion point behind the op that gives a value; at the begin of the block for its arguments."""
-    op = structure.defining(value)
-    if op is None:
-        return ir.InsertionPoint.at_block_begin(block)
-    ops = [operation.operation for operation in block.operations]
-    return ir.InsertionPoint(ops[ops.index(op) + 1])
+def is_zero(value: Any) -> bool:
+    """Whether a value is the number zero everywhere."""
+    number = identities.number(value)
+    return number is not None and not np.any(number)
 
 
 def _is_all(fixed: Fixed, value: Any, number: float) -> bool:
@@ -79,17 +61,13 @@ def _inner(op: Any) -> list[str]:
     return [inner.operation.name for inner in op.regions[0].blocks[0].operations][:-1]
 
 
-def _takes_first(op: Any) -> bool:
-    """Whether a loop's body joins its first operand with the result, and only these."""
+def _joins(op: Any, inner: str, start: float) -> bool:
+    """Whether an op is a loop that joins its first operand with the result, and only these, from a number on."""
+    if op.name != "linalg.generic" or len(op.results) != 1 or _inner(op) != [inner]:
+        return False
+    number = identities.number(op.operands[len(op.operands) - 1])
+    if number is None or number != start:
+        return False
     block = op.regions[0].blocks[0]
     first, result = block.arguments[0], block.arguments[len(block.arguments) - 1]
-    inner = block.operations[0].operation
-    return set(inner.operands) == {first, result}
-
-
-def _starts_with(op: Any, numbers: tuple[float, ...]) -> bool:
-    start = structure.defining(op.operands[len(op.operands) - 1])
-    if start is None or start.name != "arith.constant":
-        return False
-    attribute = ir.DenseElementsAttr(start.attributes["value"])
-    return attribute.is_splat and attribute.get_splat_value().value in numbers
+    return set(block.operations[0].operation.operands) == {first, result}

@@ -12,15 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn
-from spikec.dialects.functions import argument_marks, signature
+from spikec.dialects import snn, structured
 from spikec.dialects.mlir import arith, ir, math
 from spikec.dialects.program import Program
 from spikec.passes import structure
 from spikec.passes.canonicalize import identities
 from spikec.passes.convert_ann import linearity
 from spikec.passes.convert_ann.activations import Activation
-from spikec.passes.gains import REALS, Gains
+from spikec.passes.gains import Gains
 
 
 class Normalizer:
@@ -47,7 +46,7 @@ class Normalizer:
                 value = _limited(base, 1.0)
             else:
                 if activation.rounding != "math.floor":
-                    base = arith.addf(base, _number(0.5, base.type))
+                    base = arith.addf(base, structured.splat(0.5, base.type))
                 value = _limited(math.floor(base), float(levels))
         if size is None:
             activation.value.replace_all_uses_with(value)
@@ -63,8 +62,8 @@ class Normalizer:
         self.signed = signed
         with ir.InsertionPoint.at_block_begin(self.block), ir.Location.unknown():
             steps = math.roundeven(self._times(given, 1.0 / size) if size != 1.0 else given)
-            low = _number(-float(levels) if signed else 0.0, given.type)
-            value = arith.minimumf(arith.maximumf(steps, low), _number(float(levels), given.type))
+            low = structured.splat(-float(levels) if signed else 0.0, given.type)
+            value = arith.minimumf(arith.maximumf(steps, low), structured.splat(float(levels), given.type))
         self._spread(uses, value, size)
 
     # ------------------------------------------------------------ factors
@@ -91,7 +90,7 @@ class Normalizer:
             if factor == 1.0:
                 multiplied = value
             if multiplied is None:
-                with linearity.after(value, self.block):
+                with self._after(value):
                     multiplied = self._times(value, factor)
             op.operands[place] = multiplied
 
@@ -101,13 +100,13 @@ class Normalizer:
             number = identities.number(operand)
             if number is not None and np.all(number == -np.inf):
                 with ir.InsertionPoint(op), op.location:
-                    op.operands[place] = _number(0.0, operand.type)
+                    op.operands[place] = structured.splat(0.0, operand.type)
 
     def _into_weights(self, op: Any, value: Any, factor: float) -> bool:
         """Whether a projection took the factor, or passed it on since all its weights are one number."""
         view = snn.Synapses(self.gains.symbols[snn.Propagate(op).synapses])
-        gain, zero = np.asarray(factor), identities.number(op.operands[1])
-        if isinstance(view.weight, ir.FloatAttr) and view.weight.value > 0 and zero is not None and not np.any(zero):
+        gain = np.asarray(factor)
+        if isinstance(view.weight, ir.FloatAttr) and view.weight.value > 0 and linearity.is_zero(op.operands[1]):
             passed_on = factor * view.weight.value
             self.gains.reweigh(op, np.asarray(1.0 / view.weight.value), "source")
             view = snn.Synapses(self.gains.symbols[snn.Propagate(op).synapses])
@@ -139,25 +138,15 @@ class Normalizer:
             self.spread(read.results[0], read.results[0], factor)
         return True
 
+    def _after(self, value: Any) -> Any:
+        """The insertion point behind the op that gives a value; at the begin of `@step` for its arguments."""
+        op = structure.defining(value)
+        return ir.InsertionPoint.at_block_begin(self.block) if op is None else ir.InsertionPoint.after(op)
+
     @staticmethod
     def _times(value: Any, factor: float) -> Any:
-        return arith.mulf(value, _number(factor, value.type))
-
-
-def _number(number: float, type: Any) -> Any:
-    return identities.constant(np.asarray(number), type)
+        return arith.mulf(value, structured.splat(factor, value.type))
 
 
 def _limited(value: Any, high: float) -> Any:
-    return arith.minimumf(arith.maximumf(value, _number(0.0, value.type)), _number(high, value.type))
-
-
-def real_inputs(program: Program) -> list[tuple[int, str]]:
-    """The places and names of the inputs that are real numbers."""
-    step = program.symbols()["step"]
-    marks = argument_marks(step)
-    return [
-        (place, ir.StringAttr(marks[place][snn.NAME]).value)
-        for place, type in enumerate(signature(step).inputs)
-        if str(type.element_type) in REALS
-    ]
+    return arith.minimumf(arith.maximumf(value, structured.splat(0.0, value.type)), structured.splat(high, value.type))

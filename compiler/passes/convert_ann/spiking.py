@@ -22,14 +22,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from spikec.dialects import snn
+from spikec.analysis import scalars
+from spikec.dialects import snn, structured
 from spikec.dialects.functions import is_private
 from spikec.dialects.mlir import arith, ir, tensor
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.passes import structure
-from spikec.passes.canonicalize import identities
-from spikec.passes.canonicalize.states import Fixed, Store, written
+from spikec.passes.canonicalize.states import OF_ARRAYS, Fixed, Store, written
 from spikec.passes.convert_ann import linearity, neurons
 from spikec.passes.convert_ann.activations import Activation, layer_of
 
@@ -135,7 +135,7 @@ class Spiking:
         index = ir.RankedTensorType.get([], ir.IntegerType.get_signless(64))
 
         def whole(number: int) -> Any:
-            return identities.constant(np.asarray(number), index)
+            return structured.splat(number, index)
 
         for block in structure.entry_blocks(self.symbols):
             for operation in list(block.operations):
@@ -181,7 +181,7 @@ class Spiking:
                 self._differences(op)
             elif any(operand in self.margins for operand in op.operands):
                 self._function(op)
-            elif op.name in linearity.MOVES and len(op.operands) == 1:
+            elif op.name in OF_ARRAYS and len(op.operands) == 1:
                 self.streams[value] = self._moved(op)
             elif self._is_linear(op):
                 self.streams[value] = self._cloned(op, self._addend(op))
@@ -233,7 +233,7 @@ class Spiking:
     def _propagate(self, op: Any) -> None:
         events, init = op.operands
         source = self.streams[events] if events in self.streams else self._gated(events)
-        start = init if _is_zero(init) else self._stream(init)
+        start = init if linearity.is_zero(init) else self._stream(init)
         built = snn.Propagate.build(source, start, results=[init.type], synapses=snn.Propagate(op).synapses)
         self.streams[op.results[0]] = built.result
 
@@ -246,7 +246,8 @@ class Spiking:
         """By how much the largest of some sums has grown in this step."""
         value = op.results[0]
         now = self._cloned(op, self._fixed_or_sum)
-        before = self._kept("largest", now)
+        name, before = self._remembered("largest", now.type)
+        snn.Write.build(now, to=name)
         self.streams[value] = arith.subf(now, before)
         self.sums[value] = now
 
@@ -272,10 +273,10 @@ class Spiking:
 
     def _gated(self, value: Any) -> Any:
         """What is known at once, as a stream."""
-        if self.rate or _is_zero(value) or not isinstance(value.type, ir.RankedTensorType):
+        if self.rate or linearity.is_zero(value) or not isinstance(value.type, ir.RankedTensorType):
             return value
         if value not in self.gated:
-            zero = identities.constant(np.asarray(0), value.type)
+            zero = structured.splat(0, value.type)
             self.gated[value] = arith.select(self._spread(self.fresh, value.type.shape), value, zero)
         return self.gated[value]
 
@@ -295,22 +296,18 @@ class Spiking:
         return value if self.fixed.array(value) is not None else self._sum(value)
 
     def _accumulated(self, stream: Any, value: Any) -> Any:
-        name = self.store.fresh(f"{layer_of(value)}.total")
-        self._state(name, stream.type, 0.0)
-        before = snn.Read.build(results=[stream.type], of=name, delay=1).result
-        zero = identities.constant(np.asarray(0), stream.type)
-        total = arith.addf(arith.select(self._spread(self.fresh, stream.type.shape), zero, before), stream)
+        name, before = self._remembered(f"{layer_of(value)}.total", stream.type)
+        total = arith.addf(before, stream)
         snn.Write.build(total, to=name)
         return total
 
-    def _kept(self, wished: str, value: Any) -> Any:
-        """What a value was one step before, zero in the first step of an inference."""
+    def _remembered(self, wished: str, type: Any) -> tuple[str, Any]:
+        """A new state, and what it got one step before: zero in the first step of an inference."""
         name = self.store.fresh(wished)
-        self._state(name, value.type, 0.0)
-        before = snn.Read.build(results=[value.type], of=name, delay=1).result
-        snn.Write.build(value, to=name)
-        zero = identities.constant(np.asarray(0), value.type)
-        return arith.select(self._spread(self.fresh, value.type.shape), zero, before)
+        self._state(name, type)
+        before = snn.Read.build(results=[type], of=name, delay=1).result
+        zero = structured.splat(0, type)
+        return name, arith.select(self._spread(self.fresh, type.shape), zero, before)
 
     def _full(self, value: Any) -> Any:
         """What a value is as far as is known by now."""
@@ -324,15 +321,11 @@ class Spiking:
         done = arith.sitofp(ir.RankedTensorType.get([], value.type.element_type), self.done)
         return arith.divf(total, self._spread(done, value.type.shape))
 
-    def _state(self, name: str, type: Any, init: float) -> None:
-        element = type.element_type
-        first = (
-            ir.IntegerAttr.get(element, int(init))
-            if isinstance(element, ir.IntegerType)
-            else ir.FloatAttr.get(element, init)
-        )
+    def _state(self, name: str, type: Any) -> None:
+        """Declares a state that begins with zeros."""
+        zero = scalars.attribute(np.asarray(0), type.element_type)
         with ir.InsertionPoint(self.before):
-            snn.State.build(sym_name=name, type=type, init=first, depth=1)
+            snn.State.build(sym_name=name, type=type, init=zero, depth=1)
 
     # ------------------------------------------------------------ populations
 
@@ -349,11 +342,11 @@ class Spiking:
         states = ["V"] if self.rate else ["V", "sent"]
         event = ir.IntegerType.get_signless(1 if self.rate else 2)
         whole = ir.IntegerType.get_signless(32)
-        self._state(f"{name}.V", type, 0.0)
+        self._state(f"{name}.V", type)
         if not self.rate:
-            self._state(f"{name}.sent", ir.RankedTensorType.get(shape, whole), 0)
+            self._state(f"{name}.sent", ir.RankedTensorType.get(shape, whole))
         emitted = ir.RankedTensorType.get(shape, event)
-        self._state(f"{name}.spike", emitted, 0)
+        self._state(f"{name}.spike", emitted)
         with ir.InsertionPoint(self.before):
             snn.Population.build(
                 sym_name=name,
@@ -380,8 +373,3 @@ class Spiking:
                     assert levels is not None
                     neurons.bipolar(self.programs[wished], element, levels)
         return self.programs[wished]
-
-
-def _is_zero(value: Any) -> bool:
-    number = identities.number(value)
-    return number is not None and not np.any(number)

@@ -133,14 +133,13 @@ class Quantize:
         layers: dict[str, Layer] = {}
         for view in program.ops(snn.Synapses):
             values = real_weights(view, program)
-            if values is not None:
-                name = symbol_of(view.weight) or view.sym_name
-                rounded = partial(self._rounded, view, values)
-                layers[name] = (
-                    layers[name].shared_by(view.sym_name)
-                    if name in layers
-                    else Layer(name, (view.sym_name,), values.size, rounded)
-                )
+            if values is None:
+                continue
+            name = symbol_of(view.weight) or view.sym_name
+            if name in layers:
+                layers[name] = layers[name].shared_by(view.sym_name)
+            else:
+                layers[name] = Layer(name, (view.sym_name,), values.size, partial(self._rounded, view, values))
         return shared_out(program, list(layers.values()), read_bytes(self.budget), self.weights, data, self.seed)
 
     def _rounded(self, view: snn.Synapses, values: Array, bits: int) -> Array:

@@ -24,8 +24,8 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.notes import Cell, Table
 from spikec.dialects.program import Program
-from spikec.passes import structure
 from spikec.passes.calibration import Calibration, stepped
+from spikec.passes.canonicalize.states import Store
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import SnnEngine
 
@@ -39,7 +39,7 @@ TRACE = float(np.exp(-1 / 10))
 """What is left, a step later, of the trace that events leave: its time constant is 10 steps."""
 
 _BUCKETS = 20_000
-_UNITS = {"": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(|KB|MB|GB|B)", re.IGNORECASE)
 
 
@@ -48,8 +48,7 @@ def read_bytes(text: str) -> int:
     found = _BYTES.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"'{text}' is no number of bytes; write 3000, 24KB or 1.5MB")
-    unit = found[2].upper().removesuffix("B") + ("B" if len(found[2]) > 1 else "")
-    return int(float(found[1]) * _UNITS[unit])
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 @dataclass(frozen=True)
@@ -221,28 +220,26 @@ def _some(calibration: Calibration) -> Calibration:
 def _with_weights(program: Program, rounded: Sequence[tuple[Layer, int]]) -> Program:
     """The program with the weights of some layers rounded."""
     copy = program.clone()
-    symbols = copy.symbols()
-    names = set(symbols)
+    symbols, store = copy.symbols(), Store(copy)
     with copy.module.context, ir.Location.unknown():
         for layer, bits in rounded:
-            values = layer.rounded(bits)
-            for projection in layer.projections:
-                view = snn.Synapses(symbols[projection])
-                view.operation.attributes["weight"] = _weight(copy, names, view, values)
+            views = [snn.Synapses(symbols[projection]) for projection in layer.projections]
+            weight = _weight(copy, store, views[0], layer.rounded(bits))
+            for view in views:
+                view.operation.attributes["weight"] = weight
     return copy
 
 
-def _weight(program: Program, names: set[str], view: Any, values: Array) -> Any:
+def _weight(program: Program, store: Store, view: snn.Synapses, values: Array) -> Any:
     """The attribute for these weights: a number, or a constant of the shape that the projection's had."""
     symbol = symbol_of(view.weight)
     if symbol is None:
         return ir.FloatAttr.get(view.weight.type, float(values.reshape(-1)[0]))
     type = snn.Constant(program.symbols()[symbol]).type
-    array = values.astype(program.constants[symbol].dtype).reshape(type.shape)
-    name = structure.fresh(f"{symbol}.rounded", names)
-    with ir.InsertionPoint.at_block_begin(program.module.body):
-        snn.Constant.build(sym_name=name, type=type, digest=program.constants.add(name, np.ascontiguousarray(array)))
-    return ir.FlatSymbolRefAttr.get(name)
+    array = values.astype(program.constants[symbol].dtype)
+    return ir.FlatSymbolRefAttr.get(
+        store.array(f"{symbol}.rounded", array, type, view.operation.location, view.operation)
+    )
 
 
 # ---------------------------------------------------------------- tables

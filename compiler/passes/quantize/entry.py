@@ -15,6 +15,7 @@ from spikec.passes.quantize.affine import Affine, Atom, Number, atom, same
 from spikec.passes.quantize.arithmetic import Code, width
 from spikec.passes.quantize.classes import Population, extents, is_real
 from spikec.passes.quantize.neuron import Neuron
+from spikec.passes.quantize.scales import is_propagate
 from spikec.passes.quantize.storage import f64, limits, set_marks, storage, store, tensor_type
 from spikec.passes.quantize.translate import Block
 
@@ -201,8 +202,7 @@ class Entry(Block):
         if len(list(init.uses)) != 1:
             return None
         for made, other in reversed(self.forms[init].terms):
-            gathered = not isinstance(made.value, ir.BlockArgument) and made.value.owner.name == snn.Propagate.name()
-            if gathered and np.shape(other) == np.shape(scale) and same(other, scale):
+            if is_propagate(made.value) and np.shape(other) == np.shape(scale) and same(other, scale):
                 return made
         return None
 

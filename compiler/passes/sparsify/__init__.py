@@ -199,8 +199,7 @@ class Sparsify:
 
     def _replace(self, layer: Layer, pruned: Array, store: Store) -> None:
         first = layer.projections[0].operation
-        type = layer.type
-        name = store.array(f"{layer.name}.sparse", pruned, type, first.location, first)
+        name = store.array(f"{layer.name}.sparse", pruned, layer.type, first.location, first)
         for view in layer.projections:
             view.operation.attributes["weight"] = ir.FlatSymbolRefAttr.get(name)
 

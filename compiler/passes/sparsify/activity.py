@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from spikec.passes.calibration import Calibration, activity
 from spikec.passes.sparsify.layers import Layer
 
 SUMS = ("arith.addf", "arith.subf", "arith.addi", "arith.subi")
-SHAPES = ("tensor.expand_shape", "tensor.collapse_shape")
 
 
 class Removal:
@@ -34,7 +33,7 @@ class Removal:
         self._numbered(rates)
         self._sources = self._senders()
         self._targets = self._receivers()
-        sending = np.unique(np.concatenate([np.arange(0), *(own.reshape(-1) for own in self._all(self._sources))]))
+        sending = np.concatenate([np.arange(0), *(own.reshape(-1) for ends in self._sources.values() for own in ends)])
         self._gone = np.zeros(self._count + 1, bool)  # the last one stands for all that is no neuron
         self._rows = []
         for name, rate in rates.items():
@@ -70,11 +69,6 @@ class Removal:
             event = snn.Population(self._symbols[name]).event
             if event is not None:
                 self._events[event] = name
-
-    @staticmethod
-    def _all(ends: dict[str, list[Array]]) -> Iterator[Array]:
-        for found in ends.values():
-            yield from found
 
     def _senders(self) -> dict[str, list[Array]]:
         """For each projection the neurons whose events it gets, -1 for what is none; one array for each propagate."""
@@ -112,7 +106,7 @@ class Removal:
         if op.name in SUMS:
             for operand in op.operands:
                 self._received(operand, neurons, found)
-        elif op.name in SHAPES:
+        elif op.name in structure.RESHAPES:
             self._received(op.operands[0], neurons.reshape(tuple(op.operands[0].type.shape)), found)
         elif op.name == snn.Propagate.name():
             found.setdefault(snn.Propagate(op).synapses, []).append(neurons)

@@ -35,8 +35,7 @@ class Layer:
     """One array of weights, and the projections that use it.
 
     `values` are as they are stored; `size` (flat, f64) is how large the real weights are; `exists` (flat) says which
-    elements are weights of a synapse at all; `type` is the tensor's, and
-    `ends` are the sources and targets of a table.
+    elements are weights of a synapse at all; `type` is the tensor's, and `ends` are the sources and targets of a table.
     """
 
     name: str
