@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from spikec.backends.cpu.target import CpuTarget
+from spikec.backends.ptx.target import PtxTarget
 from spikec.dialects.constants import Array
+from spikec.dialects.notes import Table
 from spikec.runtime.cache import Cache
 from spikec.runtime.interface import Engine, Interface
 
@@ -19,8 +21,8 @@ from spikec.runtime.interface import Engine, Interface
 class Target(Protocol):
     """`name` is what the user wrote (`cpu`, `cpu:aarch64-linux-gnu`); `kinds` are what `emit` can make.
 
-    `level` is what `emit` takes as its module: "snn" or "step" the Program at that level, "cpu" the CpuModule that
-    the lowering to code for processors made of it.
+    `level` is what `emit` takes as its module: "snn" or "step" the Program at that level, "cpu" or "gpu" the CpuModule
+    or GpuModule that the lowering to code for processors or for GPUs made of it.
     """
 
     @property
@@ -45,11 +47,18 @@ class Machine(Target, Protocol):
     @property
     def native(self) -> bool: ...
 
+    @property
+    def machine(self) -> Mapping[str, str]:
+        """What code is made for, as LLVM names it: triple, cpu, features."""
+
     def identity(self) -> str:
         """A text that differs wherever generated code may differ."""
 
     def artifact(self, module: Any, constants: Mapping[str, Array], interface: Interface) -> dict[str, bytes]:
         """The files of an artifact by name, without its manifest."""
+
+    def report(self, module: Any) -> tuple[Table, ...]:
+        """What `compile --report` tells about the code."""
 
     def load(
         self,
@@ -65,5 +74,15 @@ class Machine(Target, Protocol):
         """What `load` kept under `key`, or None."""
 
 
-TARGETS: Mapping[str, Callable[[str], Target]] = {"cpu": CpuTarget.parse}
+@runtime_checkable
+class OnDevice(Machine, Protocol):
+    """A target whose code runs on one of several devices."""
+
+    def on(self, device: str) -> Machine:
+        """The target with its device; raises `MissingTool` where that is not there."""
+
+
+TARGETS: Mapping[str, Callable[[str], Target]] = {"cpu": CpuTarget.parse, "ptx": PtxTarget.parse}
 """By the word before the colon: a function from the whole text to the target; it raises `UsageError`."""
+WITH_OPTIONS = ("ptx",)
+"""Those that read options in braces."""

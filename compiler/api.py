@@ -73,9 +73,12 @@ def compile(
     *,
     seed: int = 0,
     pipeline: str | Pipeline | Iterable[Pass] = "",
+    device: str | None = None,
     diagnostics: Diagnostics | None = None,
 ) -> Executable:
     """Makes a program ready to run on this machine; connections are drawn with the run seed `seed`.
+
+    For the target "ptx", `device` is "cuda" (the default: the first GPU) or "emulated"; MissingTool where it is not there.
 
     Passes of `pipeline` that work at level `snn` run before the lowering, those at level `step` after it, each in
     their order.  Warnings go to `diagnostics`.
@@ -83,7 +86,7 @@ def compile(
     from spikec import pipelines
 
     passes = pipelines.of(pipeline)
-    options = driver.Options(target=target, seed=seed, pipeline=str(passes))
+    options = driver.Options(target=target, seed=seed, pipeline=str(passes), device=device)
     sink = diagnostics if diagnostics is not None else Diagnostics()
     return driver.compile_program(program, driver.Compilation(Path(), options, sink, passes=passes))
 
@@ -111,6 +114,9 @@ def cost(
     return cost_report.data(cost_report.report(compilation, levels, target, measured, steps))
 
 
-def open(folder: str | Path) -> Executable:
-    """The network of an artifact that `spikec compile -o` or `Executable.save` wrote.  Needs no MLIR."""
-    return driver.open_artifact(Path(folder))
+def open(folder: str | Path, *, device: str | None = None) -> Executable:
+    """The network of an artifact that `spikec compile -o` or `Executable.save` wrote.  Needs no MLIR.
+
+    `device` is for one of the target ptx, as in `compile`.
+    """
+    return driver.open_artifact(Path(folder), device)

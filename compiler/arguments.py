@@ -105,7 +105,7 @@ def _parser() -> _Parser:
     _model(compile)
     _target(compile)
     _seed(compile)
-    kinds = "make files of these kinds: snn step mlir llvm asm obj so exe header; one of text goes to stdout without -o"
+    kinds = "make files of these kinds (see `spikec targets`): snn, step, asm, ptx, ...; one of text goes to stdout without -o"
     compile.add_argument("--emit", metavar="KIND[,KIND]", help=kinds)
     _output(compile, "PATH", "the artifact's folder, or the file of --emit")
     report = "print sizes, the seconds of each stage, and the tables of the passes"
@@ -120,7 +120,7 @@ def _parser() -> _Parser:
     run.add_argument("--input", dest="inputs", action="append", default=[], metavar=form, help=array)
     run.add_argument("--batch", type=_number, metavar="B", help="samples; inputs have a leading axis of this length")
     _target(run)
-    run.add_argument("--device", choices=("cuda", "emulated"), help="where code for ptx runs")
+    run.add_argument("--device", choices=("cuda", "emulated"), help="where code for ptx runs; cuda by default")
     _seed(run)
     run.add_argument("--threads", type=_number, metavar="N", help="at most this many threads; results are the same")
     _output(run, "OUT.npz", "where outputs and probes go")

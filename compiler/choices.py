@@ -14,19 +14,18 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic, MissingTool, U
 
 REFERENCE = "reference"
 # What the project will compile for and cannot yet.
-FUTURE_TARGETS = ("ptx", "fpga")
-FUTURE_KINDS = ("ptx", "cubin", "verilog", "rtlil", "json", "edif", "blif", "bitstream")
+FUTURE_TARGETS = ("fpga",)
+FUTURE_KINDS = ("verilog", "rtlil", "json", "edif", "blif", "bitstream")
 LEVELS = ("snn", "step")
 # What is made of a network without a target.
 FORMATS = ("nir",)
 # What does not go to stdout.
-BINARY_KINDS = ("nir", "obj", "so", "exe")
+BINARY_KINDS = ("nir", "obj", "so", "exe", "cubin")
 # How a file of each kind ends where several kinds go into one folder; of other kinds, it ends with the kind.
 SUFFIXES = {
     "snn": ".snn.mlir",
     "step": ".step.mlir",
     "nir": ".nir",
-    "mlir": ".cpu.mlir",
     "llvm": ".ll",
     "asm": ".s",
     "obj": ".o",
@@ -37,7 +36,7 @@ SUFFIXES = {
 
 
 # The ways between levels, as `--print-after` names them.
-LOWERINGS = ("lower-to-step", "lower-to-cpu")
+LOWERINGS = ("lower-to-step", "lower-to-cpu", "lower-to-gpu")
 VERIFY_EACH = "SPIKEC_VERIFY_EACH"
 
 
@@ -75,17 +74,26 @@ def not_yet(what: str, file: str | None = None) -> CompileError:
     return CompileError([Diagnostic("E0901", "error", f"'{what}' is not supported yet", file=file)])
 
 
+def suffix(kind: str, target: Any) -> str:
+    """How the name of a file of a kind ends where several kinds go into one folder."""
+    return f".{target.level}.mlir" if kind == "mlir" and target else SUFFIXES.get(kind, f".{kind}")
+
+
 def parse_target(text: str) -> Any:
     """The Target that a text names, None for the reference interpreter.
 
     Raises UsageError for an unknown target or option, CompileError for one that is not built yet and for a
     stranger's that does not work.
     """
+    from spikec.backends.target import WITH_OPTIONS
+
     base, brace, braced = text.partition("{")
     head = base.partition(":")[0]
     if head in FUTURE_TARGETS:
         raise not_yet(f"--target {head}")
     factory = None if head == REFERENCE else _factory(head)
+    if head in WITH_OPTIONS and factory is not None:
+        return factory(text)
     if brace and not braced.endswith("}"):
         raise UsageError(f"--target {text}: the closing brace is missing")
     if braced.strip("} "):
@@ -184,8 +192,9 @@ def _strangers_entry(name: str, package: str) -> dict[str, Any]:
     return _entry(name, name, about, [*LEVELS, *FORMATS, *target.kinds], package)
 
 
-FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]"}
+FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]", "ptx": "ptx[:CHIP][{sums=S,memory=M,launch=L}]"}
 ABOUT = {
     "cpu": "vectorised code for this processor, or for another one",
+    "ptx": "kernels for NVIDIA's GPUs, with a plan of their launches",
     REFERENCE: "the interpreter in numpy that defines what a program means",
 }

@@ -112,6 +112,7 @@ def _compilation(arguments: Namespace, terminal: Terminal) -> Compilation:
         fast_math=arguments.fast_math,
         semantics=arguments.semantics,
         dt=arguments.dt,
+        device=getattr(arguments, "device", None),
     )
     watch = _watch(arguments)
     # What is to be watched must happen.
@@ -205,8 +206,9 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
             files.write_folder(output, made.files, arguments.force)
     else:
         kinds = _kinds(arguments.emit)
-        check_kinds(kinds, parse_target(compilation.options.target))
-        places = _places(kinds, output, compilation.model.stem)
+        target = parse_target(compilation.options.target)
+        check_kinds(kinds, target)
+        places = _places(kinds, output, compilation.model.stem, target)
         for place in places.values():
             files.refuse_existing(place, arguments.force)
         made = driver.emit(compilation, kinds)
@@ -215,7 +217,9 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
     if "step" in made.programs:
         from spikec.analysis import estimate
 
-        compilation.tables += estimate.tables(made.programs["step"], compilation.options.target)
+        compilation.tables += estimate.tables(made.programs["step"], compilation.options.target.partition("{")[0])
+    if arguments.report and made.module is not None:
+        compilation.tables += parse_target(compilation.options.target).report(made.module)
     _tables(compilation.tables, arguments.report and not arguments.json, terminal)
     if arguments.report:
         from spikec import report
@@ -245,9 +249,9 @@ def _kinds(text: str) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def _places(kinds: Sequence[str], output: Path | None, stem: str) -> dict[str, Path]:
+def _places(kinds: Sequence[str], output: Path | None, stem: str, target: Any) -> dict[str, Path]:
     """Where each kind goes: the file `-o` for one, files in the folder `-o` for several, nowhere for stdout."""
-    from spikec.choices import BINARY_KINDS, SUFFIXES
+    from spikec.choices import BINARY_KINDS, suffix
 
     if output is None:
         if len(kinds) > 1:
@@ -260,7 +264,7 @@ def _places(kinds: Sequence[str], output: Path | None, stem: str) -> dict[str, P
     if not output.is_dir():
         message = f"no such folder: {output}"
         raise CompileError([Diagnostic("E0701", "error", message, file=str(output), help="make it first")])
-    return {kind: output / (stem + SUFFIXES.get(kind, f".{kind}")) for kind in kinds}
+    return {kind: output / (stem + suffix(kind, target)) for kind in kinds}
 
 
 def _write_kinds(made: Made, places: Mapping[str, Path], force: bool) -> None:
@@ -311,8 +315,6 @@ def _run(arguments: Namespace, terminal: Terminal) -> int:
 
 def _network(arguments: Namespace, terminal: Terminal) -> Any:
     """What `run` runs: an artifact, or a model that is compiled now or was compiled before."""
-    if arguments.device:
-        raise UsageError("--device is for --target ptx alone")
     if arguments.threads is not None and arguments.threads < 1:
         raise UsageError("--threads must be at least 1")
     from spikec import driver
@@ -327,7 +329,7 @@ def _network(arguments: Namespace, terminal: Terminal) -> Any:
         for option, value in given.items():
             if value:
                 raise UsageError(f"{option} was fixed when {arguments.model} was compiled")
-        return driver.open_artifact(Path(arguments.model))
+        return driver.open_artifact(Path(arguments.model), arguments.device)
     compilation = _compilation(arguments, terminal)
     net = driver.executable(compilation)
     terminal.show(compilation.diagnostics.items)

@@ -34,9 +34,10 @@ class Options:
     fast_math: bool = False
     semantics: str | None = None
     dt: str | None = None
+    device: str | None = None
 
     def text(self) -> str:
-        """All options but the seed as one text."""
+        """All options but the seed and the device as one text."""
         nir = [self.semantics, self.dt]
         parts = [dict(self.params), self.target, self.pipeline, self.real, self.fast_math, nir]
         return json.dumps(parts, sort_keys=True)

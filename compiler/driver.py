@@ -107,13 +107,27 @@ def lower(compilation: Compilation, program: Program) -> Program:
     return _passed(compilation, pipelines.after_lowering(compilation.pipeline()), step)
 
 
-def lower_to_cpu(compilation: Compilation, step: Program, target: Any) -> Any:
-    """The program as code in memref, scf and vector, and as LLVM IR."""
+def lower_to_machine(compilation: Compilation, step: Program, target: Any) -> Any:
+    """The program as code in MLIR and as LLVM IR, of the level that the target names."""
+    with compilation.stage(f"lower to {target.level}", step):
+        module: Any = _lower_to_gpu(step, target) if target.level == "gpu" else _lower_to_cpu(step, target)
+    compilation.watch.show(f"lower-to-{target.level}", lambda: module.mlir)
+    return module
+
+
+def _lower_to_cpu(step: Program, target: Any) -> Any:
     from spikec.lower import step_to_cpu
 
-    with compilation.stage("lower to cpu", step):
-        module = step_to_cpu.lower(step, target)
-    compilation.watch.show("lower-to-cpu", lambda: module.mlir)
+    return step_to_cpu.lower(step, target)
+
+
+def _lower_to_gpu(step: Program, target: Any) -> Any:
+    from spikec.lower import step_to_gpu
+    from spikec.runtime.device_memory import check_size
+
+    module = step_to_gpu.lower(step, target)
+    if target.memory is not None:
+        check_size(module.launches, target.memory)
     return module
 
 
@@ -127,7 +141,7 @@ def lower_to_nir(compilation: Compilation, program: Program) -> bytes:
 
 def executable(compilation: Compilation) -> Executable:
     """The network ready to run in this process; taken from the cache where nothing has changed."""
-    target = _machine(compilation)
+    target = _runner(compilation)
     if target is None:
         return _interpreted(compilation, optimize(compilation, _built(compilation).program))
     known = None if compilation.fresh else _remembered(compilation, target)
@@ -136,7 +150,7 @@ def executable(compilation: Compilation) -> Executable:
 
 def compile_program(program: Program, compilation: Compilation) -> Executable:
     """A program of the Python API, at level `snn`, ready to run."""
-    target = _machine(compilation)
+    target = _runner(compilation)
     snn = optimize(compilation, program)
     if target is None:
         return _interpreted(compilation, snn)
@@ -174,7 +188,7 @@ def _emitted(compilation: Compilation, made: Made, target: Any, kinds: Sequence[
         program = module = made.programs[target.level]
     else:
         program = made.programs["step"]
-        module = made.module = lower_to_cpu(compilation, program, target)
+        module = made.module = lower_to_machine(compilation, program, target)
     with compilation.stage("emit", program, plugins.package_of(type(target))):
         files: dict[str, bytes] = target.emit(module, kinds, program.constants, Interface.of(made.programs["snn"]))
         if set(files) != set(kinds):
@@ -190,15 +204,22 @@ def artifact(compilation: Compilation) -> Made:
         raise UsageError(f"the target '{REFERENCE}' makes no files; use it with run")
     snn = optimize(compilation, _built(compilation).program)
     step = lower(compilation, snn)
-    module = lower_to_cpu(compilation, step, target)
+    module = lower_to_machine(compilation, step, target)
     return Made(_artifact_files(compilation, snn, step, module, target), {"snn": snn, "step": step}, module)
 
 
-def open_artifact(folder: Path) -> Executable:
-    """The network of an artifact, if it was made for this processor.  Raises CompileError; needs no MLIR."""
+def open_artifact(folder: Path, device: str | None = None) -> Executable:
+    """The network of an artifact, if it was made for this processor, or for a `device`.  Needs no MLIR.
+
+    Raises CompileError, and MissingTool without the device.
+    """
     from spikec.runtime import artifact
 
     manifest = artifact.read_manifest(folder)
+    if artifact.is_for_gpus(manifest):
+        target = _on_device(parse_target(str(manifest.get("target"))), device)
+        return artifact.open_on_device(folder, manifest, target.device, target.launch)
+    _on_device(None, device)
     machine = manifest.get("machine")
     features = machine.get("features") if isinstance(machine, dict) else None
     host = parse_target("cpu")
@@ -282,6 +303,22 @@ def _machine(compilation: Compilation) -> Any:
     return target
 
 
+def _runner(compilation: Compilation) -> Any:
+    """What `_machine` gives, with the device on which it runs."""
+    return _on_device(_machine(compilation), compilation.options.device)
+
+
+def _on_device(target: Any, device: str | None) -> Any:
+    """A target with its device, if it runs on one.  Raises UsageError for a device of another target."""
+    from spikec.backends.target import OnDevice
+
+    if isinstance(target, OnDevice):
+        return target.on(device or "cuda")
+    if device is not None:
+        raise UsageError("--device is for --target ptx alone")
+    return target
+
+
 def _interpreted(compilation: Compilation, program: Program) -> Executable:
     """The interpreter of level `snn`; that of level `step` where the pipeline names passes of that level."""
     from spikec.runtime.interface import Engine, Interface
@@ -342,7 +379,7 @@ def _loaded(
     options = compilation.options
     if not target.native:
         raise UsageError(f"'{options.target}' is not this machine; compile for it with spikec compile")
-    module = lower_to_cpu(compilation, step, target)
+    module = lower_to_machine(compilation, step, target)
     with compilation.stage("compile", step):
         engine = target.load(module, step.constants, Interface.of(snn), store, key)
     seconds = sum(compilation.seconds.values())
@@ -374,17 +411,18 @@ def _artifact_files(
     digests = {name: step.constants.digest(name) for name in step.constants}
     about = artifact.About(
         target=options.target,
-        machine={"triple": target.triple, "cpu": target.cpu, "features": target.features},
+        machine=target.machine,
         pipeline=str(compilation.pipeline()),
         report=[table_data(table) for table in compilation.tables],
         options={"params": dict(options.params), "float": options.real, "fast_math": options.fast_math},
         seed=options.seed,
         random_structure=has_random_structure(snn),
-        state_bytes=module.layout.arena,
+        state_bytes=module.state_bytes,
         constants=artifact.described(step.constants, digests),
         tools={tool: version(tool) for tool in TOOLS},
     )
-    return artifact.pack(about, interface, module.layout, files)
+    plan = module.launches if target.level == "gpu" else module.layout
+    return artifact.pack(about, interface, plan, files)
 
 
 def has_random_structure(program: Program) -> bool:

@@ -36,7 +36,7 @@ def _sizes(made: Made) -> Iterator[tuple[str, int]]:
     if "step" in made.programs:
         yield from _of_step(made.programs["step"])
     if made.module is not None:
-        yield "bytes of state, compiled", int(made.module.layout.arena)
+        yield "bytes of state, compiled", int(made.module.state_bytes)
     for name, data in made.files.items():
         yield f"bytes of {name}", len(data)
 

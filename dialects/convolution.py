@@ -134,6 +134,12 @@ class Convolution:
             ordered = np.take(ordered, axis.order, 3 + number)
         return np.moveaxis(ordered, 1, -2).reshape(-1)
 
+    def plain(self, stored: Array) -> Array:
+        """The weights of a `conv` table in the order of `weights`, flat."""
+        found = np.empty_like(stored)
+        found[self.stored(np.arange(stored.size))] = stored
+        return found
+
 
 LISTS = tuple(field.name for field in fields(Convolution) if field.name != "groups")
 ENTRIES = frozenset({"kind", "groups", *LISTS})

@@ -18,6 +18,13 @@ def encode(weights: Array) -> Array:
     return np.asarray(np.where(weights < 0, -exponent, exponent), np.int8)
 
 
+def decode(codes: Array) -> Array:
+    """The integers behind codes (int64, same shape)."""
+    exponent = np.abs(codes.astype(np.int64))
+    size = np.where(exponent == 0, 0, np.left_shift(np.int64(1), np.maximum(exponent - 1, 0)))
+    return np.where(codes < 0, -size, size)
+
+
 def fit(codes: Array, width: int) -> bool:
     """Whether the numbers behind the codes are signed integers of `width` bits."""
     return bool(np.all((codes < width) & (codes >= -width)))

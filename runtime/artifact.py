@@ -1,7 +1,7 @@
 """Artifacts: a folder with a compiled network, its `manifest.json`, and all that running it takes.
 
-`manifest.json` is for people and other tools; `layout.json` says where things lie in the memory of the
-compiled code.  The manifest holds the hash of every other file, so that a damaged artifact is refused.
+`manifest.json` is for people and other tools; `layout.json` says where things lie in the memory of code for
+processors, `launches.json` what the kernels for GPUs need of their host.  The manifest holds the hash of every other file, so that a damaged artifact is refused.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any
 
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.runtime.cpu import CpuEngine
+from spikec.runtime.devices import Device
+from spikec.runtime.gpu import GpuEngine, Shape
 from spikec.runtime.interface import Interface
+from spikec.runtime.launches import Kernel, Launches
 from spikec.runtime.layout import Layout
 from spikec.runtime.run import Executable
 
 FORMAT = 1
-MANIFEST, LAYOUT = "manifest.json", "layout.json"
+MANIFEST, LAYOUT, LAUNCHES = "manifest.json", "layout.json", "launches.json"
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class About:
     tools: Mapping[str, str]
 
 
-def pack(about: About, interface: Interface, layout: Layout, files: Mapping[str, bytes]) -> dict[str, bytes]:
+def pack(about: About, interface: Interface, plan: Layout | Launches, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of an artifact by name, the manifest last."""
-    made = {**files, LAYOUT: _json(layout.to_json())}
+    made = {**files, LAYOUT if isinstance(plan, Layout) else LAUNCHES: _json(plan.to_json())}
     shown = interface.to_json()
     manifest = {
         "format": FORMAT,
@@ -67,12 +70,34 @@ def pack(about: About, interface: Interface, layout: Layout, files: Mapping[str,
         "seed": about.seed,
         "random_structure": about.random_structure,
         "tools": dict(about.tools),
+        **(_launched(plan) if isinstance(plan, Launches) else {}),
         "files": {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in sorted(made.items())
         },
     }
     return {**made, MANIFEST: _json(manifest)}
+
+
+def _launched(plan: Launches) -> dict[str, Any]:
+    """The kernels of a round in their order, and the buffers; `init` names an array, or is a number (null is zero)."""
+
+    def shown(kernel: Kernel) -> dict[str, Any]:
+        return {
+            "kernel": kernel.name,
+            "grid": [kernel.grid, 1, 1],
+            "block": [kernel.block, 1, 1],
+            "shared_bytes": kernel.shared_bytes,
+            "args": ["round", *kernel.arguments],
+        }
+
+    return {
+        "plan": [shown(kernel) for kernel in plan.step],
+        "buffers": [
+            {"name": m.name, "bytes": m.bytes, "init": m.name if m.kind == "constant" else m.init}
+            for m in plan.memories
+        ],
+    }
 
 
 def _json(data: Any) -> bytes:
@@ -115,7 +140,7 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
 def open_artifact(folder: Path, manifest: Mapping[str, Any]) -> Executable:
     """The network of an artifact whose manifest was read, ready to run on this machine.  Raises CompileError."""
     path = folder / MANIFEST
-    library = next((name for name in manifest["files"] if name.endswith(".so")), None)
+    library = _ends(manifest, ".so")
     if library is None:
         message = f"the artifact is for the target '{manifest.get('target')}' and holds nothing that runs here"
         raise _error("E0705", path, message)
@@ -128,6 +153,34 @@ def open_artifact(folder: Path, manifest: Mapping[str, Any]) -> Executable:
     engine = CpuEngine.from_library((folder / library).resolve(), layout, interface)
     files = {name: folder / name for name in (*manifest["files"], MANIFEST)}
     return Executable(engine, target, seed, bool(random_structure), lambda: files)
+
+
+def is_for_gpus(manifest: Mapping[str, Any]) -> bool:
+    """Whether an artifact holds kernels."""
+    return _ends(manifest, ".ptx") is not None
+
+
+def open_on_device(folder: Path, manifest: Mapping[str, Any], device: Device, shape: Shape) -> Executable:
+    """The network of an artifact for GPUs whose manifest was read, ready to run on a device.  Raises CompileError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = folder / MANIFEST
+    try:
+        interface = Interface.from_json(manifest)
+        launches = Launches.from_json(json.loads((folder / LAUNCHES).read_text(encoding="utf-8")))
+        text = (folder / str(_ends(manifest, ".ptx"))).read_text(encoding="utf-8")
+        constants = load_file(folder / str(_ends(manifest, ".safetensors")))
+        target, seed, random_structure = str(manifest["target"]), int(manifest["seed"]), manifest["random_structure"]
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError, SafetensorError) as error:
+        raise _error("E0720", path, f"not a manifest: {type(error).__name__}: {error}") from None
+    engine = GpuEngine(device, text, launches, constants, interface, shape)
+    files = {name: folder / name for name in (*manifest["files"], MANIFEST)}
+    return Executable(engine, target, seed, bool(random_structure), lambda: files)
+
+
+def _ends(manifest: Mapping[str, Any], suffix: str) -> str | None:
+    return next((name for name in manifest["files"] if name.endswith(suffix)), None)
 
 
 def described(constants: Mapping[str, Any], digests: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ additions of projection q `q.synaptic_events`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -231,6 +231,28 @@ class Trace:
         """Weight additions of all projections."""
         return sum(self.projections.values())
 
+    @staticmethod
+    def joined(pieces: Sequence[Trace]) -> Trace:
+        """Consecutive stretches of one sample as one."""
+        if len(pieces) == 1:
+            return pieces[0]
+
+        def joined(which: str) -> dict[str, Array]:
+            return {key: np.concatenate([getattr(p, which)[key] for p in pieces]) for key in getattr(pieces[0], which)}
+
+        return Trace(
+            joined("outputs"),
+            joined("probes"),
+            joined("values"),
+            summed([p.emitted for p in pieces]),
+            summed([p.projections for p in pieces]),
+        )
+
+
+def summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The sums of counts of the same names."""
+    return {name: sum(part[name] for part in counts) for name in counts[0]}
+
 
 class Engine(Protocol):
     """Runs one network, one sample at a time, with state that lasts from `reset` to `reset`."""
@@ -249,6 +271,23 @@ class Engine(Protocol):
 
     def finish(self) -> dict[str, Array]:
         """The outputs that are computed once, over all steps since `reset`."""
+
+
+@runtime_checkable
+class Batches(Engine, Protocol):
+    """An engine that takes several samples at once; arrays and results are lists of the samples' ones."""
+
+    def most_samples(self) -> int:
+        """How many samples it takes at once, at least one."""
+
+    def start(self, seed: int, first: int, samples: int) -> None:
+        """As `reset`, for the samples `first`, `first` + 1, ..."""
+
+    def proceed(self, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int) -> list[Trace]:
+        """As `advance`; arrays have a leading axis of samples."""
+
+    def results(self) -> list[dict[str, Array]]:
+        """As `finish`."""
 
 
 def flush_subnormals(array: Array) -> Array:

@@ -1,8 +1,9 @@
-"""How much memory an array may take before it is asked for."""
+"""Numbers of bytes: how many an array may take before it is asked for, and how people write and read them."""
 
 from __future__ import annotations
 
 import os
+import re
 
 
 def limit() -> int:
@@ -11,6 +12,18 @@ def limit() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, OSError, ValueError):
         return 8 << 30
+
+
+_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(|KB|MB|GB|B)", re.IGNORECASE)
+
+
+def bytes_of(text: str) -> int:
+    """The number of bytes of a text such as 24KB (of 1024 bytes), 1.5MB or 3000.  Raises ValueError."""
+    found = _BYTES.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"'{text}' is no number of bytes; write 3000, 24KB or 1.5MB")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 def shown(size: int) -> str:

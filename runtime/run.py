@@ -15,7 +15,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError
 from spikec.runtime import memory
 from spikec.runtime.inputs import Inputs, Source, prepare
-from spikec.runtime.interface import Engine, Interface, Trace
+from spikec.runtime.interface import Batches, Engine, Interface, Trace, summed
 
 # A run that somebody watches is done in this many pieces.
 PIECES = 100
@@ -158,6 +158,10 @@ class Executable:
     ) -> list[tuple[Trace, dict[str, Array]]]:
         """What each sample gave, in order; worker k of n takes the samples k, k + n, ..."""
         count = inputs.batch or 1
+        if inputs.batch is not None and isinstance(self.engine, Batches):
+            most = self.engine.most_samples()
+            groups = (range(first, min(first + most, count)) for first in range(0, count, most))
+            return [given for group in groups for given in _group(self.engine, inputs, group, seed, progress)]
         others = [other for other in (self.engine.another() for _ in range(threads - 1)) if other is not None]
         engines = [self.engine, *others]
         threads = len(engines)
@@ -178,15 +182,39 @@ class Executable:
 
 def _sample(engine: Engine, inputs: Inputs, index: int, seed: int, progress: Callable[[int], None] | None) -> Trace:
     engine.reset(seed, index)
-    arrays = inputs.sample(index)
+    parts = _parts(inputs.sample(index), inputs, 0, 1, progress)
+    return Trace.joined([engine.advance(part, inputs.streamed, steps) for part, steps in parts])
+
+
+def _group(
+    engine: Batches, inputs: Inputs, samples: range, seed: int, progress: Callable[[int], None] | None
+) -> list[tuple[Trace, dict[str, Array]]]:
+    """What some samples gave that ran at once."""
+    engine.start(seed, samples.start, len(samples))
+    arrays = {name: array[samples.start : samples.stop] for name, array in inputs.arrays.items()}
+    parts = _parts(arrays, inputs, 1, len(samples), progress)
+    pieces = [engine.proceed(part, inputs.streamed, steps) for part, steps in parts]
+    return list(zip(map(Trace.joined, zip(*pieces, strict=True)), engine.results(), strict=True))
+
+
+def _parts(
+    arrays: Mapping[str, Array], inputs: Inputs, axis: int, samples: int, progress: Callable[[int], None] | None
+) -> Iterator[tuple[Mapping[str, Array], int]]:
+    """The arrays of consecutive stretches of steps, and how many steps they are; streams have `axis` for steps.
+
+    A run that somebody watches is told of each stretch when it is done.
+    """
     if progress is None:
-        return engine.advance(arrays, inputs.streamed, inputs.steps)
-    pieces = []
+        yield arrays, inputs.steps
+        return
     for begin, end in _pieces(inputs.steps):
-        part = {n: a[begin:end] if n in inputs.streamed else a for n, a in arrays.items()}
-        pieces.append(engine.advance(part, inputs.streamed, end - begin))
-        progress(end - begin)
-    return _joined(pieces)
+        part = {n: _cut(a, axis, begin, end) if n in inputs.streamed else a for n, a in arrays.items()}
+        yield part, end - begin
+        progress(samples * (end - begin))
+
+
+def _cut(array: Array, axis: int, begin: int, end: int) -> Array:
+    return array[begin:end] if axis == 0 else array[:, begin:end]
 
 
 def _size(shape: tuple[int, ...], dtype: str) -> int:
@@ -209,21 +237,6 @@ def _pieces(steps: int) -> Iterator[tuple[int, int]]:
     length = -(-steps // PIECES)
     for begin in range(0, steps, length):
         yield begin, min(steps, begin + length)
-
-
-def _joined(pieces: list[Trace]) -> Trace:
-    """Consecutive stretches of one sample as one."""
-
-    def joined(which: str) -> dict[str, Array]:
-        return {key: np.concatenate([getattr(p, which)[key] for p in pieces]) for key in getattr(pieces[0], which)}
-
-    return Trace(
-        joined("outputs"),
-        joined("probes"),
-        joined("values"),
-        _summed([p.emitted for p in pieces]),
-        _summed([p.projections for p in pieces]),
-    )
 
 
 def _collect(
@@ -256,12 +269,8 @@ def _collect(
         probes[probe.key] = parts[0] if batch is None else _batched(parts)
         if all(probe.key in trace.values for trace in traces):
             probes[name] = np.concatenate([trace.values[probe.key] for trace in traces])
-    counts, added = _summed([trace.emitted for trace in traces]), _summed([trace.projections for trace in traces])
+    counts, added = summed([trace.emitted for trace in traces]), summed([trace.projections for trace in traces])
     return Run(steps, batch, outputs, probes, counts, added, seconds, scales)
-
-
-def _summed(counts: list[dict[str, int]]) -> dict[str, int]:
-    return {name: sum(part[name] for part in counts) for name in counts[0]}
 
 
 def _batched(parts: list[Array]) -> Array:

@@ -1,11 +1,11 @@
-"""LLVM IR text to machine code, through llvmlite: the only module that knows it."""
+"""LLVM IR text to machine code."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 from typing import TYPE_CHECKING, Any
 
+from spikec.backends.llvm import binding
 from spikec.dialects.diagnostics import InternalError
 from spikec.runtime.cpu import CONSTANTS, ENTRIES, Code
 
@@ -14,31 +14,16 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _llvm() -> Any:
-    binding = importlib.import_module("llvmlite.binding")
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
-    binding.initialize_native_asmparser()  # for .incbin
-    return binding
-
-
-def version() -> str:
-    """The version of llvmlite and of LLVM in it."""
-    llvmlite = importlib.import_module("llvmlite")
-    return f"llvmlite-{llvmlite.__version__},llvm-{'.'.join(map(str, _llvm().llvm_version_info))}"
-
-
-@functools.cache
 def host() -> tuple[str, str, str]:
     """Triple, processor and features of this machine."""
-    llvm = _llvm()
+    llvm = binding()
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def knows(triple: str) -> bool:
     """Whether LLVM can make code for a triple."""
     try:
-        _llvm().Target.from_triple(triple)
+        binding().Target.from_triple(triple)
     except RuntimeError:
         return False
     return True
@@ -46,7 +31,7 @@ def knows(triple: str) -> bool:
 
 @functools.cache
 def _machine(triple: str, cpu: str, features: str) -> Any:
-    target = _llvm().Target.from_triple(triple)
+    target = binding().Target.from_triple(triple)
     # The default code model and position independence: one object serves this process, libraries and executables.
     return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
 
@@ -54,7 +39,7 @@ def _machine(triple: str, cpu: str, features: str) -> Any:
 @functools.cache
 def has(target: CpuTarget, feature: str) -> bool:
     """Whether the processor of `target` has a feature, by LLVM's name of it."""
-    llvm = _llvm()
+    llvm = binding()
     if f"+{feature}" in target.features.split(","):
         return True
     if target.features:
@@ -75,7 +60,7 @@ def data_layout(target: CpuTarget) -> str:
 
 
 def _optimized(target: CpuTarget, text: str, also: str = "") -> tuple[Any, Any]:
-    llvm = _llvm()
+    llvm = binding()
     machine = _machine(target.triple, target.cpu, target.features)
     try:
         module = _parsed(text, target, machine)
@@ -92,7 +77,7 @@ def _optimized(target: CpuTarget, text: str, also: str = "") -> tuple[Any, Any]:
 
 
 def _parsed(text: str, target: CpuTarget, machine: Any) -> Any:
-    module = _llvm().parse_assembly(text)
+    module = binding().parse_assembly(text)
     module.triple = target.triple
     module.data_layout = str(machine.target_data)
     return module
@@ -112,7 +97,7 @@ def assembly(target: CpuTarget, text: str) -> bytes:
 
 def link(code: bytes, constants: int) -> Code:
     """Loads an object into this process; `constants` is the address of the block of constants."""
-    llvm = _llvm()
+    llvm = binding()
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
     # An engine of its own for each network: it goes with the last reference to it.

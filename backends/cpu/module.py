@@ -15,3 +15,8 @@ class CpuModule:
     mlir: str
     llvm: str
     layout: Layout
+
+    @property
+    def state_bytes(self) -> int:
+        """What a network in memory takes, without its constants."""
+        return self.layout.arena

@@ -9,6 +9,7 @@ from typing import Literal
 from spikec.backends.cpu.module import CpuModule
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import UsageError
+from spikec.dialects.notes import Table
 from spikec.runtime.cache import Cache
 from spikec.runtime.cpu import CpuEngine, pack
 from spikec.runtime.interface import Interface
@@ -80,11 +81,16 @@ class CpuTarget:
             return "x86"
         return "aarch64" if architecture in ("aarch64", "arm64") else architecture
 
+    @property
+    def machine(self) -> Mapping[str, str]:
+        """What the code is made for, as LLVM names it."""
+        return {"triple": self.triple, "cpu": self.cpu, "features": self.features}
+
     def identity(self) -> str:
         """A text that differs wherever generated code may differ; part of every cache key."""
-        from spikec.backends.cpu import codegen
+        from spikec.backends import llvm
 
-        return f"{self.triple},{self.cpu},{self.features},{codegen.version()}"
+        return f"{self.triple},{self.cpu},{self.features},{llvm.version()}"
 
     def emit(
         self, module: CpuModule, kinds: Collection[str], constants: Mapping[str, Array], interface: Interface
@@ -102,6 +108,10 @@ class CpuTarget:
         """The files of an artifact by name, without its manifest; `CpuEngine.from_library` runs the library."""
         made = self.emit(module, ("so", "header"), constants, interface)
         return {f"{module.model}.so": made["so"], f"{module.model}.h": made["header"]}
+
+    def report(self, module: CpuModule) -> tuple[Table, ...]:
+        """Nothing beyond the estimate."""
+        return ()
 
     def load(
         self,

@@ -13,7 +13,7 @@ from spikec.dialects import step
 from spikec.dialects.program import Program
 from spikec.passes.schedule.apply import apply
 from spikec.passes.schedule.blocks import batches, blocked, parts
-from spikec.passes.schedule.dependence import Dependences
+from spikec.analysis.dependence import Dependences
 from spikec.passes.schedule.graphs import ordered
 from spikec.passes.schedule.plan import Group, Plan, Stage
 from spikec.runtime.interface import Interface

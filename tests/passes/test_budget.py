@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spikec
-from spikec.passes.quantize.budget import read_bytes
+from spikec.runtime.memory import bytes_of
 
 from tests.passes.tables import rows
 
@@ -108,7 +108,7 @@ def test_budgets_that_make_no_sense(options: str) -> None:
 
 
 def test_numbers_of_bytes() -> None:
-    assert [read_bytes(text) for text in ("3000", "24KB", "24 kb", "1.5MB", "2GB", "7B")] == [
+    assert [bytes_of(text) for text in ("3000", "24KB", "24 kb", "1.5MB", "2GB", "7B")] == [
         3000,
         24 * 1024,
         24 * 1024,

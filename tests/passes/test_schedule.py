@@ -17,7 +17,7 @@ from spikec.dialects.verify import problems
 from spikec.lower import snn_to_step, step_to_cpu
 from spikec.passes.schedule import Schedule
 from spikec.passes.schedule.apply import apply
-from spikec.passes.schedule.dependence import Dependences
+from spikec.analysis.dependence import Dependences
 from spikec.passes.schedule.plan import Group, Plan, Stage
 from spikec.passes.schedule.stages import stages
 from spikec.runtime.interface import Interface

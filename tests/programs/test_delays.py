@@ -15,7 +15,7 @@ from spikec.dialects.verify import problems
 from spikec.lower import connect, snn_to_step
 from spikec.lower.recipes import Recipes
 from spikec.passes.schedule import Schedule
-from spikec.passes.schedule.dependence import step_ops
+from spikec.analysis.dependence import entry_ops
 
 from .engines import ENGINES, Array, differences, on_every_engine, run_everywhere
 
@@ -214,7 +214,7 @@ def test_a_step_does_not_grow_with_the_number_of_delays(folder: Path) -> None:
     def scheduled(most: int) -> list[str]:
         program = Schedule().run(snn_to_step.lower(spikec.load(written(folder, text.format(most)))))
         assert problems(program) == []
-        return [op.mnemonic for _, op in step_ops(program)]
+        return [op.mnemonic for _, op in entry_ops(program)]
 
     assert scheduled(100) == scheduled(1)
     assert scheduled(100).count("sweep") == 1

@@ -8,8 +8,7 @@ import numpy as np
 from spikec.dialects import powers, step
 from spikec.dialects.mlir import arith, ir, math
 from spikec.dialects.propagations import Propagation
-from spikec.lower.step_to_cpu import events
-from spikec.lower.step_to_cpu.code import (
+from spikec.lower.code import (
     Value,
     as_index,
     converted,
@@ -17,10 +16,12 @@ from spikec.lower.step_to_cpu.code import (
     index,
     less,
     number,
+    product,
     python_number,
     shaped,
     splat,
 )
+from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.places import Frame
 
 
@@ -62,7 +63,7 @@ class Weights:
         factor = None if value is None else splat(converted(value, element), width)
         if self.coded:
             return _shifted(number(1, weight.type) if factor is None else factor, weight)
-        return weight if factor is None else times(weight, factor)
+        return weight if factor is None else product(weight, factor)
 
 
 def _shifted(value: Value, code: Value) -> Value:
@@ -74,12 +75,3 @@ def _shifted(value: Value, code: Value) -> Value:
     fits = arith.cmpi(arith.CmpIPredicate.ult, places, bits)
     size = arith.select(fits, arith.shli(value, places), zero)
     return arith.select(less(code, zero), arith.subi(zero, size), size)
-
-
-def summed(left: Value, right: Value) -> Value:
-    """left + right in their type."""
-    return (arith.addi if isinstance(element_of(left.type), ir.IntegerType) else arith.addf)(left, right)
-
-
-def times(left: Value, right: Value) -> Value:
-    return (arith.muli if isinstance(element_of(left.type), ir.IntegerType) else arith.mulf)(left, right)

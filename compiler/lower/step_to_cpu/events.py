@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spikec.dialects.mlir import arith, ir, llvm, math, vector
-from spikec.lower.step_to_cpu.code import (
+from spikec.lower.code import (
     Value,
     as_index,
     choose,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir, math, memref, vector
-from spikec.lower.step_to_cpu import events
-from spikec.lower.step_to_cpu.code import (
+from spikec.lower.code import (
     Value,
     as_index,
     index,
@@ -18,6 +17,7 @@ from spikec.lower.step_to_cpu.code import (
     shaped,
     when,
 )
+from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.places import Frame, Place, shifted
 from spikec.lower.step_to_cpu.plan import Held, storage
 

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from spikec.analysis.cost_model import KEPT
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir, math, vector
-from spikec.lower.step_to_cpu.arrivals import Source, Weights, summed
-from spikec.lower.step_to_cpu.code import (
+from spikec.lower.code import (
     Type,
     Value,
     as_index,
@@ -25,7 +24,9 @@ from spikec.lower.step_to_cpu.code import (
     plus,
     repeat,
     shaped,
+    summed,
 )
+from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
 
 WORD = step.BITMAP_WORD

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects.mlir import arith, ir, math, memref, vector
-from spikec.lower.step_to_cpu.code import (
+from spikec.lower.code import (
     Type,
     Value,
     as_index,

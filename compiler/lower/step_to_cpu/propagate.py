@@ -13,17 +13,18 @@ from typing import Any
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir
 from spikec.dialects.propagations import Propagation, propagations
-from spikec.lower.step_to_cpu import packed, procedural
-from spikec.lower.step_to_cpu.arrivals import Source, Weights, summed
-from spikec.lower.step_to_cpu.code import (
+from spikec.lower.code import (
     Value,
     as_index,
     index,
     less,
     loop,
     plus,
+    summed,
     when,
 )
+from spikec.lower.step_to_cpu import packed, procedural
+from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.windows import windows
 

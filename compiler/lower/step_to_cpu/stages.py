@@ -13,8 +13,8 @@ from spikec.dialects.accesses import uses
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.mlir import PassManager, arith, func, ir, llvm, memref, scf
 from spikec.dialects.program import Program
+from spikec.lower.code import index, integer, loop, python_number
 from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, update
-from spikec.lower.step_to_cpu.code import index, integer, loop, python_number
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
 

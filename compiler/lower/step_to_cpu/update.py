@@ -6,8 +6,9 @@ from typing import Any
 
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir
-from spikec.lower.step_to_cpu import events, scalars
-from spikec.lower.step_to_cpu.code import Value, index, integer, lanes, nonzero, number, python_number, splat
+from spikec.lower import scalars
+from spikec.lower.code import Value, index, integer, lanes, nonzero, number, python_number, splat
+from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.plan import Held
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from spikec.dialects import step
 from spikec.dialects.convolution import Axis, Convolution
 from spikec.dialects.mlir import arith
-from spikec.lower.step_to_cpu.arrivals import Source, Weights, summed
-from spikec.lower.step_to_cpu.code import Value, index, integer, lanes, less, loop, plus, splat, when
+from spikec.lower.code import Value, index, integer, lanes, less, loop, plus, splat, summed, when
+from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
 
 FEWEST = 2  # targets that are worth a vector

@@ -34,7 +34,7 @@ from spikec.passes.canonicalize import Canonicalize
 from spikec.passes.narrow import Narrow
 from spikec.passes.quantize import ranges, report
 from spikec.passes.quantize.arithmetic import Arithmetic
-from spikec.passes.quantize.budget import Layer, Shares, read_bytes, shared_out
+from spikec.passes.quantize.budget import Layer, Shares, shared_out
 from spikec.passes.quantize.classes import Classes, is_real
 from spikec.passes.quantize.network import Network
 from spikec.passes.quantize.quality import compare
@@ -42,6 +42,7 @@ from spikec.passes.quantize.ranges import Reaches
 from spikec.passes.quantize.scales import Scales, Weights, greatest_sum
 from spikec.passes.quantize.weights import Unquantizable, quantized
 from spikec.runtime.interface import Input, Interface
+from spikec.runtime.memory import bytes_of
 
 ACC = 32  # bits of sums over a run, which no population owns
 
@@ -81,7 +82,7 @@ class Quantize:
 
     def __post_init__(self) -> None:
         if self.budget is not None:
-            read_bytes(self.budget)
+            bytes_of(self.budget)
             if self.calibrate is None and self.steps is None:
                 raise ValueError("'budget' needs 'calibrate': what a layer loses is measured on data")
         for name, low, high in (("weights", 1, 16), ("state", 2, 32), ("acc", 4, 64), ("steps", 1, 1 << 31)):
@@ -140,7 +141,7 @@ class Quantize:
                 layers[name] = layers[name].shared_by(view.sym_name)
             else:
                 layers[name] = Layer(name, (view.sym_name,), values.size, partial(self._rounded, view, values))
-        return shared_out(program, list(layers.values()), read_bytes(self.budget), self.weights, data, self.seed)
+        return shared_out(program, list(layers.values()), bytes_of(self.budget), self.weights, data, self.seed)
 
     def _rounded(self, view: snn.Synapses, values: Array, bits: int) -> Array:
         return quantized(values, bits, self.scale, self._axis(view, values)).real

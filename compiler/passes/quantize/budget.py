@@ -11,7 +11,6 @@ After Y. Zhao et al., "LPGNAS" (2020), which searches the same space by gradient
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,16 +38,6 @@ TRACE = float(np.exp(-1 / 10))
 """What is left, a step later, of the trace that events leave: its time constant is 10 steps."""
 
 _BUCKETS = 20_000
-_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(|KB|MB|GB|B)", re.IGNORECASE)
-
-
-def read_bytes(text: str) -> int:
-    """The number of bytes of a text such as 24KB (of 1024 bytes), 1.5MB or 3000.  Raises ValueError."""
-    found = _BYTES.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"'{text}' is no number of bytes; write 3000, 24KB or 1.5MB")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
     fusion       ops that run one after the other as one
     dependence   what must come before what, at which distance in steps
     modes        event-driven or dense, per propagation
-    rings        states of events as streams, where steps run in blocks
     stages       which ops run together
     blocks       how many steps a stage runs before the next one
     plan         a schedule as data, and what makes it legal
@@ -19,12 +18,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from spikec.analysis import rings
+from spikec.analysis.dependence import Dependences
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
-from spikec.passes.schedule import blocks, fusion, memory, modes, rings
+from spikec.passes.schedule import blocks, fusion, memory, modes
 from spikec.passes.schedule.apply import apply
-from spikec.passes.schedule.dependence import Dependences
 from spikec.passes.schedule.plan import Plan, Stage
 from spikec.passes.schedule.stages import stages
 

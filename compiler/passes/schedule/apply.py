@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from spikec.analysis.dependence import Dependences
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.mlir import arith, func, ir, scf
 from spikec.dialects.program import Program
-from spikec.passes.schedule.dependence import Dependences
 from spikec.passes.schedule.plan import Group, Plan
 
 

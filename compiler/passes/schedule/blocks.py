@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spikec.analysis.dependence import Dependences, Edges
 from spikec.dialects import step
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.propagations import propagations
-from spikec.passes.schedule.dependence import Dependences, Edges
 from spikec.passes.schedule.graphs import components, ordered
 from spikec.passes.schedule.plan import Group, Plan, Stage
 

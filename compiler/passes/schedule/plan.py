@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from spikec.passes.schedule.dependence import Dependences
+from spikec.analysis.dependence import Dependences
 
 
 @dataclass(frozen=True)

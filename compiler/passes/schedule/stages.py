@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import pairwise
 
+from spikec.analysis.dependence import HOST, Dependences
 from spikec.dialects import step
 from spikec.dialects.accesses import Use
 from spikec.dialects.propagations import propagations
-from spikec.passes.schedule.dependence import HOST, Dependences
 from spikec.passes.schedule.graphs import Quotient, ordered
 from spikec.passes.schedule.plan import Stage
 

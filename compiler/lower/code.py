@@ -164,6 +164,16 @@ def converted(value: Value, element: Type) -> Value:
     return arith.extf(target, value) if isinstance(element, ir.F64Type) else arith.truncf(target, value)
 
 
+def summed(left: Value, right: Value) -> Value:
+    """left + right in their type, integers or reals."""
+    return (arith.addi if isinstance(element_of(left.type), ir.IntegerType) else arith.addf)(left, right)
+
+
+def product(left: Value, right: Value) -> Value:
+    """left * right in their type, integers or reals."""
+    return (arith.muli if isinstance(element_of(left.type), ir.IntegerType) else arith.mulf)(left, right)
+
+
 def intrinsic(name: str, operands: Sequence[Value], result: Type) -> Value:
     """A call of an LLVM intrinsic that is overloaded over its operands' types."""
     attributes = {

@@ -11,8 +11,8 @@ from typing import Any
 
 from spikec.dialects.elementary import FUNCTIONS
 from spikec.dialects.mlir import arith, ir
+from spikec.lower.code import Value, element_of, intrinsic, number, python_number, shaped
 from spikec.lower.elementary import expand
-from spikec.lower.step_to_cpu.code import Value, element_of, intrinsic, number, python_number, shaped
 
 
 def run(program: Any, arguments: Sequence[Value], width: int) -> list[Value]:

@@ -13,7 +13,7 @@ buffers:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ RENEWED = ("temp", "stream")
 HOST = ("input", "output")
 
 Edges = dict[tuple[int, int], int]
+Uses = Callable[[Any, Mapping[str, step.Buffer]], Iterator[Use]]
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Dependences:
     edges: Edges
 
     @staticmethod
-    def of(program: Program) -> Dependences:
-        """Those of a program at level `step`, which must be valid."""
-        found = list(step_ops(program))
+    def of(program: Program, entry: str = "step", uses: Uses = uses) -> Dependences:
+        """Those of a program at level `step`, which must be valid; of one of its entries, as `uses` tells of each op."""
+        found = list(entry_ops(program, entry))
         buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
         tables = {table.sym_name: table for table in program.ops(step.Table)}
         used: dict[str, list[tuple[int, Use]]] = defaultdict(list)
@@ -91,10 +92,10 @@ class Dependences:
         return needed
 
 
-def step_ops(program: Program) -> Iterator[tuple[str, Any]]:
-    """The (stage, op) pairs of one step, in order; the stage of an op that `@step` itself holds is "step"."""
+def entry_ops(program: Program, entry: str = "step") -> Iterator[tuple[str, Any]]:
+    """The (stage, op) pairs of an entry, in order; the stage of an op that the entry itself holds is its name."""
     symbols = program.symbols()
-    for wrapped in symbols["step"].regions[0].blocks[0].operations:
+    for wrapped in symbols[entry].regions[0].blocks[0].operations if entry in symbols else ():
         op = wrapped.operation
         if op.name == "func.call":
             stage = str(symbol_of(op.attributes["callee"]))
@@ -103,7 +104,7 @@ def step_ops(program: Program) -> Iterator[tuple[str, Any]]:
                 if view is not None:
                     yield stage, view
         elif (view := step.DIALECT.view(op)) is not None:
-            yield "step", view
+            yield entry, view
 
 
 def _written_elsewhere(program: Program, buffers: dict[str, step.Buffer]) -> set[str]:

@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from spikec.analysis.dependence import entry_ops
 from spikec.dialects import step
 from spikec.dialects.accesses import WHOLE, uses
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.passes.schedule.dependence import step_ops
 
 
 def spread(program: Program) -> bool:
     """Makes streams of all states of events that allow it; whether there were any."""
     with program.module.context, ir.Location.unknown():
         buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
-        inside = [op for _, op in step_ops(program)]
+        inside = [op for _, op in entry_ops(program)]
         outside = [op for entry in ("init", "finish") for op in _entry_ops(program, entry)]
         found = [name for name, buffer in buffers.items() if _is_events(buffer)]
         early = {name: _early(name, inside, outside, buffers) for name in found}

@@ -1,0 +1,23 @@
+"""LLVM, through llvmlite, as the backends share it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+
+@functools.cache
+def binding() -> Any:
+    """llvmlite's binding with every target ready."""
+    binding = importlib.import_module("llvmlite.binding")
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    binding.initialize_native_asmparser()  # for .incbin
+    return binding
+
+
+def version() -> str:
+    """The version of llvmlite and of LLVM in it."""
+    llvmlite = importlib.import_module("llvmlite")
+    return f"llvmlite-{llvmlite.__version__},llvm-{'.'.join(map(str, binding().llvm_version_info))}"

@@ -1,0 +1,1 @@
+"""PTX: text, cubins, launch plans."""
