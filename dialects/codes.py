@@ -410,7 +410,8 @@ CODES: dict[str, Code] = {
     "E0705": _code(
         "made for another machine",
         "A library or an artifact holds machine code for another kind of processor or system than this one.\n"
-        "Compile the model here, or with --target cpu:TRIPLE,CPU for a processor that both machines have.",
+        "Compile the model here, or with --target cpu:TRIPLE,CPU for a processor that both machines have. Code for a GPU\n"
+        "needs one that is not older than the one of --target ptx:sm_NN, and a driver that knows its version of PTX.",
     ),
     "E0706": _code(
         "too large for the memory",
@@ -501,6 +502,20 @@ CODES: dict[str, Code] = {
         "change a network, so they are the same for run and cost.",
         "spikec run net.snn --steps 100 --json > run.json\nspikec cost net.snn -P n=2000 --rates run.json",
         "spikec run net.snn -P n=2000 --steps 100 --json > run.json\nspikec cost net.snn -P n=2000 --rates run.json",
+    ),
+    "E0725": _code(
+        "too large for the device",
+        "State, weights and one step's inputs, outputs and probes of one sample must fit into the memory of the GPU, or\n"
+        "into what 'memory' of the target allows. Weights of fewer bits and fewer synapses need less of it.",
+        "spikec run net.snn --target ptx{memory=1MB}",
+        "spikec run net.snn --target ptx{memory=1MB} --pipeline quantize{weights=8}",
+    ),
+    "E0726": _code(
+        "too many blocks for a persistent kernel",
+        "The blocks of a persistent kernel wait for each other in every step, so that the GPU must hold all of them at\n"
+        "once. A graph of kernels has no such limit, and launch=auto takes it where it must.",
+        "spikec run net.snn --target ptx{launch=persistent}",
+        "spikec run net.snn --target ptx{launch=auto}",
     ),
     "E0801": _code(
         "not a constants file",

@@ -39,12 +39,12 @@ _mlir.globals.append_dialect_search_prefix("spikec.dialects")
 
 def context() -> Any:
     """A fresh MLIR context that knows the project's dialects; single-threaded, since our modules are small."""
-    from spikec.dialects import snn, step
+    from spikec.dialects import rtl, snn, step
 
     result = ir.Context()
     result.enable_multithreading(False)
     with result, ir.Location.unknown():
-        for dialect in (snn.DIALECT, step.DIALECT):
+        for dialect in (snn.DIALECT, step.DIALECT, rtl.DIALECT):
             irdl.load_dialects(ir.Module.parse(dialect.irdl()))
     return result
 

@@ -39,9 +39,10 @@ class Program:
         return replace(self, notes=(*self.notes, *notes))
 
     @property
-    def level(self) -> Literal["snn", "step"]:
-        """Which of the two levels the module is at."""
-        return "step" if "step.model" in self.module.operation.attributes else "snn"
+    def level(self) -> Literal["snn", "step", "rtl"]:
+        """Which of the levels the module is at."""
+        attributes = self.module.operation.attributes
+        return "rtl" if "rtl.model" in attributes else "step" if "step.model" in attributes else "snn"
 
     def attribute(self, name: str) -> Any:
         """A module attribute as a Python value, without its dialect prefix: `model`, `dt`, `dt_unit`."""

@@ -1,11 +1,11 @@
-"""The verifier of both levels: MLIR's own rules, each op's fields, and how ops refer to each other.
+"""The verifier of all levels: MLIR's own rules, each op's fields, and how ops refer to each other.
 
 `verify(program)` raises an `InternalError` that lists every problem with its source location: a program
 that does not verify is a bug of the pass that made it, or hand-written IR (`spikec opt` reports it as
 the user's error).
 
 Three rounds, each only if the one before found nothing: upstream's verifier; every op alone and its
-references; the rules of the level (`verify_snn`, `verify_step`), which rely on the rounds before.
+references; the rules of the level (`verify_snn`, `verify_step`, `verify_rtl`), which rely on the rounds before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from spikec.dialects import connectors, snn, step, verify_snn, verify_step
+from spikec.dialects import connectors, snn, step, verify_rtl, verify_snn, verify_step
 from spikec.dialects.definition import Op
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import (
@@ -34,6 +34,7 @@ from spikec.dialects.references import unresolved
 __all__ = ["SCALAR_OPS", "TENSOR_OPS", "argument_roles", "problems", "result_roles", "verify"]
 
 ENTRIES = {"snn": ("init", "step", "finish"), "step": ("init", "step", "run", "finish")}
+RULES = {"snn": verify_snn, "step": verify_step, "rtl": verify_rtl}
 STAGE_OPS = frozenset({"func.call", "scf.for", "scf.yield", "arith.constant", "arith.addi", "arith.minsi"})
 DECLARATIONS = frozenset(
     op.name() for op in (snn.Constant, snn.Param, snn.State, snn.Synapses, snn.Population, snn.Probe)
@@ -52,7 +53,7 @@ def problems(program: Program) -> list[tuple[str, str]]:
     with program.module.context, ir.Location.unknown():
         found = list(_names(program)) or [*_module(program), *_structure(program)]
         if not found:
-            found = list((verify_snn if program.level == "snn" else verify_step).rules(program))
+            found = list(RULES[program.level].rules(program))
         return [(str(op.location), f"'{op.name}': {text}") for op, text in found]
 
 
@@ -77,7 +78,9 @@ def _names(program: Program) -> Iterator[Problem]:
 def _module(program: Program) -> Iterator[Problem]:
     """The module's own attributes."""
     module, level = program.module.operation, program.level
-    kinds = {"model": ir.StringAttr, "dt": ir.FloatAttr, "dt_unit": ir.StringAttr}
+    kinds = {"model": ir.StringAttr}
+    if level != "rtl":  # a circuit has cycles
+        kinds |= {"dt": ir.FloatAttr, "dt_unit": ir.StringAttr}
     for name, kind in kinds.items():
         key = f"{level}.{name}"
         if key not in module.attributes:
@@ -88,6 +91,8 @@ def _module(program: Program) -> Iterator[Problem]:
 
 def _structure(program: Program) -> Iterator[Problem]:
     """Every op alone: does it belong here, are its attributes of the right kinds, do its references resolve?"""
+    if program.level == "rtl":
+        return  # its rules check that too
     symbols = program.symbols()
     for operation in program.module.body.operations:
         op = operation.operation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spikec.runtime.executor import layout
 from spikec.runtime.executor.code import FLOATS, Code
 from spikec.runtime.executor.move import synchronises
+from spikec.runtime.executor.text import Name
 
 
 def _new_value(code: Code, op: str, kind: str, w: int, old: str, value: str, flush: bool) -> str:
@@ -38,7 +39,7 @@ def _sum(code: Code, w: int, old: str, value: str, flush: bool) -> str:
 def atomic(
     code: Code, base: str, strength: str | None, scope: str | None, space: str | None, op: str, kind: str, width: str
 ) -> None:
-    """atom and red; `atom` lets other threads run, for it may be what a thread waits with."""
+    """atom and red; `atom` lets other threads run if its result is used, for a thread may wait with it."""
     returns = base == "atom"
     count = 2 + returns + (op == "cas")
     operands = code.operands(count)[returns:]
@@ -60,8 +61,9 @@ def atomic(
         code.changed()
         return
     _note_change(code, w, old, new)
-    code.write(code.instruction.operands[0], old, w)
-    code.suspend(layout.YIELD)
+    result = code.instruction.operands[0]
+    code.write(result, old, w)
+    code.suspend(layout.YIELD, result.text if isinstance(result, Name) else None)
 
 
 def _note_change(code: Code, w: int, old: str, new: str) -> None:

@@ -29,12 +29,16 @@ _LANE_MASKS = {"eq": "eq", "le": "ule", "lt": "ult", "ge": "uge", "gt": "ugt"}
 
 @dataclass(slots=True)
 class Suspension:
-    """A place where a thread stops and is resumed: how it comes back, and what the instruction wrote before."""
+    """A place where a thread stops and is resumed: how it comes back, and what the instruction wrote before.
+
+    With `waits_for`, the thread stops only if that register is used afterwards.
+    """
 
     number: int
     status: int
     index: int
     written: frozenset[str]
+    waits_for: str | None
 
 
 @dataclass(slots=True)
@@ -212,7 +216,8 @@ class Code:
     def pair(self, operand: Operand) -> tuple[Operand, Operand | None]:
         """The results `a|b`, or `a` alone."""
         if isinstance(operand, Group) and operand.pair:
-            return operand.items
+            first, second = operand.items
+            return first, second
         return operand, None
 
     # Floats
@@ -242,11 +247,11 @@ class Code:
         self.do(f"ret i64 {layout.FAILED}")
         self.label(good)
 
-    def suspend(self, status: int) -> None:
+    def suspend(self, status: int, waits_for: str | None = None) -> None:
         """Stop the thread here; what it wrote before in this instruction is kept."""
         self.put("thread", layout.LINE, str(self.instruction.line))
         written = frozenset(self.effects[self.index].writes)
-        suspension = Suspension(len(self.suspensions) + 1, status, self.index, written)
+        suspension = Suspension(len(self.suspensions) + 1, status, self.index, written, waits_for)
         self.suspensions.append(suspension)
         self.lines.append(suspension)
 

@@ -77,7 +77,7 @@ class DeviceMemory:
     def view(self, address: int, offset: int, size: int) -> Bytes:
         """The bytes of a buffer, from an address on."""
         number, start = self.split(address + offset)
-        if number not in self._buffers or start + size > self.sizes[number]:
+        if number not in self._buffers or start < 0 or start + size > self.sizes[number]:
             raise ExecutionError(f"{size} bytes at {self.name(address + offset)} are not in a buffer")
         return self._buffers[number][0][start : start + size]
 

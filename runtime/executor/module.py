@@ -96,7 +96,8 @@ class _Parser(Reader):
         return self._text
 
     def _declaration(self) -> None:
-        match self.next:
+        directive = self.next
+        match directive:
             case ".version" | ".file":
                 self.skip_line()
             case ".target":
@@ -123,8 +124,8 @@ class _Parser(Reader):
                 self._entry()
             case ".func":
                 self._function()
-            case other:
-                raise self.fail(f"the directive {other!r} is not known")
+            case _:
+                raise self.fail(f"the directive {directive!r} is not known")
 
     def _function(self) -> None:
         """A device function is passed over: a kernel that calls it fails by name."""

@@ -343,13 +343,13 @@ def settle(launch: int, block: int, number: int) -> int:
     arrived = i64[record]
     for w in range(i64[launch + WARPS]):
         warp = block + WARP_RECORDS + WARP_BYTES * w
-        line = 0
+        place = 0
         for lane in range(LANES):
             thread = i64[block + FIRST] + (w * LANES + lane) * i64[launch + FRAME]
             if i64[warp + WAITING] >> lane & 1 and i64[thread + ARGUMENT] == number:
-                if line and line != i64[thread + LINE] and i64[thread + CLAMP]:
+                if place and place != i64[thread + PC] and i64[thread + CLAMP]:
                     return fault(launch, DIVERGENT, block, thread)
-                line = i64[thread + LINE]
+                place = i64[thread + PC]
                 count += i64[thread + FOUND]
     if i64[launch + RACE_BARRIER]:
         if call(i64[launch + RACE_BARRIER], launch, block, number):

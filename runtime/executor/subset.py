@@ -207,7 +207,7 @@ class _Compiler:
 
     def _value(self, node: ast.expr) -> str:
         match node:
-            case ast.Constant(value):
+            case ast.Constant(int() as value):
                 return str(int(value))
             case ast.Name(name) if name in self._locals:
                 return self._load(node)

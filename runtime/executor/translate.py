@@ -37,6 +37,7 @@ def translate(text: Text, entry: Entry, races: bool) -> Translation:
         _begin(code, len(entry.body))
     code.do(f"ret i64 {layout.EXIT}")
     live = _live_after(code)
+    code.suspensions = [s for s in code.suspensions if s.waits_for is None or s.waits_for in live[s.index]]
     saved = {s.number: sorted(live[s.index] - (code.effects[s.index].writes - s.written)) for s in code.suspensions}
     frame = max(map(len, saved.values()), default=0)
     return Translation(_function(code, saved), frame)
@@ -79,7 +80,10 @@ def _function(code: Code, saved: dict[int, list[str]]) -> str:
     ]
     body = []
     for line in code.lines:
-        body += [line] if isinstance(line, str) else _suspension(line, saved[line.number], widths)
+        if isinstance(line, str):
+            body.append(line)
+        elif line.number in saved:
+            body += _suspension(line, saved[line.number], widths)
     helpers = compile_functions(narrow_floats.FUNCTIONS)
     return "\n".join([prelude(), helpers, *head, *body, "}", ""])
 

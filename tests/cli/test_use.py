@@ -27,6 +27,8 @@ Spikec = Callable[..., Any]
         (["run", "net.snn", "--float", "16"], "--float"),
         (["run", "net.snn", "--input", "x=0.npy=", "--input", ""], "is not [NAME=]FILE[:KEY]"),
         (["run", "net.snn", "--device", "cuda"], "--device is for --target ptx"),
+        (["run", "net.snn", "--target", "ptx:sm_60"], "sm_60 is too old"),
+        (["run", "net.snn", "--target", "ptx{memory=8GB,sumz=ordered}"], "did you mean 'sums'?"),
         (["run", "net.snn", "--target", "cpuu"], "unknown target 'cpuu'; did you mean 'cpu'?"),
         (["run", "net.snn", "--target", "cpu:no-such-machine"], "unknown target"),
         (["run", "net.snn", "--target", "cpu{cores=3}"], "target 'cpu' has no option 'cores'"),
@@ -75,7 +77,7 @@ def test_help_and_version(spikec: Spikec, argv: list[str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "what"),
     [
-        (["run", "net.snn", "--target", "ptx:sm_80"], "--target ptx"),
+        (["run", "net.snn", "--target", "fpga"], "--target fpga"),
         (["compile", "net.snn", "--target", "fpga{device=45k}", "-o", "a"], "--target fpga"),
         (["compile", "net.snn", "--emit", "verilog"], "--emit verilog"),
     ],

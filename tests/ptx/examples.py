@@ -1,4 +1,4 @@
-"""The examples as PTX: each model, with the passes that its page names, once for each text of a target."""
+"""The examples as kernels: each model, and some after passes that give other tables and integers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from functools import cache
 from pathlib import Path
 
 from spikec import driver
-from spikec.backends.ptx import codegen
 from spikec.backends.ptx.module import GpuModule
+from spikec.backends.ptx.target import PtxTarget
 from spikec.compilation import Compilation, Options
+from spikec.dialects.program import Program
+from spikec.lower import step_to_gpu
 
 FOLDER = Path(__file__).parents[2] / "examples"
-MODELS = {path.parent.name + "/" + path.stem: path for path in sorted(FOLDER.glob("*/*.snn"))}
+MODELS = [(f"{path.parent.name}/{path.name}", "") for path in sorted(FOLDER.glob("*/*.snn"))]
+SHARPER = [
+    ("03_digits/digits.snn", "quantize{weights=8,state=24}"),
+    ("03_digits/digits.snn", "sparsify{density=0.1}"),
+    ("04_conv/model.snn", "quantize{weights=8,state=24}"),
+    ("12_pruning/model.snn", "sparsify{density=0.3},quantize{weights=4,state=16,scale=pow2}"),
+]
+CASES = MODELS + SHARPER
 
 
 @cache
-def lowered(name: str, target: str = "ptx", pipeline: str = "") -> GpuModule:
-    """The kernels of an example."""
-    made = driver.emit(Compilation(MODELS[name], Options(target=target, pipeline=pipeline)), ["llvm"])
-    module: GpuModule = made.module
-    return module
+def stepped(name: str, pipeline: str) -> Program:
+    """An example at level `step`."""
+    return driver.levels(Compilation(FOLDER / name, Options(pipeline=pipeline)))[1]
 
 
-@cache
-def text(name: str, chip: str = "sm_80", target: str = "ptx") -> str:
-    """The PTX of an example for a chip."""
-    return codegen.ptx(lowered(name, target).llvm, chip)
+def lowered(name: str, pipeline: str, target: str = "ptx") -> GpuModule:
+    """The kernels of an example, lowered anew."""
+    return step_to_gpu.lower(stepped(name, pipeline), PtxTarget.parse(target))

@@ -15,6 +15,7 @@ from spikec.runtime.devices.emulated import EmulatedDevice
 from spikec.runtime.gpu import GpuEngine
 from spikec.runtime.interface import Batches
 from spikec.runtime.run import Executable
+
 from tests.runtime import kernels
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from spikec.analysis import rings
 from spikec.analysis.dependence import Dependences
+from spikec.backends.ptx.chips import CHIPS
 from spikec.backends.ptx.module import GpuModule
 from spikec.dialects import step
 from spikec.dialects.constants import Array
@@ -36,6 +37,8 @@ PIPELINE = (
 ENTRIES = ("init", "step", "finish")
 
 
+SMALL_BOARD = 20
+"""Multiprocessors of a board that nobody described."""
 FEW = 1 << 19
 """Synapses that all targets look through in about the time that one more kernel takes to start (8 bytes each)."""
 
@@ -126,7 +129,7 @@ class _Builder:
         ]
         steps = tuple(kernels.of_round(f"step_{k}", works) for k, works in enumerate(rounds) if works)
         persistent = None
-        if steps and self.network.limits.launch != "graph":
+        if steps and self._persists(max(kernel.grid for kernel in steps)):
             persistent = kernels.persistent("run", rounds, order.skew)
         return Launches(
             memories=self.layout.memories(kernels.used),
@@ -143,6 +146,13 @@ class _Builder:
                 if held.kind == "counter"
             ),
         )
+
+    def _persists(self, grid: int) -> bool:
+        """Whether one kernel does whole runs: where each block has a multiprocessor of its own, unless it is chosen."""
+        limits = self.network.limits
+        if limits.launch == "persistent":
+            return True
+        return limits.launch == "auto" and grid <= (CHIPS[limits.chip].multiprocessors or SMALL_BOARD)
 
     def _once(self, kernels: Kernels, entry: str) -> tuple[Kernel, ...]:
         part = self.parts[entry]

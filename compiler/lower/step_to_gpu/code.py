@@ -201,6 +201,16 @@ def ballot(condition: Value) -> Value:
     )
 
 
+def from_lane(value: Value, lane: Value) -> Value:
+    """The i32 that a lane of the warp has; all of its threads must be here, with the same `lane`."""
+    return intrinsic("llvm.nvvm.shfl.sync.idx.i32", [constant(-1), value, lane, constant(31)], i32())
+
+
+def join_warp() -> None:
+    """What the threads of the warp did before is over; all of them must be here."""
+    op("nvvm.bar.warp.sync", [constant(-1)])
+
+
 def warp_sum(value: Value) -> Value:
     """The sum of an i32 over the threads of the warp, all of which must be here, in each of them."""
     for distance in (16, 8, 4, 2, 1):
@@ -215,6 +225,16 @@ def bit(word: Value, place: Value) -> Value:
     """Whether a bit of a word is set."""
     moved = arith.shrui(word, place)
     return different(arith.andi(moved, constant(1)), 0)
+
+
+def lowest(word: Value) -> Value:
+    """The place of the lowest set bit of a word that is not zero."""
+    return op("llvm.intr.cttz", [word], i32(), is_zero_poison=ir.BoolAttr.get(True))
+
+
+def without_lowest(word: Value) -> Value:
+    """A word without its lowest set bit."""
+    return arith.andi(word, minus(word, 1))
 
 
 def special(name: str) -> Value:

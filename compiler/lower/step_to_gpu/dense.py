@@ -1,6 +1,6 @@
 """Tables of all pairs, and of pairs of equal number: each thread has a target, and walks the words of the sources.
 
-How a word of sources is added:
+The lanes of a warp load a word each, and all of them walk the words that are not zero.  How a word is added:
 
 - planes: of weights that are 0 or one number of either sign, for spikes: the bits of both signs are counted
 - bytes: of weights of 8 bits, for spikes and for values of 8 bits, in mode "dense": four products at a time
@@ -10,34 +10,43 @@ How a word of sources is added:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, reduce
 
 import numpy as np
 from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.mlir import arith, ir, math
 from spikec.dialects.propagations import Propagation
-from spikec.lower.code import Value, choose, converted, intrinsic, number, product, repeat, summed, when
+from spikec.lower.code import Value, converted, intrinsic, number, product, repeat, summed, when
 from spikec.lower.step_to_gpu import synapses
 from spikec.lower.step_to_gpu.code import (
     WORD,
     Elements,
     add,
+    ballot,
     both,
     constant,
     different,
     equal,
+    from_lane,
     i32,
     least,
+    less,
     loop,
+    lowest,
     minus,
     times,
+    without_lowest,
 )
 from spikec.lower.step_to_gpu.network import Network
-from spikec.lower.step_to_gpu.sources import Source, Weights, weights
+from spikec.lower.step_to_gpu.sources import Source, weights
 from spikec.lower.step_to_gpu.thread import Thread
 
-LANES = 4  # bytes of a word
-SPREAD, LOW_BITS = 0x00204081, 0x01010101  # times the first, a bit goes to each byte; the second keeps these alone
+AT_ONCE = 4
+"""Weights that are on their way at once where a word has so many active sources."""
+LANES = 4  # bytes of a word of 32 bits
+FOURS = WORD // LANES
+LOW_BITS = 0x01010101  # of each byte
 
 Word = Callable[[Value, Value, Value], Value]
 """From the number of a word of sources, its active ones and a sum to the sum with what they add."""
@@ -49,7 +58,7 @@ def one_to_one(thread: Thread, network: Network, op: Propagation, total: Value) 
     source, n = Source(thread, op, table.pre), least(thread.n, table.pre - 1)
     active, value = source.active(add(n, op.low))
     thread.count(op.tally, arith.extui(i32(), both(active, thread.inside(table.post))))
-    arriving = weights(thread, network, table).arriving(n, value, total.type)
+    arriving = weights(thread, network, table, f"{table.sym_name}:weights").arriving(n, value, total.type)
     return arith.select(active, summed(total, arriving), total)
 
 
@@ -58,15 +67,35 @@ def lower(thread: Thread, network: Network, op: Propagation, total: Value) -> Va
     source = Source(thread, op, table.pre)
     add_word = _way(thread, network, op, source, total)
 
-    def walk(w: Value, total: Value, count: Value) -> list[Value]:
-        active = source.word(w)
-        total = choose(different(active, 0), lambda: add_word(w, active, total), total)
-        return [total, add(count, math.ctpop(active))]
+    def walk(first: Value, total: Value, count: Value) -> list[Value]:
+        own = _own_word(thread, source, first)
+
+        def one(left: Value, total: Value) -> list[Value]:
+            lane = lowest(left)
+            return [without_lowest(left), add_word(add(first, lane), from_lane(own, lane), total)]
+
+        some = ballot(different(own, 0))
+        total = repeat(lambda left, total: different(left, 0), one, [some, total])[1]
+        return [total, add(count, math.ctpop(own))]
 
     words = source.words
-    total, count = loop(words.start, words.stop, 1, walk, [total, constant(0)])
-    when(equal(thread.n, 0), lambda: thread.count_once(op.tally, times(count, table.post)))
+    total, count = loop(words.start, words.stop, WORD, walk, [total, constant(0)])
+    when(equal(thread.warp, 0), lambda: thread.count(op.tally, times(count, table.post)))
     return total
+
+
+def _own_word(thread: Thread, source: Source, first: Value) -> Value:
+    """The active sources of word `first` + lane; none beyond the last word."""
+    words = source.words
+    if source.held.bits:
+        w = add(first, thread.lane)
+        return arith.select(less(w, words.stop), source.word(least(w, words.stop - 1)), constant(0))
+
+    def one(k: Value, own: Value) -> list[Value]:
+        return [arith.select(equal(thread.lane, k), source.word(add(first, k)), own)]
+
+    count = least(minus(constant(words.stop), first), WORD)
+    return loop(0, count, 1, one, [constant(0)])[0]
 
 
 def _way(thread: Thread, network: Network, op: Propagation, source: Source, total: Value) -> Word:
@@ -79,21 +108,41 @@ def _way(thread: Thread, network: Network, op: Propagation, source: Source, tota
             return _planes(thread, table, source, stored, size, target)
         if op.mode == "dense" and _bytes_fit(source, stored, total):
             return _bytes(thread, table, source, stored, target)
-    return _events(source, weights(thread, network, table), table.post, target)
+    return _events(thread, network, table, source, target)
 
 
-def _events(source: Source, weights: Weights, post: int, target: Value) -> Word:
-    first = minus(target, source.low * post)
+def _events(thread: Thread, network: Network, table: step.Table, source: Source, target: Value) -> Word:
+    """One or several active sources at a time; rows of zeros stand for what is in the first word before the sources."""
+
+    def padded(stored: Array) -> Array:
+        return np.concatenate([np.zeros((source.low % WORD, table.post), stored.dtype), stored])
+
+    all = weights(thread, network, table, source.named(table, "rows"), padded)
 
     def word(w: Value, active: Value, total: Value) -> Value:
-        def one(left: Value, total: Value) -> list[Value]:
-            i = add(times(w, WORD), math.cttz(left))
-            arriving = weights.arriving(add(times(i, post), first), source.value(i), total.type)
-            return [arith.andi(left, minus(left, 1)), summed(total, arriving)]
+        first = times(minus(w, source.words.start), WORD * table.post)
+        own = all.moved(add(first, target))
 
-        return repeat(lambda left, total: different(left, 0), one, [active, total])[1]
+        def several(count: int, left: Value, total: Value) -> list[Value]:
+            arriving = []
+            for _ in range(count):
+                k = lowest(left)
+                value = source.value(add(times(w, WORD), k))
+                arriving.append(own.arriving(times(k, table.post), value, total.type))
+                left = without_lowest(left)
+            return [left, reduce(summed, arriving, total)]
+
+        carried = [active, total]
+        for count in (AT_ONCE, 1):
+            carried = repeat(partial(_at_least, count), partial(several, count), carried)
+        return carried[1]
 
     return word
+
+
+def _at_least(count: int, left: Value, total: Value) -> Value:
+    """Whether a word has so many bits."""
+    return different(left, 0) if count == 1 else less(constant(count - 1), math.ctpop(left))
 
 
 def _one_size(stored: Array | float) -> int | None:
@@ -150,27 +199,31 @@ def _bytes_fit(source: Source, stored: Array | float, total: Value) -> bool:
 
 
 def _bytes(thread: Thread, table: step.Table, source: Source, stored: Array | float, target: Value) -> Word:
-    """Four weights a word, of sources that follow each other."""
+    """Four weights a word: of values, those of sources that follow each other; of spikes, those 8 sources apart.
+
+    So the four spikes that a word of weights is for are bits of the bytes of the word of sources, moved.
+    """
 
     def packed() -> Array:
-        matrix = np.broadcast_to(np.asarray(stored, np.int8), (table.pre, table.post))
-        fours = _by_words(matrix, source).reshape(-1, LANES, table.post)
-        return fours.transpose(0, 2, 1).copy().view("<i4")
+        matrix = _by_words(np.broadcast_to(np.asarray(stored, np.int8), (table.pre, table.post)), source)
+        if source.spikes:
+            fours = matrix.reshape(-1, LANES, FOURS, table.post).transpose(0, 2, 3, 1)
+        else:
+            fours = matrix.reshape(-1, FOURS, LANES, table.post).transpose(0, 1, 3, 2)
+        return np.ascontiguousarray(fours).view("<i4")
 
-    fours = thread.constant(source.named(table, "bytes"), packed)
+    fours = thread.constant(source.named(table, "spread" if source.spikes else "bytes"), packed)
     values = Elements(source.values.address, i32(), i32())
-    product_name = "llvm.nvvm.idp4a.u.s" if source.spikes else "llvm.nvvm.idp4a.s.s"
 
     def word(w: Value, active: Value, total: Value) -> Value:
-        start = times(minus(w, source.words.start), WORD // LANES)
-        for q in range(WORD // LANES):
+        own = fours.moved(add(times(minus(w, source.words.start), FOURS * table.post), target))
+        for q in range(FOURS):
             if source.spikes:
-                nibble = arith.andi(arith.shrui(active, constant(LANES * q)), constant(15))
-                events = arith.andi(times(nibble, SPREAD), constant(LOW_BITS))
+                events = arith.andi(arith.shrui(active, constant(q)), constant(LOW_BITS))
             else:
-                events = values.load(add(times(w, WORD // LANES), q))
-            at = add(times(add(start, q), table.post), target)
-            total = intrinsic(product_name, [events, fours.load(at), total], i32())
+                events = values.load(add(times(w, FOURS), q))
+            name = "llvm.nvvm.idp4a.u.s" if source.spikes else "llvm.nvvm.idp4a.s.s"
+            total = intrinsic(name, [events, own.load(q * table.post), total], i32())
         return total
 
     return word

@@ -34,6 +34,9 @@ from spikec.lower.step_to_gpu.layout import BLOCK, Layout
 from spikec.lower.step_to_gpu.thread import Entry, Thread
 from spikec.runtime.launches import BARRIER, BEGIN, END, HEAD, ROUND, Kernel
 
+MOST_REGISTERS = 40
+"""Registers of a thread: with so many, 12 blocks have room where the registers of a multiprocessor are 65536."""
+
 MOST_ARGUMENTS = 500
 """Addresses that fit into the 4 KiB of a kernel's parameters."""
 
@@ -136,6 +139,8 @@ def _attributes(name: str) -> dict[str, Any]:
         "linkage": ir.Attribute.parse("#llvm.linkage<external>"),
         "nvvm.kernel": ir.UnitAttr.get(),
         "nvvm.maxntid": ir.DenseI32ArrayAttr.get([BLOCK]),
+        # Without a limit ptxas takes more, or spills to come down to 32.
+        "nvvm.maxnreg": ir.IntegerAttr.get(i32(), MOST_REGISTERS),
         # Subnormal operands and results count as zero (docs/adr/0004-subnormals.md).
         "passthrough": ir.ArrayAttr.get([pair("denormal-fp-math-f32", "preserve-sign,preserve-sign")]),
     }

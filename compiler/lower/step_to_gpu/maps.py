@@ -5,7 +5,8 @@ Where the results are not such that thread n writes element n of each, one threa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects import step
@@ -16,45 +17,48 @@ from spikec.lower.code import Value, when
 from spikec.lower.step_to_gpu.code import (
     WORD,
     add,
+    between,
+    both,
     constant,
     equal,
-    least,
     loop,
+    minus,
     over,
     rest,
     times,
 )
 from spikec.lower.step_to_gpu.thread import Thread
 
+Shapes = Callable[[str], Sequence[int]]
+
 
 def threads(op: step.Map, buffers: Mapping[str, step.Buffer]) -> int:
     """How many threads have an element of the results."""
-    return size(buffers[op.results_[0]].type) if _axes(op) is not None else 1
+    return size(buffers[op.results_[0]].type) if _places(op, _shapes(buffers)) is not None else 1
 
 
-def owns(op: step.Map, name: str) -> bool:
+def owns(op: step.Map, name: str, buffers: Mapping[str, step.Buffer]) -> bool:
     """Whether each thread touches its own element of a buffer alone."""
-    if _axes(op) is None:
-        return False
-    result = _map(op.result_maps[0])
-    return all(_map(m) == result for arg, m in zip(op.args, op.maps, strict=True) if arg == name)
+    shape = _shapes(buffers)
+    return _places(op, shape) is not None and all(
+        _own(op, arg, map, shape) for arg, map in zip(op.args, op.maps, strict=True) if arg == name
+    )
 
 
 def lower(thread: Thread, op: step.Map, symbols: dict[str, Any]) -> None:
-    program, axes = symbols[op.program], _axes(op)
-    if axes is None:
+    def shape(name: str) -> Sequence[int]:
+        return thread.held(name).shape
+
+    program, places = symbols[op.program], _places(op, shape)
+    if places is None:
         _alone(thread, op, program)
         return
-    own = _map(op.result_maps[0])
-    at: list[Value] = [constant(0)] * len(op.extents)
-    left = thread.n
-    for axis in reversed(axes):
-        at[axis] = rest(left, op.extents[axis]) if axis != axes[0] else left
-        left = over(left, op.extents[axis])
+    at, inside = _point(thread, op, places, shape(op.results_[0]))
+    axes = [place.axis for place in places]
     inner = [axis for axis in range(len(op.extents)) if axis not in axes]
 
     def read(name: str, delay: int, map: Any) -> Value:
-        if _map(map) == own and thread.held(name).shape == thread.held(op.results_[0]).shape:
+        if _own(op, name, map, shape):
             return thread.read(name, delay)
         return thread.read_at(name, _flat(thread, name, map, at), delay)
 
@@ -63,10 +67,31 @@ def lower(thread: Thread, op: step.Map, symbols: dict[str, Any]) -> None:
         return scalars.run(program, [*values, *sums], 1)
 
     sums = [thread.read(name) for name in op.results_]
-    if axes:  # threads beyond the last element stay where memory is
-        at[axes[0]] = least(at[axes[0]], op.extents[axes[0]] - 1)
-    for name, value in zip(op.results_, _nest(op, inner, at, point, sums), strict=True):
-        thread.write(name, value)
+    for name, value, old in zip(op.results_, _nest(op, inner, at, point, sums), sums, strict=True):
+        thread.write(name, value if inside is None else arith.select(inside, value, old))
+
+
+def _point(
+    thread: Thread, op: step.Map, places: list[_Place], shape: Sequence[int]
+) -> tuple[list[Value], Value | None]:
+    """The indices of this thread's point, and whether the loops come to it, where they do not come to all elements.
+
+    Threads whose element they do not come to have the indices of a point that there is: they stay where memory is.
+    """
+    at: list[Value] = [constant(0)] * len(op.extents)
+    inside = None
+    left = thread.n
+    for number, (place, extent) in reversed(list(enumerate(zip(places, shape, strict=True)))):
+        index = left if number == 0 else rest(left, extent)
+        left = over(left, extent)
+        count = 1 if place.axis is None else int(op.extents[place.axis])
+        if count != extent:
+            there = between(place.offset, index, place.offset + count)
+            inside = there if inside is None else both(inside, there)
+        if place.axis is not None:
+            whole = number > 0 and count == extent
+            at[place.axis] = index if whole else arith.minui(minus(index, place.offset), constant(count - 1))
+    return at, inside
 
 
 def _nest(
@@ -117,21 +142,47 @@ def _store(thread: Thread, name: str, place: Value, value: Value) -> None:
     values.store(arith.ori(others, own), word)
 
 
-def _axes(op: step.Map) -> list[int] | None:
-    """The loops whose indices are those of a result, in their order, where all results are alike; None for no such."""
-    first = _map(op.result_maps[0])
-    if any(_map(m) != first for m in op.result_maps):
+@dataclass(frozen=True)
+class _Place:
+    """An index of a result's element: that of a loop, if there is one, and a constant added."""
+
+    axis: int | None
+    offset: int
+
+
+def _places(op: step.Map, shape: Shapes) -> list[_Place] | None:
+    """The indices of the results' elements; None where results differ in them, or loops come to one more than once."""
+    first, extents = _map(op.result_maps[0]), shape(op.results_[0])
+    if any(_map(m) != first or shape(name) != extents for name, m in zip(op.results_, op.result_maps, strict=True)):
         return None
-    axes = []
+    places = []
     for expression in first.results:
-        if isinstance(expression, ir.AffineDimExpr):
-            axes.append(expression.position)
-        elif not (isinstance(expression, ir.AffineConstantExpr) and expression.value == 0):
+        place = _place(expression)
+        if place is None:
             return None
-    outer = [axis for axis in range(len(op.extents)) if axis in axes]
-    if len(set(axes)) != len(axes) or axes != sorted(axes) or not _plain(op, outer):
-        return None
-    return axes
+        places.append(place)
+    axes = [place.axis for place in places if place.axis is not None]
+    return places if len(set(axes)) == len(axes) and _plain(op, axes) else None
+
+
+def _place(expression: Any) -> _Place | None:
+    match expression:
+        case ir.AffineDimExpr():
+            return _Place(expression.position, 0)
+        case ir.AffineConstantExpr():
+            return _Place(None, expression.value)
+        case ir.AffineAddExpr(lhs=ir.AffineDimExpr() as index, rhs=ir.AffineConstantExpr() as offset):
+            return _Place(index.position, offset.value)
+    return None
+
+
+def _own(op: step.Map, name: str, map: Any, shape: Shapes) -> bool:
+    """Whether an argument's element is, for each point, the one that the result has."""
+    return bool(_map(map) == _map(op.result_maps[0])) and shape(name) == shape(op.results_[0])
+
+
+def _shapes(buffers: Mapping[str, step.Buffer]) -> Shapes:
+    return lambda name: tuple(buffers[name].type.shape)
 
 
 def _plain(op: step.Map, axes: list[int]) -> bool:

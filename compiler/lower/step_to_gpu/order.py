@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikec.analysis.dependence import Dependences
-from spikec.dialects.accesses import conflicts
-from spikec.lower.step_to_gpu.sections import Section
+from spikec.dialects.accesses import Use, conflicts
+from spikec.lower.step_to_gpu.sections import Section, owns
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,22 @@ def grow(dependences: Dependences, sections: list[Section], order: Order) -> dic
     """The slots of each renewed buffer, so that no value is overwritten before its last use."""
     home = _home(dependences, sections)
 
-    def gap(u: int, v: int) -> int:
+    def gap(u: int, one: Use, v: int, two: Use) -> int:
         first, second = home[u], home[v]
         if first == second:
-            return 0 if u < v else 1
+            return 0 if u < v and owns(dependences, u, one) and owns(dependences, v, two) else 1
         return -((order.order[second] - order.order[first] - 1) // order.kernels)
 
     return {
-        name: max([1, *(gap(u, v) + one.delay - two.delay for (u, one), (v, two) in conflicts(dependences.uses[name]))])
+        name: max(
+            [
+                1,
+                *(
+                    gap(u, one, v, two) + one.delay - two.delay
+                    for (u, one), (v, two) in conflicts(dependences.uses[name])
+                ),
+            ]
+        )
         for name in sorted(dependences.renewed)
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from spikec.dialects import step
-from spikec.dialects.mlir import arith, math, vector
+from spikec.dialects.mlir import arith, ir, math, vector
 from spikec.dialects.propagations import Propagation, propagations
 from spikec.lower.code import Value, converted, product, repeat, when
 from spikec.lower.step_to_gpu import drawn, forms
@@ -35,9 +35,6 @@ from spikec.lower.step_to_gpu.network import Network
 from spikec.lower.step_to_gpu.packed import Packed, packed
 from spikec.lower.step_to_gpu.sources import Source
 from spikec.lower.step_to_gpu.thread import Thread
-
-CHUNK = 256
-"""Synapses of a row that a warp does in chunked mode."""
 
 MOST_WARPS = 1 << 16
 """Warps of one round from which on more of them keep no more of a device busy."""
@@ -80,8 +77,9 @@ class _Shares:
     def of(one: Propagation, table: Packed) -> _Shares:
         """Chunked mode for rows of two chunks and more, unless there are so many words that warps are not few."""
         words = -(-(one.low + table.pre) // WORD) - one.low // WORD
-        chunks = -(-table.longest // CHUNK)
-        chunked = table.mean >= 2 * CHUNK and words * chunks <= MOST_WARPS
+        chunk = WORD * table.width
+        chunks = -(-table.longest // chunk)
+        chunked = table.mean >= 2 * chunk and words * chunks <= MOST_WARPS
         return _Shares(words, chunks if chunked else 1, one.rounds)
 
     @property
@@ -96,7 +94,7 @@ def _word(thread: Thread, one: Propagation, table: Packed, shares: _Shares, warp
     sooner = over(place, shares.words) if shares.rounds > 1 else None
     source = Source(thread, one, table.pre, sooner)
     word = add(place if sooner is None else rest(place, shares.words), source.words.start)
-    walk = _Walk(thread, one, table, chunk)
+    walk = _Walk(thread, source, one, table, chunk)
     part = constant(one.part or 0) if sooner is None else minus(constant(one.part or 0), sooner)
 
     def active(left: Value, added: Value) -> list[Value]:
@@ -113,39 +111,37 @@ def _word(thread: Thread, one: Propagation, table: Packed, shares: _Shares, warp
 class _Walk:
     """The lanes of a warp side by side on rows of a table, or on a chunk of each."""
 
-    def __init__(self, thread: Thread, one: Propagation, table: Packed, chunk: Value | None) -> None:
+    def __init__(self, thread: Thread, source: Source, one: Propagation, table: Packed, chunk: Value | None) -> None:
         self.lane, self.width, self.chunk = thread.lane, table.width, chunk
         self.into = thread.values(one.into)
         self.spans, self.synapses = table.on_device(thread, one.table)
+        # A product with -0.0 may change the sum that it is added to.
+        fills = table.weighted and (source.spikes or isinstance(self.into.kept, ir.IntegerType))
+        self.ragged = table.width > 1 and not fills
 
     def row(self, row: Value, value: Value | None) -> Value:
         """Adds what an event of some value, or a plain spike, carries; the length of the row."""
         span = self.spans.several(times(row, 2), 2)
         begin, length = vector.extract(span, [], [0]), vector.extract(span, [], [1])
         factor = None if value is None else converted(value, self.into.kept)
-        left = rest(length, self.width)
-        whole = minus(length, left)
-        if self.chunk is None:
-            self._whole_row(begin, whole, factor)
-        else:
-            self._chunk(begin, whole, factor)
-        if self.width > 1:
+        left = rest(length, self.width) if self.ragged else constant(0)
+        self._whole(begin, minus(length, left), factor)
+        if self.ragged:
             here = less(self.lane, left)
             if self.chunk is not None:
-                here = both(here, equal(self.chunk, over(length, CHUNK)))
-            when(here, lambda: self._add(add(add(begin, whole), self.lane), 1, factor))
+                here = both(here, equal(self.chunk, over(length, WORD * self.width)))
+            when(here, lambda: self._add(add(begin, add(minus(length, left), self.lane)), 1, factor))
         return length
 
-    def _whole_row(self, begin: Value, whole: Value, factor: Value | None) -> None:
-        first = add(begin, times(self.lane, self.width))
-        loop(first, add(begin, whole), WORD * self.width, lambda at: self._add(at, self.width, factor))
-
-    def _chunk(self, begin: Value, whole: Value, factor: Value | None) -> None:
-        assert self.chunk is not None
-        first = add(times(self.chunk, CHUNK), times(self.lane, self.width))
-        for k in range(0, CHUNK, WORD * self.width):
-            at = add(first, k)
-            when(less(at, whole), partial(self._add, add(begin, at), self.width, factor))
+    def _whole(self, begin: Value, length: Value, factor: Value | None) -> None:
+        """As many synapses at once as a lane loads."""
+        stride = WORD * self.width
+        own = times(self.lane, self.width)
+        if self.chunk is None:
+            loop(add(begin, own), add(begin, length), stride, lambda at: self._add(at, self.width, factor))
+        else:
+            own = add(times(self.chunk, stride), own)
+            when(less(own, length), lambda: self._add(add(begin, own), self.width, factor))
 
     def _add(self, at: Value, count: int, factor: Value | None) -> None:
         """What the synapses at, at + 1, ... carry to their targets."""

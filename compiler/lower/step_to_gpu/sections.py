@@ -118,7 +118,7 @@ def owns(dependences: Dependences, number: int, use: Use) -> bool:
         case step.Update():
             return use.writes or size(dependences.buffers[name].type) == op.size
         case step.Map():
-            return maps.owns(op, name)
+            return maps.owns(op, name, dependences.buffers)
         case _:
             return True
 

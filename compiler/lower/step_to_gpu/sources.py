@@ -74,6 +74,10 @@ class Weights:
 
     numbers: Elements | float
 
+    def moved(self, i: Value) -> Weights:
+        """The weights from i on."""
+        return Weights(self.numbers.moved(i)) if isinstance(self.numbers, Elements) else self
+
     def arriving(self, i: Value, value: Value | None, type: Type) -> Value:
         """What weight i carries to its target, for an event of some value or for a plain spike (None)."""
         numbers = self.numbers
@@ -82,13 +86,17 @@ class Weights:
 
 
 def weights(
-    thread: Thread, network: Network, table: step.Table, ordered: Callable[[Array], Array] = lambda stored: stored
+    thread: Thread,
+    network: Network,
+    table: step.Table,
+    name: str,
+    ordered: Callable[[Array], Array] = lambda stored: stored,
 ) -> Weights:
-    """The weights of a table in an order of their own."""
+    """The weights of a table in an order of their own, which has a name."""
     stored = synapses.weights(network, table)
     if not isinstance(stored, np.ndarray):
         return Weights(stored)
-    return Weights(thread.constant(f"{table.sym_name}:weights", lambda: narrowed(ordered(stored))))
+    return Weights(thread.constant(name, lambda: narrowed(ordered(stored))))
 
 
 def narrowed(numbers: Array) -> Array:

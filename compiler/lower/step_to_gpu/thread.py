@@ -22,6 +22,7 @@ from spikec.lower.step_to_gpu.code import (
     equal,
     i32,
     i64,
+    join_warp,
     least,
     less,
     minus,
@@ -89,6 +90,7 @@ class Thread:
         self.warp = over(self.n, WORD)
         self.sample = entry.sample
         self.known: dict[str, Value] = {}
+        self._loaded: set[str] = set()
 
     def held(self, name: str) -> Held:
         return self.layout.buffers[name]
@@ -164,6 +166,7 @@ class Thread:
             i = least(i, held.size - 1)
         values = self.values(name, delay, sooner)
         if held.bits:
+            self._loaded.add(name)
             return bit(values.load(over(i, WORD)), rest(i, WORD))
         value = values.load(i)
         return value if held.element == value.type else converted(value, held.element)
@@ -188,10 +191,17 @@ class Thread:
         there = self.within(low, size)
         word, words = ballot(both(value, there)), self.values(held.name)
         place = over(self.n, WORD)
-        if not whole:
-            mask = ballot(there)
-            word = arith.ori(word, arith.andi(words.load(place), arith.xori(mask, constant(-1))))
-        when(equal(self.lane, 0), lambda: words.store(word, place))
+        mask = None if whole else ballot(there)
+        if held.name in self._loaded:
+            join_warp()  # a vote orders no memory: lanes may still be about to load what the first one stores
+
+        def store() -> None:
+            kept = word
+            if mask is not None:
+                kept = arith.ori(word, arith.andi(words.load(place), arith.xori(mask, constant(-1))))
+            words.store(kept, place)
+
+        when(equal(self.lane, 0), store)
 
     # ------------------------------------------------------------ statistics
 

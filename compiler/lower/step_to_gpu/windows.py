@@ -22,10 +22,12 @@ from spikec.lower.step_to_gpu.code import (
     least,
     less,
     loop,
+    lowest,
     minus,
     over,
     rest,
     times,
+    without_lowest,
 )
 from spikec.lower.step_to_gpu.network import Network
 from spikec.lower.step_to_gpu.sources import Source, Weights, weights
@@ -43,7 +45,7 @@ def lower(thread: Thread, network: Network, op: Propagation, total: Value) -> Va
     shape = Convolution.of(table.connect)
     rows, columns = (POINT, *shape.axes)[-2:]
     source = Source(thread, op, table.pre)
-    kernels = weights(thread, network, table, shape.plain)
+    kernels = weights(thread, network, table, f"{table.sym_name}:kernels", shape.plain)
     outputs, members = shape.output[0] // shape.groups, shape.input[0] // shape.groups
     # Threads beyond the last target stay where memory is.
     line, x = _split(least(thread.n, table.post - 1), columns.output)
@@ -123,9 +125,9 @@ def _walk(kernels: Weights, axis: Axis, piece: int, weight: Value, found: Value,
         return summed(total, product(converted(math.ctpop(found), type), number(kernels.numbers, type)))
 
     def one(left: Value, total: Value) -> list[Value]:
-        k = over(add(math.cttz(left), piece), axis.dilation)
+        k = over(add(lowest(left), piece), axis.dilation)
         arriving = kernels.arriving(add(weight, k), None, type)
-        return [arith.andi(left, minus(left, 1)), summed(total, arriving)]
+        return [without_lowest(left), summed(total, arriving)]
 
     return repeat(lambda left, total: different(left, 0), one, [found, total])[1]
 

@@ -1,0 +1,1 @@
+"""Runs circuits of level `rtl`, cycle by cycle, as machine code."""

@@ -1,0 +1,251 @@
+"""A circuit as LLVM IR: one function that runs any number of clock cycles.
+
+    i64 @run(ptr registers, ptr memories, ptr columns, ptr strides, i64 cycles, ptr stop, i64 stop_stride)
+
+`columns` are the addresses of the reset, the inputs and the outputs, as 64-bit words for each cycle; `strides` are the
+words from one cycle to the next, 0 for a value that stays and for an output of which the last value is enough.  The run
+ends after the first cycle in which the word at `stop` is not 0; returned is how many cycles were run.  Values are
+LLVM's integers of their own width, of any width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spikec.dialects import rtl
+from spikec.dialects.netlist import Cell, Netlist, WritePort
+from spikec.runtime.rtl.layout import WORD, Layout, stride, words
+
+ENTRY = "run"
+_BINARY: dict[type, str] = {
+    rtl.Add: "add",
+    rtl.Sub: "sub",
+    rtl.Mul: "mul",
+    rtl.And: "and",
+    rtl.Or: "or",
+    rtl.Xor: "xor",
+}
+_WIDEN: dict[type, str] = {rtl.Zext: "zext", rtl.Sext: "sext"}
+
+
+def code(netlist: Netlist, layout: Layout) -> str:
+    """The text of the LLVM module."""
+    return _Code(netlist, layout).text()
+
+
+class _Code:
+    def __init__(self, netlist: Netlist, layout: Layout) -> None:
+        self._netlist, self._layout = netlist, layout
+        self._lines: list[str] = []
+        self._names: dict[int, str] = {}
+        self._count = 0
+        self._declared: dict[str, None] = {}
+
+    def text(self) -> str:
+        ports = [("rst", 1), *((n, self._width(net)) for n, net in self._netlist.inputs.items())]
+        ports += [(n, self._width(net)) for n, net in self._netlist.outputs.items()]
+        head = ["entry:"]
+        for index in range(len(ports)):
+            head += [
+                f"  %at.column{index} = getelementptr ptr, ptr %columns, i64 {index}",
+                f"  %column{index} = load ptr, ptr %at.column{index}",
+                f"  %at.stride{index} = getelementptr i64, ptr %strides, i64 {index}",
+                f"  %stride{index} = load i64, ptr %at.stride{index}",
+            ]
+        self._body()
+        return "\n".join(
+            [
+                f"define i64 @{ENTRY}(ptr noalias %registers, ptr noalias %memories, ptr noalias %columns, "
+                "ptr noalias %strides, i64 %cycles, ptr %stop, i64 %stop_stride) {",
+                *head,
+                "  br label %cycle",
+                "cycle:",
+                "  %t = phi i64 [0, %entry], [%next, %cycle]",
+                *(f"  {line}" for line in self._lines),
+                "  %next = add i64 %t, 1",
+                "  %stop.offset = mul i64 %t, %stop_stride",
+                "  %stop.at = getelementptr i64, ptr %stop, i64 %stop.offset",
+                "  %stop.word = load i64, ptr %stop.at",
+                "  %stopped = icmp ne i64 %stop.word, 0",
+                "  %all = icmp eq i64 %next, %cycles",
+                "  %end = or i1 %stopped, %all",
+                "  br i1 %end, label %done, label %cycle",
+                "done:",
+                "  ret i64 %next",
+                "}",
+                *self._declared,
+                "",
+            ]
+        )
+
+    # ------------------------------------------------------------ one cycle
+
+    def _body(self) -> None:
+        netlist = self._netlist
+        reset = self._load(self._column(0, 1), 1, WORD)
+        for index, net in enumerate(netlist.inputs.values(), 1):
+            width = self._width(net)
+            self._names[net] = self._load(self._column(index, width), width, WORD * words(width))
+        for net, offset in self._layout.registers.items():
+            width = self._width(net)
+            self._names[net] = self._load(self._register(offset), width, WORD * words(width))
+        for cell in netlist.cells:
+            self._names[cell.output] = self._cell(cell)
+        for index, net in enumerate(netlist.outputs.values(), 1 + len(netlist.inputs)):
+            width = self._width(net)
+            self._store(self._names[net], self._column(index, width), width, WORD * words(width))
+        after = {one.output: self._next(one, reset) for one in netlist.registers}
+        for port in netlist.reads:
+            word = self._read(port.memory, port.address)
+            after[port.output] = self._kept(port.enable, word, port.output)
+        for write in netlist.writes:
+            self._write(write)
+        for net, value in after.items():
+            width = self._width(net)
+            self._store(value, self._register(self._layout.registers[net]), width, WORD * words(width))
+
+    def _next(self, register: Any, reset: str) -> str:
+        value = self._kept(register.enable, self._names[register.value], register.output)
+        if not register.resets:
+            return value
+        width = self._width(register.output)
+        return self._emit(f"select i1 {reset}, i{width} {register.init}, i{width} {value}")
+
+    def _kept(self, enable: int | None, value: str, net: int) -> str:
+        """A new value where it is enabled, else the old one."""
+        if enable is None:
+            return value
+        width = self._width(net)
+        return self._emit(f"select i1 {self._names[enable]}, i{width} {value}, i{width} {self._names[net]}")
+
+    def _cell(self, cell: Cell) -> str:
+        view, width = cell.view, self._width(cell.output)
+        inputs = [self._names[net] for net in cell.inputs]
+        widths = [self._width(net) for net in cell.inputs]
+        match view:
+            case rtl.Constant():
+                return str(view.value)
+            case rtl.Wire():
+                return inputs[0]
+            case rtl.Not():
+                return self._emit(f"xor i{width} {inputs[0]}, -1")
+            case rtl.Reduce():
+                return self._reduce(view.kind, inputs[0], widths[0])
+            case rtl.Shl() | rtl.Shru() | rtl.Shrs():
+                return self._shift(view, inputs, widths)
+            case rtl.Cmp():
+                return self._emit(f"icmp {view.predicate} i{widths[0]} {inputs[0]}, {inputs[1]}")
+            case rtl.Mux():
+                return self._emit(f"select i1 {inputs[0]}, i{width} {inputs[1]}, i{width} {inputs[2]}")
+            case rtl.Concat():
+                return self._concat(list(zip(inputs, widths, strict=True)))
+            case rtl.Extract():
+                return self._extract(inputs[0], widths[0], view.low, width)
+            case rtl.Zext() | rtl.Sext():
+                return self._resize(inputs[0], widths[0], width, _WIDEN[type(view)])
+            case rtl.Read() if cell.memory is not None:
+                return self._read(cell.memory, cell.inputs[0])
+        return self._emit(f"{_BINARY[type(view)]} i{width} {inputs[0]}, {inputs[1]}")
+
+    def _reduce(self, kind: str, value: str, width: int) -> str:
+        if kind == "or":
+            return self._emit(f"icmp ne i{width} {value}, 0")
+        if kind == "and":
+            return self._emit(f"icmp eq i{width} {value}, -1")
+        self._declared[f"declare i{width} @llvm.ctpop.i{width}(i{width})"] = None
+        return self._resize(self._emit(f"call i{width} @llvm.ctpop.i{width}(i{width} {value})"), width, 1)
+
+    def _shift(self, view: Any, inputs: list[str], widths: list[int]) -> str:
+        """LLVM leaves shifts by the width or more undefined."""
+        value, amount = inputs
+        width, size = widths
+        much = self._emit(f"icmp ugt i{size} {amount}, {width - 1}") if width <= (1 << size) - 1 else "false"
+        by = self._resize(amount, size, width)
+        if isinstance(view, rtl.Shrs):
+            by = self._emit(f"select i1 {much}, i{width} {width - 1}, i{width} {by}")
+            return self._emit(f"ashr i{width} {value}, {by}")
+        shifted = self._emit(f"{'shl' if isinstance(view, rtl.Shl) else 'lshr'} i{width} {value}, {by}")
+        return self._emit(f"select i1 {much}, i{width} 0, i{width} {shifted}")
+
+    def _concat(self, parts: list[tuple[str, int]]) -> str:
+        """Joined in pairs, so that most of the work is on narrow values."""
+        while len(parts) > 1:
+            parts = [self._joined(*parts[k : k + 2]) for k in range(0, len(parts), 2)]
+        return parts[0][0]
+
+    def _joined(self, high: tuple[str, int], low: tuple[str, int] | None = None) -> tuple[str, int]:
+        if low is None:
+            return high
+        width = high[1] + low[1]
+        top = self._emit(f"shl i{width} {self._resize(*high, width)}, {low[1]}")
+        return self._emit(f"or i{width} {top}, {self._resize(*low, width)}"), width
+
+    def _extract(self, value: str, width: int, low: int, size: int) -> str:
+        shifted = self._emit(f"lshr i{width} {value}, {low}") if low else value
+        return self._resize(shifted, width, size)
+
+    # ------------------------------------------------------------ memories
+
+    def _place(self, memory: int, address: int) -> tuple[str, str | None]:
+        """The place of a word, and whether the address is within the depth where it may be beyond."""
+        depth, size = self._netlist.memories[memory].depth, self._width(address)
+        name, inside = self._names[address], None
+        if depth < 1 << size:
+            inside = self._emit(f"icmp ult i{size} {name}, {depth}")
+            name = self._emit(f"select i1 {inside}, i{size} {name}, i{size} 0")
+        wide = self._resize(name, size, WORD)
+        step = stride(self._netlist.memories[memory].width)
+        offset = self._emit(f"mul i64 {wide}, {step}")
+        place = self._emit(f"add i64 {offset}, {self._layout.memories[memory]}")
+        return self._emit(f"getelementptr i8, ptr %memories, i64 {place}"), inside
+
+    def _read(self, memory: int, address: int) -> str:
+        width = self._netlist.memories[memory].width
+        place, inside = self._place(memory, address)
+        word = self._load(place, width, 8 * stride(width))
+        return self._emit(f"select i1 {inside}, i{width} {word}, i{width} 0") if inside else word
+
+    def _write(self, port: WritePort) -> None:
+        width = self._netlist.memories[port.memory].width
+        place, inside = self._place(port.memory, port.address)
+        parts = self._width(port.enable)
+        bits = [self._extract(self._names[port.enable], parts, k, 1) for k in reversed(range(parts))]
+        size = width // parts
+        mask = self._concat([(self._resize(bit, 1, size, "sext"), size) for bit in bits])
+        if inside:
+            mask = self._emit(f"select i1 {inside}, i{width} {mask}, i{width} 0")
+        old = self._load(place, width, 8 * stride(width))
+        # (old ^ data) & mask are the bits that change.
+        change = self._emit(f"xor i{width} {old}, {self._names[port.data]}")
+        masked = self._emit(f"and i{width} {change}, {mask}")
+        self._store(self._emit(f"xor i{width} {old}, {masked}"), place, width, 8 * stride(width))
+
+    # ------------------------------------------------------------ instructions
+
+    def _width(self, net: int) -> int:
+        return self._netlist.widths[net]
+
+    def _emit(self, instruction: str) -> str:
+        self._count += 1
+        self._lines.append(f"%v{self._count} = {instruction}")
+        return f"%v{self._count}"
+
+    def _resize(self, value: str, width: int, to: int, widen: str = "zext") -> str:
+        if width == to:
+            return value
+        return self._emit(f"{widen if width < to else 'trunc'} i{width} {value} to i{to}")
+
+    def _column(self, index: int, width: int) -> str:
+        offset = self._emit(f"mul i64 %t, %stride{index}")
+        return self._emit(f"getelementptr i64, ptr %column{index}, i64 {offset}")
+
+    def _register(self, offset: int) -> str:
+        return self._emit(f"getelementptr i64, ptr %registers, i64 {offset}")
+
+    def _load(self, place: str, width: int, held: int) -> str:
+        """A value of `width` bits that is kept in `held` bits."""
+        return self._resize(self._emit(f"load i{held}, ptr {place}, align {min(8, held // 8)}"), held, width)
+
+    def _store(self, value: str, place: str, width: int, held: int) -> None:
+        kept = self._resize(value, width, held)
+        self._lines.append(f"store i{held} {kept}, ptr {place}, align {min(8, held // 8)}")
