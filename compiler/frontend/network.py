@@ -74,6 +74,9 @@ class Network:
         if name in self.refused:
             raise Poisoned
         if name not in self.entities:
+            if name in self.neurons:
+                help = f"a population of them is 'pop a : {name}[n]', or {name}[n](x) where x arrives at it"
+                raise Mistake("E0201", span, f"'{name}' is a neuron, and no value", help)
             self.expressions.unknown(name, span, [*self.entities, *self.neurons])
         entity = self.entities[name]
         if isinstance(entity, Constant) and entity.state != "done":
