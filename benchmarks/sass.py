@@ -3,9 +3,9 @@
     python benchmarks/sass.py [--chip CHIP]...
 
 A line is a layer and a chip: the instructions of the inner loop over its synapses, for each synaptic event of a thread,
-the bytes that the device keeps for a synapse, and the registers of a thread.  Numbers of instructions are no times:
-loads wait for memory, and atomics for each other.  Needs ptxas (pip install 'spikec[ptxas]') and nvdisasm (pip install
-nvidia-cuda-nvdisasm).
+the bytes that the device keeps of a synapse and of its row, and the registers of a thread.  Numbers of instructions are
+no times: loads wait for memory, and atomics for each other.  Needs ptxas (pip install 'spikec[ptxas]') and nvdisasm
+(pip install nvidia-cuda-nvdisasm).
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ def lowered(folder: Path, case: Case, chip: str) -> Made:
     return driver.emit(Compilation(folder / "net.snn", Options(params, target, case.pipeline)), ["ptx"])
 
 
-def bytes_of_a_synapse(made: Made) -> float:
-    """All tables of the layer on the device, for each synapse."""
+def bytes_of_a_synapse(made: Made) -> str:
+    """What a synapse takes in the tables of the layer, and its share of where rows begin and of gaps between them."""
     step_program = made.programs["step"]
     buffers = {buffer.sym_name: buffer for buffer in step_program.ops(step.Buffer)}
     (table,) = step_program.ops(step.Table)
     synapses = synapses_of(table, {name: buffers[str(symbol_of(array))] for name, array in table.arrays.items()})
-    constants = [memory.bytes for memory in made.module.launches.memories if memory.kind == "constant"]
-    return sum(constants) / synapses
+    constants = [memory for memory in made.module.launches.memories if memory.kind == "constant"]
+    own = sum(memory.bytes // memory.length for memory in constants if memory.length >= synapses)
+    return f"{own} + {sum(memory.bytes for memory in constants) / synapses - own:.2f}"
 
 
 def line(case: Case, chip: str) -> str:
@@ -81,16 +82,14 @@ def line(case: Case, chip: str) -> str:
     loops = [loop for loop in sass.kernels(assembled.cubin)[kernel].loops if loop.atomics or case.register_sums]
     per_event = ", ".join(f"{loop.per_event:.2f} ({loop.instructions}/{loop.events})" for loop in loops)
     registers = assembled.kernels[kernel].registers
-    return f"{case.name:<24} {chip:<7} {bytes_of_a_synapse(made):>5.2f} {registers:>9}  {per_event}"
+    return f"{case.name:<24} {chip:<7} {bytes_of_a_synapse(made):>8} {registers:>9}  {per_event}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--chip", action="append", choices=tuple(CHIPS), metavar="CHIP")
     arguments = parser.parse_args()
-    print(
-        f"{'layer':<24} {'chip':<7} {'bytes':>5} {'registers':>9}  instructions for each event (of a way through / events)"
-    )
+    print(f"{'layer':<24} {'chip':<7} {'bytes':>8} {'registers':>9}  instructions for each event (way / events)")
     for case in CASES:
         for chip in arguments.chip or COMMON:
             print(line(case, chip), flush=True)

@@ -192,7 +192,7 @@ def _strangers_entry(name: str, package: str) -> dict[str, Any]:
     return _entry(name, name, about, [*LEVELS, *FORMATS, *target.kinds], package)
 
 
-FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]", "ptx": "ptx[:CHIP][{sums=S,memory=M,launch=L}]"}
+FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]", "ptx": "ptx[:CHIP][{OPTIONS}]"}
 ABOUT = {
     "cpu": "vectorised code for this processor, or for another one",
     "ptx": "kernels for NVIDIA's GPUs, with a plan of their launches",

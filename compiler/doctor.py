@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from spikec.dialects.diagnostics import MissingTool
 from spikec.runtime import cache
+from spikec.runtime.memory import shown
 
 PYTHON = (3, 11)
 Status = Literal["ok", "missing", "optional"]
@@ -29,7 +31,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything that is looked at, in the order of the report."""
-    return [_python(), *_packages(), _bindings(), _native(), _linker(), _cache()]
+    return [_python(), *_packages(), _bindings(), _native(), _linker(), *_nvidia(), _gpu(), _cache()]
 
 
 def report(findings: list[Finding]) -> str:
@@ -108,6 +110,27 @@ def _linker() -> Finding:
         if path:
             return Finding("C compiler", "ok", path)
     return Finding("C compiler", "optional", "needed by `compile` for .so and exe: install gcc or clang, or set CC")
+
+
+def _nvidia() -> list[Finding]:
+    """NVIDIA's assembler and disassembler, for cubins and for the report of the target ptx."""
+    from spikec.backends.ptx import toolkit
+
+    found = {tool: toolkit.find(tool) for tool in toolkit.REMEDIES}
+    return [Finding(tool, "ok" if path else "optional", path or toolkit.REMEDIES[tool]) for tool, path in found.items()]
+
+
+def _gpu() -> Finding:
+    """A GPU with its driver."""
+    from spikec.runtime.devices import open_device
+
+    try:
+        device = open_device()
+    except MissingTool as error:
+        return Finding("GPU", "optional", " ".join(str(error).split()))
+    memory = device.memory()
+    device.close()
+    return Finding("GPU", "ok", f"{shown(memory)} of its memory are free")
 
 
 def _cache() -> Finding:

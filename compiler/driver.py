@@ -110,7 +110,7 @@ def lower(compilation: Compilation, program: Program) -> Program:
 def lower_to_machine(compilation: Compilation, step: Program, target: Any) -> Any:
     """The program as code in MLIR and as LLVM IR, of the level that the target names."""
     with compilation.stage(f"lower to {target.level}", step):
-        module: Any = _lower_to_gpu(step, target) if target.level == "gpu" else _lower_to_cpu(step, target)
+        module: Any = _lower_to_gpu(compilation, step, target) if target.level == "gpu" else _lower_to_cpu(step, target)
     compilation.watch.show(f"lower-to-{target.level}", lambda: module.mlir)
     return module
 
@@ -121,13 +121,18 @@ def _lower_to_cpu(step: Program, target: Any) -> Any:
     return step_to_cpu.lower(step, target)
 
 
-def _lower_to_gpu(step: Program, target: Any) -> Any:
+def _lower_to_gpu(compilation: Compilation, step: Program, target: Any) -> Any:
     from spikec.lower import step_to_gpu
     from spikec.runtime.device_memory import check_size
 
     module = step_to_gpu.lower(step, target)
     if target.memory is not None:
         check_size(module.launches, target.memory)
+    if module.reordered and target.sums != "atomic":
+        shown = ", ".join(module.reordered[:3]) + (", ..." if len(module.reordered) > 3 else "")
+        message = f"sums of reals are added in any order, so that runs may differ in their last bits: {shown}"
+        help = "with ptx{sums=ordered} they are those of the CPU; with ptx{sums=atomic} this is not said"
+        compilation.diagnostics.warning("W0701", None, message, help)
     return module
 
 
@@ -311,9 +316,10 @@ def _runner(compilation: Compilation) -> Any:
 def _on_device(target: Any, device: str | None) -> Any:
     """A target with its device, if it runs on one.  Raises UsageError for a device of another target."""
     from spikec.backends.target import OnDevice
+    from spikec.runtime.devices import CUDA
 
     if isinstance(target, OnDevice):
-        return target.on(device or "cuda")
+        return target.on(device or CUDA)
     if device is not None:
         raise UsageError("--device is for --target ptx alone")
     return target

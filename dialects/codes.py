@@ -666,6 +666,14 @@ CODES: dict[str, Code] = {
         "probe a.V every 1.2 ms        # step 1 ms",
         "probe a.V every 1 ms",
     ),
+    "W0701": _code(
+        "sums in any order",
+        "On a GPU the events of a large network add reals to their targets as they come, and a sum of reals depends on\n"
+        "its order in the last bits. With sums=ordered each target looks through its synapses in the order of the CPU:\n"
+        "the same bits everywhere, and more work where activity is sparse. Sums of integers have no such freedom.",
+        "spikec run net.snn --target ptx",
+        "spikec run net.snn --target ptx{sums=ordered}\nspikec run net.snn --target ptx --pipeline quantize",
+    ),
     "W1001": _code(
         "one parameter for all",
         "The parameters of a node hold one number, or one along some axes, and what arrives has more elements. The\n"

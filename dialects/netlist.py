@@ -20,7 +20,7 @@ from spikec.dialects.program import Program
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An op without state: `view` says which, `output` and `inputs` are nets; `memory` is what an `async` read reads."""
+    """An op without state: `view` says which, `output` and `inputs` are nets, `memory` is what a read reads."""
 
     view: Op
     inputs: tuple[int, ...]
@@ -47,6 +47,7 @@ class Memory:
     depth: int
     width: int
     array: Array | None
+    exclusive: bool
 
     def words(self) -> list[int]:
         """What it holds at the start."""
@@ -106,6 +107,15 @@ def port_names(function: Any) -> tuple[list[str], list[str]]:
     return inputs, outputs
 
 
+def module_of(instance: Any) -> str:
+    """Which module an instance is a copy of."""
+    return str(ir.FlatSymbolRefAttr(instance.attributes["callee"]).value)
+
+
+def instance_name(instance: Any) -> str:
+    return str(ir.StringAttr(instance.attributes[rtl.NAME]).value)
+
+
 def elaborate(program: Program, top: str | None = None) -> Netlist:
     """The circuit below one module, by default the program's top.  Raises `CombinationalLoop`."""
     symbols = program.symbols()
@@ -135,7 +145,7 @@ class _Elaboration:
     def memory(self, view: rtl.Mem, path: str) -> int:
         depth, width = view.operation.result.type.shape[0], view.operation.result.type.element_type.width
         array = self._program.constants[view.content] if view.content is not None else None
-        self.netlist.memories.append(Memory(path, depth, width, array))
+        self.netlist.memories.append(Memory(path, depth, width, array, view.exclusive))
         return len(self.netlist.memories) - 1
 
     def function(self, name: str) -> Any:
@@ -162,6 +172,10 @@ class _Copy:
     def _add(self, view: Op | None, op: Any) -> None:
         nets = [self._nets.get(operand, -1) for operand in op.operands]
         netlist = self._netlist
+        if view is None:
+            instance = f"{self._path}{instance_name(op)}."
+            outputs = self._circuit.module(self._circuit.function(module_of(op)), nets, instance)
+            self._nets.update(zip(op.results, outputs, strict=True))
         match view:
             case rtl.Wire():
                 self._wires[op.result] = view
@@ -182,9 +196,6 @@ class _Copy:
                 self._cell(view, op, (nets[1],), self._memories[op.operands[0]])
             case rtl.Write():
                 netlist.writes.append(WritePort(self._memories[op.operands[0]], nets[1], nets[2], nets[3]))
-            case rtl.Instance():
-                outputs = self._circuit.module(self._circuit.function(view.module), nets, f"{self._name(view)}.")
-                self._nets.update(zip(op.results, outputs, strict=True))
             case Op():
                 self._cell(view, op, tuple(nets))
 

@@ -1,8 +1,8 @@
 """The `rtl` dialect: a circuit of registers, memories and the logic between them, with one clock.
 
 A module of the circuit is a `func.func`: arguments are its input ports, results its output ports, each named by the
-mark `rtl.name`.  Every module has two ports more that the IR does not show, `clk` and `rst`.  The MLIR module has the
-attribute `rtl.model`, the name of the module at the top.
+mark `rtl.name`.  A `func.call` with such a mark is an instance of another module.  Every module has two ports more that
+the IR does not show, `clk` and `rst`.  The attribute `rtl.model` of the MLIR module names the module at the top.
 
 All values are bits: iN of any width N, with no sign of their own; ops that read one as two's complement say so.  The
 meaning is a subset of CIRCT's hw, comb and seq.  One clock cycle: all values follow from the inputs, the registers and
@@ -15,11 +15,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from spikec.dialects.definition import Dialect, Field, Flag, Int, Op, Ref, Text
+from spikec.dialects.definition import Dialect, Field, Flag, Int, Op, Text
 from spikec.dialects.mlir import ir
 
 NAME = "rtl.name"
-"""The mark of a port: its name."""
+"""The mark of a port or of an instance: its name."""
+
+INSTANCE = "func.call"
 
 MODEL = "rtl.model"
 """The attribute of the MLIR module: the name of the module at the top."""
@@ -58,7 +60,7 @@ class Word(Field):
         return int(value) & ((1 << int(width)) - 1)
 
     def accepts(self, attribute: Any) -> bool:
-        return isinstance(attribute, ir.IntegerAttr)
+        return isinstance(attribute, ir.IntegerAttr | ir.BoolAttr)
 
 
 class _Logic(Op):
@@ -169,11 +171,10 @@ class Mux(_Logic):
 
 
 class Concat(_Logic):
-    """The parts side by side, the first one in the most significant bits."""
+    """Two values side by side, `high` in the more significant bits."""
 
     mnemonic = "concat"
-    operands = ("parts",)
-    variadic = ("parts",)
+    operands = ("high", "low")
 
 
 class Extract(_Logic):
@@ -233,7 +234,9 @@ class Mem(Op):
     `content` names an array of the constants store with the `digest`: integers of shape [rows] or [rows, lanes], lane 0
     in the least significant WIDTH / lanes bits, rows up to DEPTH (`dialects.memory_content`).  Other words start as 0.
     `style` asks for "block" RAM, "distributed" RAM (small, with asynchronous reads), or "huge" RAM, which hardware
-    leaves undefined at power-on; "auto" leaves it to the synthesis.
+    leaves undefined at power-on; "auto" leaves it to the synthesis.  `exclusive` promises that the circuit does not
+    depend on a synchronous read of a word in the cycle in which it is written: block RAM needs logic around it to show
+    the old word then.
     """
 
     mnemonic = "mem"
@@ -242,6 +245,7 @@ class Mem(Op):
     content = Text(optional=True)
     digest = Text(optional=True)
     style = Text()
+    exclusive = Flag(optional=True)
 
 
 class Read(Op):
@@ -271,21 +275,10 @@ class Write(Op):
     operands = ("memory", "address", "data", "enable")
 
 
-class Instance(Op):
-    """A copy of another module of the circuit; operands and results are its ports in order."""
-
-    mnemonic = "instance"
-    operands = ("inputs",)
-    results = ("outputs",)
-    variadic = ("inputs", "outputs")
-    name_ = Text()
-    module = Ref()
-
-
 DIALECT = Dialect(
     "rtl",
     (
         *(Constant, Add, Sub, Mul, And, Or, Xor, Not, Reduce, Shl, Shru, Shrs, Cmp, Mux, Concat, Extract, Zext, Sext),
-        *(Wire, Reg, Connect, Mem, Read, Write, Instance),
+        *(Wire, Reg, Connect, Mem, Read, Write),
     ),
 )

@@ -183,7 +183,7 @@ class Memory:
 
 
 class Module:
-    """One module: its ports, and what makes ops in it."""
+    """One module: its ports, and what makes ops in it.  `inputs` are their widths."""
 
     def __init__(self, design: Design, name: str) -> None:
         self.name = name
@@ -191,11 +191,13 @@ class Module:
         with ir.InsertionPoint(design.body):
             self._function = func.FuncOp(name, ([], []))
         self._block = self._function.regions[0].blocks.append()
-        self._inputs: list[str] = []
+        self.inputs: dict[str, int] = {}
         self._outputs: dict[str, Signal] = {}
 
     def input(self, name: str, width: int) -> Signal:
-        self._inputs.append(name)
+        if name in self.inputs:
+            raise ValueError(f"two inputs named '{name}'")
+        self.inputs[name] = width
         return Signal(self, self._block.add_argument(rtl.bits(width), ir.Location.current))
 
     def output(self, name: str, value: Signal) -> None:
@@ -221,7 +223,11 @@ class Module:
 
     def concat(self, *parts: Signal) -> Signal:
         """The parts side by side, the first one most significant."""
-        return self.logic(rtl.Concat, sum(part.width for part in parts), *parts)
+        joined = list(parts)
+        while len(joined) > 1:  # in pairs: half as many, twice as wide
+            pairs = [joined[k : k + 2] for k in range(0, len(joined), 2)]
+            joined = [self.logic(rtl.Concat, sum(s.width for s in p), *p) if len(p) > 1 else p[0] for p in pairs]
+        return joined[0]
 
     def wire(self, name: str, width: int) -> Wire:
         return Wire(self, self.logic(rtl.Wire, width, name=name).value)
@@ -231,13 +237,21 @@ class Module:
         start = None if init is None else rtl.word(init, width)
         return Register(self, self.logic(rtl.Reg, width, name=name, init=start).value)
 
-    def mem(self, name: str, depth: int, width: int, content: Array | None = None, style: str = "auto") -> Memory:
-        """A memory; `content` are integers [rows] or [rows, lanes], lane 0 least significant."""
+    def mem(
+        self,
+        name: str,
+        depth: int,
+        width: int,
+        content: Array | None = None,
+        style: str = "auto",
+        exclusive: bool = False,
+    ) -> Memory:
+        """A memory; `content` are integers [rows] or [rows, lanes], lane 0 least significant.  See `rtl.Mem`."""
         key = f"{self.name}.{name}" if content is not None else None
         digest = self._design.constants.add(key, content) if key is not None and content is not None else None
         type = ir.MemRefType.get([depth], rtl.bits(width))
         with self._end():
-            op = rtl.Mem.build(results=[type], name=name, content=key, digest=digest, style=style)
+            op = rtl.Mem.build(results=[type], name=name, content=key, digest=digest, style=style, exclusive=exclusive)
         return Memory(self, op.result)
 
     def instance(self, module: Module, name: str, inputs: Mapping[str, Signal]) -> dict[str, Signal]:
@@ -246,10 +260,10 @@ class Module:
         names, results = port_names(module._function.operation)
         if set(inputs) != set(names):
             raise ValueError(f"inputs {sorted(inputs)} for a module with {sorted(names)}")
-        types = module._function.type.results
         with self._end():
-            op = rtl.Instance.build(*(inputs[n].value for n in names), results=types, name=name, module=module.name)
-        return {name: Signal(self, value) for name, value in zip(results, op.results, strict=True)}
+            op = func.CallOp(module._function, [inputs[port].value for port in names]).operation
+        op.attributes[rtl.NAME] = ir.StringAttr.get(name)
+        return {port: Signal(self, value) for port, value in zip(results, op.results, strict=True)}
 
     def logic(self, op: type[Any], width: int, *operands: Any, **attributes: Any) -> Signal:
         """The result of an op on signals and handles of memories."""
@@ -272,7 +286,7 @@ class Module:
         types = [[value.type for value in self._block.arguments], [s.value.type for s in self._outputs.values()]]
         attributes = self._function.operation.attributes
         attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(*types))
-        for key, names in (("arg_attrs", self._inputs), ("res_attrs", list(self._outputs))):
+        for key, names in (("arg_attrs", list(self.inputs)), ("res_attrs", list(self._outputs))):
             marks = [ir.DictAttr.get({rtl.NAME: ir.StringAttr.get(name)}) for name in names]
             attributes[key] = ir.ArrayAttr.get(marks)
 

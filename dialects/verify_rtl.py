@@ -7,9 +7,9 @@ from typing import Any
 
 from spikec.dialects import memory_content, rtl
 from spikec.dialects.definition import Op
-from spikec.dialects.functions import argument_marks, is_private, result_marks, signature, symbol_name, symbol_of, walk
+from spikec.dialects.functions import argument_marks, is_private, result_marks, signature, symbol_name, walk
 from spikec.dialects.mlir import ir
-from spikec.dialects.netlist import Cell, CombinationalLoop, elaborate
+from spikec.dialects.netlist import Cell, CombinationalLoop, elaborate, module_of
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import span_of
 
@@ -19,7 +19,7 @@ Problem = tuple[Any, str]
 def rules(program: Program) -> Iterator[Problem]:
     """Every broken rule as (operation, text)."""
     symbols = program.symbols()
-    found = [*_top(program, symbols), *(problem for op in symbols.values() for problem in _module(op, symbols, program))]
+    found = [*_top(program, symbols), *(problem for op in symbols.values() for problem in _module(op, program))]
     found = found or list(_circle(symbols))
     yield from found
     if not found:
@@ -51,14 +51,14 @@ def _top(program: Program, symbols: dict[str, Any]) -> Iterator[Problem]:
         yield program.module.operation, f"there is no module @{name}, which '{rtl.MODEL}' names"
 
 
-def _module(function: Any, symbols: dict[str, Any], program: Program) -> Iterator[Problem]:
+def _module(function: Any, program: Program) -> Iterator[Problem]:
     if function.name != "func.func":
         yield function, "does not belong at the top of a module at level rtl"
         return
     if is_private(function) or len(list(function.regions[0].blocks)) != 1:
         yield function, f"@{symbol_name(function)} must be public and have a body of one block"
         return
-    found = [*_ports(function), *_ops(function, symbols, program)]
+    found = [*_ports(function), *_ops(function, program)]
     yield from found or _drivers(function)
 
 
@@ -78,18 +78,25 @@ def _ports(function: Any) -> Iterator[Problem]:
             yield function, f"a port of type {port}"
 
 
-def _ops(function: Any, symbols: dict[str, Any], program: Program) -> Iterator[Problem]:
+def _ops(function: Any, program: Program) -> Iterator[Problem]:
     names: set[str] = set()
     for op in list(walk(function))[1:]:
         if op.name == "func.return":
+            continue
+        if op.name == rtl.INSTANCE:
+            name = op.attributes.get(rtl.NAME)
+            if not isinstance(name, ir.StringAttr) or name.value in names:
+                yield op, f"needs a name of its own ('{rtl.NAME}'), not {name}"
+            else:
+                names.add(name.value)
             continue
         view = rtl.DIALECT.view(op)
         if view is None:
             yield op, "is not an op of level rtl"
             continue
-        texts = list(view.problems()) or list(_types(view)) or list(_meaning(view, symbols, program))
+        texts = list(view.problems()) or list(_types(view)) or list(_meaning(view, program))
         yield from ((op, text) for text in texts)
-        if not texts and isinstance(view, rtl.Reg | rtl.Mem | rtl.Instance):
+        if not texts and isinstance(view, rtl.Reg | rtl.Mem):
             if view.name_ is None or view.name_ in names:
                 yield op, f"needs a name of its own, not {view.name_!r}"
             names.add(view.name_)
@@ -121,7 +128,7 @@ def _types(view: Op) -> Iterator[str]:
                 yield f"{name} {index} is a {value.type}, not {'a memory' if memory else 'bits'}"
 
 
-def _meaning(view: Op, symbols: dict[str, Any], program: Program) -> Iterator[str]:
+def _meaning(view: Op, program: Program) -> Iterator[str]:
     """The rules of one op whose operands have the right types."""
     op = view.operation
     operands = [getattr(value.type, "width", 0) for value in op.operands]
@@ -159,8 +166,6 @@ def _meaning(view: Op, symbols: dict[str, Any], program: Program) -> Iterator[st
             yield from _mem(view, program)
         case rtl.Read() | rtl.Write():
             yield from _access(view, operands, results)
-        case rtl.Instance():
-            yield from _instance(view, symbols)
 
 
 def _equal(*widths: int) -> Iterator[str]:
@@ -222,20 +227,6 @@ def _access(view: Any, operands: list[int], results: list[int]) -> Iterator[str]
             yield from _equal(1, operands[2])
 
 
-def _instance(view: rtl.Instance, symbols: dict[str, Any]) -> Iterator[str]:
-    function = symbols.get(view.module)
-    if function is None or function.name != "func.func":
-        yield f"there is no module @{view.module}"
-        return
-    type = signature(function)
-    for what, here, there in (
-        ("inputs", view.operation.operands, type.inputs),
-        ("outputs", view.operation.results, type.results),
-    ):
-        if [value.type for value in here] != list(there):
-            yield f"{what} {', '.join(str(v.type) for v in here)}, where @{view.module} has {', '.join(map(str, there))}"
-
-
 # ---------------------------------------------------------------- the whole
 
 
@@ -253,8 +244,9 @@ def _drivers(function: Any) -> Iterator[Problem]:
 
 def _circle(symbols: dict[str, Any]) -> Iterator[Problem]:
     """No module contains itself."""
-    inside = {name: [_callee(op) for op in walk(function) if op.name == rtl.Instance.name()]
-              for name, function in symbols.items()}
+    inside = {
+        name: [module_of(op) for op in walk(function) if op.name == rtl.INSTANCE] for name, function in symbols.items()
+    }
     for name, function in symbols.items():
         reached, waiting = set(), list(inside[name])
         while waiting:
@@ -264,7 +256,3 @@ def _circle(symbols: dict[str, Any]) -> Iterator[Problem]:
                 waiting += inside[one]
         if name in reached:
             yield function, f"@{name} contains itself"
-
-
-def _callee(op: Any) -> str:
-    return str(symbol_of(op.attributes["module"]))

@@ -48,7 +48,11 @@ class About:
 
 def pack(about: About, interface: Interface, plan: Layout | Launches, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of an artifact by name, the manifest last."""
-    made = {**files, LAYOUT if isinstance(plan, Layout) else LAUNCHES: _json(plan.to_json())}
+    if isinstance(plan, Layout):
+        made = {**files, LAYOUT: _json(plan.to_json())}
+    else:
+        # The keys of the seed that a stranger, who cannot make them, runs it with.
+        made = {**files, LAUNCHES: _json({**plan.to_json(), "keys": plan.keys(about.seed).tolist()})}
     shown = interface.to_json()
     manifest = {
         "format": FORMAT,

@@ -16,7 +16,7 @@ class GpuModule:
 
     `mlir` is the code before its lowering to LLVM; `constants` are the arrays of the plan's "constant" buffers and
     of those that others start as, by name, flat, as the device keeps them.  `tables` says how each part of the network
-    is done, for reports.
+    is done, for reports.  `reordered` are the projections whose sums of reals are added in any order.
     """
 
     model: str
@@ -25,6 +25,7 @@ class GpuModule:
     launches: Launches
     constants: Mapping[str, Array]
     tables: tuple[Table, ...]
+    reordered: tuple[str, ...] = ()
 
     @property
     def state_bytes(self) -> int:

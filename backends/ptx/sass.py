@@ -1,36 +1,37 @@
 """The machine code of a cubin, as NVIDIA's nvdisasm prints it: the inner loops of each kernel, counted.
 
-A loop is what lies between a label and the last branch back to it; an inner loop has none within it.  Where a loop
-adds to memory, each of its atomic additions is one synaptic event of a thread; where it adds in a register, each of its
-loads from memory is.
+A loop is what can be gone through again and again from one instruction on.  Of those that touch memory, an inner loop
+has none within it.  Where a loop adds to memory, each of its atomic additions is one synaptic event of a thread; where
+it adds reals in a register, each addition is; where it adds integers there, as addresses are too, each load is.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from spikec.backends.ptx import toolkit
 
 ATOMICS = ("RED", "REDG", "ATOM", "ATOMG", "REDS", "ATOMS")
+SUMS = ("FADD", "DADD")
 LOADS = ("LDG",)
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One way through an inner loop: its instructions, and how many of them add atomically or load from memory."""
+    """One way through an inner loop: its instructions, and how many add atomically, add reals, or load from memory."""
 
     instructions: int
     atomics: int
+    sums: int
     loads: int
 
     @property
     def events(self) -> int:
         """How many synaptic events a thread handles on this way."""
-        return self.atomics or self.loads
+        return self.atomics or self.sums or self.loads
 
     @property
     def per_event(self) -> float:
@@ -56,7 +57,7 @@ def kernels(cubin: bytes) -> dict[str, Kernel]:
 
 
 _SECTION = re.compile(r"^\s*\.section\s+\.text\.([^,\s]+)", re.MULTILINE)
-_LINE = re.compile(r"^(\.L_\w+):|^\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)([^;]*);", re.MULTILINE)
+_LINE = re.compile(r"^(\.L_\w+):|^\s*/\*[0-9a-f]+\*/\s+(@!?U?P\w+\s+)?([A-Z][\w.]*)([^;]*);", re.MULTILINE)
 _LABEL = re.compile(r"`\((\.L_\w+)\)")
 
 
@@ -67,30 +68,58 @@ def parse(text: str) -> dict[str, Kernel]:
 
 
 def _kernel(code: str) -> Kernel:
-    opcodes: list[str] = []
-    labels: dict[str, int] = {}
-    branches: list[tuple[int, str]] = []
-    for label, opcode, operands in _LINE.findall(code):
-        if label:
-            labels[label] = len(opcodes)
-            continue
-        if opcode.startswith("BRA") and (target := _LABEL.search(operands)):
-            branches.append((len(opcodes), target[1]))
-        opcodes.append(opcode)
-    ways = sorted({(labels[target], at + 1) for at, target in branches if labels.get(target, at) < at})
-    loops = (_loop(opcodes[begin:end]) for begin, end in _innermost(ways))
+    lines = _LINE.findall(code)
+    opcodes = [opcode for label, _, opcode, _ in lines if not label]
+    bodies = _loops(_after(lines))
+    loops = {first: _loop([opcodes[n] for n in sorted(body)]) for first, body in bodies.items()}
+    touching = [first for first in sorted(loops) if loops[first].events]
+    inner = [one for one in touching if not any(bodies[other] < bodies[one] for other in touching)]
     used = [opcode for opcode in opcodes if opcode != "NOP"]
-    return Kernel(len(used), tuple(loop for loop in loops if loop.events))
+    return Kernel(len(used), tuple(loops[first] for first in inner))
 
 
-def _innermost(ways: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The stretches that no other lies within; branches back to one label are one loop."""
-    last = dict(ways)  # sorted: the last branch of each label
-    for begin, end in last.items():
-        if not any((begin, end) != other and begin <= other[0] and other[1] <= end for other in last.items()):
-            yield begin, end
+def _after(lines: list[tuple[str, str, str, str]]) -> list[list[int]]:
+    """The instructions that may follow each one."""
+    labels: dict[str, int] = {}
+    code: list[tuple[str, str, str]] = []
+    for label, predicate, opcode, operands in lines:
+        if label:
+            labels[label] = len(code)
+        else:
+            code.append((predicate, opcode.partition(".")[0], operands))
+    after = []
+    for n, (predicate, name, operands) in enumerate(code):
+        ends = name in ("BRA", "EXIT", "RET") and not predicate and "," not in operands
+        found = [] if ends or n + 1 == len(code) else [n + 1]
+        if name == "BRA" and (target := _LABEL.search(operands)):
+            found.append(labels[target[1]])
+        after.append(found)
+    return after
+
+
+def _loops(after: list[list[int]]) -> dict[int, set[int]]:
+    """The instructions of each loop by its first one; what branches back to where no way leads from is no loop."""
+    before: dict[int, list[int]] = {n: [] for n in range(len(after))}
+    for n, targets in enumerate(after):
+        for target in targets:
+            before[target].append(n)
+    loops: dict[int, set[int]] = {}
+    for n, targets in enumerate(after):
+        for first in targets:
+            body = {first}
+            pending = [n] if first < n else []
+            while pending:
+                one = pending.pop()
+                if one not in body:
+                    body.add(one)
+                    pending += before[one]
+            if len(body) > 1 and (first == 0 or 0 not in body):
+                loops.setdefault(first, set()).update(body)
+    return loops
 
 
 def _loop(opcodes: list[str]) -> Loop:
-    names = [opcode.partition(".")[0] for opcode in opcodes]
-    return Loop(len(opcodes), sum(name in ATOMICS for name in names), sum(name in LOADS for name in names))
+    """Loads that wait for other blocks are none of synapses."""
+    names = [opcode.partition(".")[0] for opcode in opcodes if "LDG.E.STRONG" not in opcode]
+    atomics, sums, loads = (sum(name in kind for name in names) for kind in (ATOMICS, SUMS, LOADS))
+    return Loop(len(opcodes), atomics, sums if loads else 0, loads)

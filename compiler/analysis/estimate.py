@@ -90,7 +90,7 @@ def rounded(value: float) -> float | int:
 
 def tables(program: Program, target: str, rates: Mapping[str, float] | float | None = None) -> tuple[Table, ...]:
     """What a report shows of a program at level `step`; nothing for a target without a model."""
-    if target.partition(":")[0] not in TARGETS:
+    if _name(target) not in TARGETS:
         return ()
     made = estimate(program, target, ASSUMED if rates is None else rates)
     if isinstance(rates, Mapping):
@@ -102,6 +102,11 @@ def tables(program: Program, target: str, rates: Mapping[str, float] | float | N
     return (made.table(f"estimate for {made.target}, one step, {said}"),)
 
 
+def _name(target: str) -> str:
+    """The word that a target's text begins with."""
+    return target.partition("{")[0].partition(":")[0]
+
+
 def estimate(program: Program, target: str, rates: Mapping[str, float] | float = ASSUMED) -> Estimate:
     """The cost of one step of a program at level `step`.
 
@@ -109,7 +114,7 @@ def estimate(program: Program, target: str, rates: Mapping[str, float] | float =
     (`x`), a buffer, or the counter of a projection, for its sources; `*` stands for all others.  Sources that are
     real numbers count as all active unless named.  Raises ValueError for a target that has no model.
     """
-    name = target.partition(":")[0]
+    name = _name(target)
     if name not in TARGETS:
         raise ValueError(f"no estimate for the target '{target}'")
     with program.module.context:

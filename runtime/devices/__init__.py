@@ -5,6 +5,8 @@ from __future__ import annotations
 from spikec.dialects.diagnostics import UsageError
 from spikec.runtime.devices.device import Device
 
+__all__ = ["CUDA", "DEVICES", "EMULATED", "Device", "open_device"]
+
 CUDA, EMULATED = "cuda", "emulated"
 DEVICES = (CUDA, EMULATED)
 

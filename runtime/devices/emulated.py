@@ -15,16 +15,16 @@ from spikec.runtime import memory as machine_memory
 from spikec.runtime.devices.device import Launch
 from spikec.runtime.executor import Machine
 
-RESIDENT = 128
-"""Blocks of any kernel that are resident at once: about as many as a small GPU holds."""
+RESIDENT = 1024
+"""Blocks of a cooperative launch that are resident at once: about as many as a GPU holds."""
 
 
 class EmulatedDevice:
     """`devices.device.Device` without a GPU.
 
     `seed` permutes the order in which threads, warps and blocks go on, `races` looks for accesses that no barrier
-    orders, `poison` fills fresh memory with a pattern instead of zeros, `resident` is how many blocks run at once,
-    `memory` how many bytes there are.
+    orders, `poison` fills fresh memory with a pattern instead of zeros, `memory` is how many bytes there are.
+    `resident` blocks run at once, by default `RESIDENT` of a cooperative launch and some of any other.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class EmulatedDevice:
         seed: int = 0,
         races: bool = False,
         poison: bool = False,
-        resident: int = RESIDENT,
+        resident: int | None = None,
         memory: int | None = None,
     ) -> None:
         self._memory = machine_memory.limit() if memory is None else memory
@@ -84,7 +84,7 @@ class EmulatedDevice:
         pass
 
     def resident(self, function: Any, block: int, shared: int) -> int:
-        return self._resident
+        return RESIDENT if self._resident is None else self._resident
 
     def synchronize(self) -> None:
         pass

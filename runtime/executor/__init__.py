@@ -5,6 +5,7 @@ grid in an order permuted by a seed.  Every access is checked.  It shares nothin
 """
 
 from spikec.runtime.executor.errors import ExecutionError
-from spikec.runtime.executor.machine import Kernel, Machine, Module
+from spikec.runtime.executor.kernel import Kernel, Module
+from spikec.runtime.executor.machine import Machine
 
 __all__ = ["ExecutionError", "Kernel", "Machine", "Module"]

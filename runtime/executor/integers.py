@@ -252,6 +252,17 @@ def permute(code: Code) -> None:
     code.write(d, result, 32)
 
 
+def neighbours(code: Code) -> None:
+    """prmt.f4e: the four bytes of b:a from byte c modulo 4 on."""
+    d, a, b, c = code.operands(4)
+    low = code.emit(f"zext i32 {code.read(a, 32)} to i64")
+    high = code.emit(f"shl i64 {code.emit(f'zext i32 {code.read(b, 32)} to i64')}, 32")
+    both = code.emit(f"or i64 {low}, {high}")
+    place = code.emit(f"shl i32 {code.emit(f'and i32 {code.read(c, 32)}, 3')}, 3")
+    moved = code.emit(f"lshr i64 {both}, {code.emit(f'zext i32 {place} to i64')}")
+    code.write(d, code.emit(f"trunc i64 {moved} to i32"), 32)
+
+
 def lookup(code: Code) -> None:
     """lop3: each bit is looked up in a table of 8 by the bits of a, b and c."""
     d, a, b, c, table = code.operands(5)
@@ -319,6 +330,7 @@ RULES = (
     (r"bfe\.([us])(32|64)", extract),
     (r"bfi\.b(32|64)", insert),
     (r"prmt\.b32", permute),
+    (r"prmt\.b32\.f4e", neighbours),
     (r"lop3\.b32", lookup),
     (r"dp4a\.([us])32\.([us])32", dot4),
     (r"dp2a\.(lo|hi)\.([us])32\.([us])32", dot2),

@@ -2,105 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from spikec.runtime.executor import faults, jit, layout, races, scheduler
 from spikec.runtime.executor.errors import ExecutionError
-from spikec.runtime.executor.memory import Bytes, DeviceMemory, aligned
-from spikec.runtime.executor.module import Array, Entry, Parameter, Text, parse
-from spikec.runtime.executor.subset import DECLARATIONS, compile_functions
-from spikec.runtime.executor.translate import translate
-
-MOST_THREADS = 1024
-"""Of a block."""
-MOST_SHARED = 232_448
-"""Bytes of shared memory of a block (227 KiB, the most of any device)."""
-MOST_BLOCKS = 1 << 24
-RESIDENT_THREADS = 16_384
-"""Threads that are resident if nothing else is asked for."""
-MOST_RESIDENT_THREADS = 1 << 20
-POOL_BYTES = 1 << 29
-"""For the vectors of the race check."""
-CODES = 256
-"""Kernels whose machine code is kept."""
-
-_RACE_FUNCTIONS = {
-    layout.RACE_ACCESS: "access",
-    layout.RACE_FENCE: "fence",
-    layout.RACE_SYNC: "sync",
-    layout.RACE_WARP: "warp_barrier",
-    layout.RACE_BARRIER: "barrier",
-    layout.RACE_RETIRE: "retire",
-}
-
-Extent = tuple[int, int, int]
-Argument = int | float | bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """Machine code of a kernel and the size of a thread's record."""
-
-    program: jit.Program
-    frame: int
-
-
-@functools.lru_cache(64)
-def _parsed(text: str) -> Text:
-    return parse(text)
-
-
-@functools.lru_cache(CODES)
-def _compiled(text: str, kernel: str, races: bool) -> Compiled:
-    parsed = _parsed(text)
-    made = translate(parsed, parsed.entries[kernel], races)
-    program = jit.Program(made.ir, speed=1)
-    return Compiled(program, layout.THREAD_BYTES + layout.WORD * made.frame_words)
-
-
-@functools.cache
-def _scheduler() -> jit.Program:
-    functions = compile_functions(scheduler.FUNCTIONS, [scheduler.run])
-    return jit.Program(DECLARATIONS + functions, speed=2)
-
-
-@functools.cache
-def _race_check() -> jit.Program:
-    return jit.Program(DECLARATIONS + compile_functions(races.FUNCTIONS, races.ENTRIES), speed=2)
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A kernel of a loaded module."""
-
-    name: str
-    parameters: tuple[Parameter, ...]
-    max_threads: int | None
-    static_shared: int
-    """Bytes of shared memory without the dynamic part."""
-    opcodes: frozenset[str]
-    """The opcode forms it uses."""
-    module: Module
-    entry: Entry
-    compiled: Compiled
-    shared: tuple[tuple[int, Array], ...]
-    """The offset of each shared array in a block's memory."""
-
-
-@dataclass(frozen=True)
-class Module:
-    """A loaded module."""
-
-    text: Text
-    kernels: dict[str, Kernel]
-    symbols: NDArray[np.int64]
-    """Addresses of its global and constant arrays."""
+from spikec.runtime.executor.kernel import Kernel, Module, code, kernel, parsed
+from spikec.runtime.executor.launch import Argument, Device, Extent, Launch
+from spikec.runtime.executor.memory import DeviceMemory
+from spikec.runtime.executor.module import Array
 
 
 class Machine:
@@ -123,14 +33,9 @@ class Machine:
     ) -> None:
         if resident is not None and resident < 1:
             raise ExecutionError(f"{resident} blocks cannot be resident")
-        self._random = np.random.default_rng(seed)
-        self._resident = resident
-        self._races = races
-        self._poison = poison
-        self._limit = limit
-        self._memory = DeviceMemory(memory, races, np.random.default_rng(seed + 1) if poison else None)
-        self._scratch: dict[str, Bytes] = {}
-        self._clock = 0
+        pattern = np.random.default_rng(seed + 1) if poison else None
+        device_memory = DeviceMemory(memory, races, pattern)
+        self._device = Device(np.random.default_rng(seed), resident, races, poison, limit, device_memory)
         self.resumes = 0
         """Steps of all launches so far."""
 
@@ -138,39 +43,41 @@ class Machine:
 
     def allocate(self, nbytes: int) -> int:
         """The address of new memory, aligned to 256 bytes; `MemoryError` beyond the device's."""
-        return self._memory.allocate(nbytes)
+        return self._device.memory.allocate(nbytes)
 
     def free(self, address: int) -> None:
         """Give memory back."""
-        self._memory.free(address)
+        self._device.memory.free(address)
 
     def write(self, address: int, array: NDArray[np.generic], offset: int = 0) -> None:
         """Copy an array to `address + offset` (bytes)."""
-        self._memory.write(address, array, offset)
+        self._device.memory.write(address, array, offset)
 
     def read(self, address: int, dtype: DTypeLike, count: int, offset: int = 0) -> NDArray[np.generic]:
         """`count` elements from `address + offset` (bytes)."""
-        return self._memory.read(address, dtype, count, offset)
+        return self._device.memory.read(address, dtype, count, offset)
 
     # Modules
 
     def load(self, text: str) -> Module:
-        """Parse and compile a PTX text; `ExecutionError` for whatever is not known in it."""
-        parsed = _parsed(text)
-        compiled = {name: _compiled(text, name, self._races) for name in parsed.entries}
-        addresses = [self._place(a) for a in parsed.arrays.values() if a.space != "shared"]
+        """Parse and translate a PTX text; `ExecutionError` for whatever is not known in it."""
+        whole = parsed(text)
+        codes = {name: code(text, name, self._device.races) for name in whole.entries}
+        addresses = [self._place(a) for a in whole.arrays.values() if a.space != "shared"]
         kernels: dict[str, Kernel] = {}
-        module = Module(parsed, kernels, np.array(addresses or [0], np.int64))
-        for name, entry in parsed.entries.items():
-            kernels[name] = _kernel(module, entry, compiled[name])
+        module = Module(whole, kernels, np.array(addresses or [0], np.int64))
+        for name, entry in whole.entries.items():
+            kernels[name] = kernel(module, entry, codes[name])
         return module
 
     def _place(self, array: Array) -> int:
-        address = self._memory.allocate(array.size)
-        if array.data or not self._poison:
-            self._memory.write(address, np.frombuffer(array.data.ljust(array.size, b"\0"), np.uint8), 0)
+        address = self._device.memory.allocate(array.size)
+        memory = self._device.memory
+        if self._device.poison:
+            memory.view(address, 0, array.size)[:] = 0
+        memory.write(address, np.frombuffer(array.data, np.uint8), 0)
         if array.space == "const":
-            self._memory.protect(address)
+            memory.protect(address)
         return address
 
     # Launches
@@ -188,287 +95,9 @@ class Machine:
 
         `shared` is the dynamic shared memory in bytes.  A cooperative launch has all its blocks resident.
         """
-        launch = _Launch(self, kernel, grid, block, shared, arguments, cooperative)
+        launch = Launch(self._device, kernel, grid, block, shared, arguments, cooperative)
         failed = launch.run()
-        self._clock = launch.clock
+        self._device.clock = launch.clock
         self.resumes += launch.resumes
         if failed:
             raise ExecutionError(launch.report())
-
-
-def _kernel(module: Module, entry: Entry, compiled: Compiled) -> Kernel:
-    arrays = [a for a in (*entry.arrays.values(), *module.text.arrays.values()) if a.space == "shared"]
-    offset = 0
-    places = []
-    for array in arrays:
-        if not array.dynamic:
-            offset = _rounded(offset, max(array.align, 16))
-            places.append((offset, array))
-            offset += array.size
-    dynamic = [a for a in arrays if a.dynamic]
-    start = _rounded(offset, max([16, *(a.align for a in dynamic)]))
-    by_name = {a.name: place for place, a in places} | {a.name: start for a in dynamic}
-    return Kernel(
-        entry.name,
-        tuple(entry.parameters.values()),
-        entry.max_threads,
-        offset,
-        frozenset(i.opcode for i in entry.body),
-        module,
-        entry,
-        compiled,
-        tuple((by_name[a.name], a) for a in arrays),
-    )
-
-
-def _rounded(value: int, align: int) -> int:
-    return -(-value // align) * align
-
-
-def _packed(kernel: Kernel, arguments: Sequence[Argument]) -> Bytes:
-    """The parameter block."""
-    if len(arguments) != len(kernel.parameters):
-        raise ExecutionError(f"{kernel.name} takes {len(kernel.parameters)} arguments, not {len(arguments)}")
-    size = max((p.offset + p.size for p in kernel.parameters), default=0)
-    block = aligned(size)
-    for parameter, argument in zip(kernel.parameters, arguments, strict=True):
-        data = _bytes(parameter, argument)
-        block[parameter.offset : parameter.offset + parameter.size] = np.frombuffer(data, np.uint8)
-    return block
-
-
-def _bytes(parameter: Parameter, argument: Argument) -> bytes:
-    if isinstance(argument, bytes):
-        if len(argument) != parameter.size:
-            raise ExecutionError(f"{parameter.name} has {parameter.size} bytes, not {len(argument)}")
-        return argument
-    if parameter.kind in ("f32", "f64"):
-        return struct.pack("<f" if parameter.kind == "f32" else "<d", argument)
-    bits = 8 * parameter.size
-    if parameter.size not in (1, 2, 4, 8) or argument != int(argument) or not -(1 << bits - 1) <= argument < 1 << bits:
-        raise ExecutionError(f"{argument} is not possible for {parameter.name}, a {parameter.kind}")
-    return (int(argument) % (1 << bits)).to_bytes(parameter.size, "little")
-
-
-class _Launch:
-    """One launch: its records in memory, and what they say afterwards."""
-
-    def __init__(
-        self,
-        machine: Machine,
-        kernel: Kernel,
-        grid: Extent,
-        block: Extent,
-        shared: int,
-        arguments: Sequence[Argument],
-        cooperative: bool,
-    ) -> None:
-        self._machine = machine
-        self._kernel = kernel
-        self._grid = grid
-        self._block = block
-        threads, blocks = self._extents(grid, block)
-        self._blocks = blocks
-        self._resident = self._residents(threads, blocks, cooperative)
-        self._shared = self._shared_table(shared)
-        self._parameters = _packed(kernel, arguments)
-        self._record = np.zeros(layout.LAUNCH_BYTES // layout.WORD, np.int64)
-        self._fill(threads, blocks)
-
-    # Checks
-
-    def _extents(self, grid: Extent, block: Extent) -> tuple[int, int]:
-        threads, blocks = block[0] * block[1] * block[2], grid[0] * grid[1] * grid[2]
-        most = self._kernel.max_threads or MOST_THREADS
-        if min(block) < 1 or threads > min(most, MOST_THREADS):
-            raise ExecutionError(f"{self._kernel.name}: a block of {block} threads is not possible (at most {most})")
-        if min(grid) < 1 or blocks > MOST_BLOCKS:
-            raise ExecutionError(f"{self._kernel.name}: a grid of {grid} blocks is not possible")
-        return threads, blocks
-
-    def _residents(self, threads: int, blocks: int, cooperative: bool) -> int:
-        asked = self._machine._resident
-        most = asked or max(1, (MOST_RESIDENT_THREADS if cooperative else RESIDENT_THREADS) // threads)
-        if cooperative and blocks > most:
-            raise ExecutionError(f"{self._kernel.name}: of {blocks} blocks of a cooperative launch {most} are resident")
-        return min(blocks, most, max(1, MOST_RESIDENT_THREADS // threads))
-
-    def _shared_table(self, shared: int) -> NDArray[np.int64]:
-        rows = [(0, 0)]
-        total = self._kernel.static_shared
-        for offset, array in self._kernel.shared:
-            size = max(0, shared) if array.dynamic else array.size
-            rows.append((offset, size))
-            total = max(total, offset + size)
-        if shared < 0 or total > MOST_SHARED:
-            raise ExecutionError(f"{self._kernel.name}: {total} bytes of shared memory are not possible")
-        self._shared_bytes = _rounded(total, 16)
-        return np.array(rows, np.int64)
-
-    # Records
-
-    def _scratch(self, name: str, size: int) -> int:
-        """Memory of the host that launches share; what is in it is of no account."""
-        kept = self._machine._scratch
-        if name not in kept or len(kept[name]) < size:
-            kept[name] = aligned(size, zero=False)
-        return kept[name].ctypes.data
-
-    def _fill(self, threads: int, blocks: int) -> None:
-        kernel, memory, machine = self._kernel, self._machine._memory, self._machine
-        warps = -(-threads // layout.LANES)
-        slot = layout.WARP_RECORDS + warps * layout.WARP_BYTES
-        shadow = self._shared_bytes * layout.CELL if machine._races else 0
-        self._order = machine._random.permutation(blocks)
-        fields = {
-            layout.TABLE: memory.table.ctypes.data,
-            layout.COUNT: memory.count,
-            layout.SHARED_TABLE: self._shared.ctypes.data,
-            layout.SHARED_COUNT: len(self._shared),
-            layout.SHARED_BYTES: self._shared_bytes,
-            layout.PARAMETERS: self._parameters.ctypes.data,
-            layout.SYMBOLS: kernel.module.symbols.ctypes.data,
-            layout.THREADS: threads,
-            layout.WARPS: warps,
-            layout.FRAME: kernel.compiled.frame,
-            layout.BLOCKS: blocks,
-            layout.RESIDENT: self._resident,
-            layout.SLOTS: self._scratch("slots", slot * self._resident),
-            layout.SLOT: slot,
-            layout.BLOCK_ORDER: self._order.ctypes.data,
-            layout.SLOT_ORDER: self._scratch("order", layout.WORD * self._resident),
-            layout.STEP: kernel.compiled.program.address("step"),
-            layout.RANDOM: int(machine._random.integers(1, 1 << 62)),
-            layout.LIMIT: machine._limit,
-            layout.SHADOW_BYTES: shadow,
-            layout.POISON: int(machine._random.integers(1 << 62)) if machine._poison else 0,
-        }
-        for offset, value in fields.items():
-            self._record[offset // layout.WORD] = value
-        for k in range(3):
-            self._record[layout.NTID // layout.WORD + k] = self._block[k]
-            self._record[layout.NCTAID // layout.WORD + k] = self._grid[k]
-        self._slots(slot, threads, shadow)
-        if machine._races:
-            self._fill_race_check(threads * blocks)
-
-    def _fill_race_check(self, threads: int) -> None:
-        """The fields of the race check; clocks go on from the last launch, so its accesses are ordered before."""
-        machine = self._machine
-        if threads >= races.MOST_THREADS:
-            raise ExecutionError(f"{self._kernel.name}: the race check is for fewer than {races.MOST_THREADS} threads")
-        if machine._clock > races.LAST_CLOCK // 2:
-            machine._memory.forget_accesses()
-            machine._clock = 0
-        if "pool" not in machine._scratch:
-            machine._scratch["pool"] = aligned(POOL_BYTES)  # pages are taken as they are used
-        fields = {
-            layout.POOL: machine._scratch["pool"].ctypes.data,
-            layout.POOL_SIZE: POOL_BYTES,
-            layout.VECTOR: _rounded(races.HEADER + 4 * threads, layout.WORD),
-            layout.BASE_CLOCK: machine._clock,
-            layout.HIGH_CLOCK: machine._clock + 1,
-        }
-        for offset, name in _RACE_FUNCTIONS.items():
-            fields[offset] = _race_check().address(name)
-        for offset, value in fields.items():
-            self._record[offset // layout.WORD] = value
-
-    def _slots(self, slot: int, threads: int, shadow: int) -> None:
-        frames = self._scratch("frames", self._resident * threads * self._kernel.compiled.frame)
-        shared = self._scratch("shared", self._resident * self._shared_bytes)
-        shadows = self._scratch("shadows", self._resident * shadow)
-        self._scratch("slots", 0)
-        rows = self._machine._scratch["slots"][: slot * self._resident].view(np.int64).reshape(self._resident, -1)
-        turn = np.arange(self._resident)
-        rows[:, layout.FIRST // layout.WORD] = frames + turn * threads * self._kernel.compiled.frame
-        rows[:, layout.SHARED // layout.WORD] = shared + turn * self._shared_bytes
-        rows[:, layout.SHARED_SHADOW // layout.WORD] = shadows + turn * shadow
-
-    # Running
-
-    @property
-    def clock(self) -> int:
-        """The race check's highest clock."""
-        return self._get(layout.HIGH_CLOCK)
-
-    @property
-    def resumes(self) -> int:
-        """Steps that were taken."""
-        return self._get(layout.RESUMES)
-
-    def run(self) -> bool:
-        """Run; whether it failed."""
-        function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(_scheduler().address("run"))
-        return bool(function(self._record.ctypes.data))
-
-    def _get(self, offset: int) -> int:
-        return int(self._record[offset // layout.WORD])
-
-    # Reports
-
-    def report(self) -> str:
-        """Kernel, line, instruction, block and thread of the fault, and what it is."""
-        line = self._get(layout.FAULT_LINE)
-        fault = faults.Fault(
-            self._get(layout.FAULT),
-            line,
-            self._get(layout.FAULT_ADDRESS),
-            self._get(layout.FAULT_SIZE),
-            self._get(layout.FAULT_OTHER),
-        )
-        place = faults.Place(self._address, self._line, self._thread, self._limits)
-        what = faults.describe(fault, place, self._resident, self._blocks)
-        head = f"kernel {self._kernel.name}"
-        if line:
-            head += f", line {line}"
-        block, thread = self._get(layout.FAULT_BLOCK), self._get(layout.FAULT_THREAD)
-        if thread:
-            head += f", block {_triple(block + layout.CTAID)} thread {_triple(thread + layout.TID)}"
-        return f"{head}: {what}" + (f"\n  {self._line(line)}" if line else "")
-
-    def _line(self, line: int) -> str:
-        lines = self._kernel.module.text.lines
-        return lines[line - 1].strip() if 1 <= line <= len(lines) else ""
-
-    def _thread(self, number: int) -> str:
-        """A thread by its number in the grid."""
-        threads = self._block[0] * self._block[1] * self._block[2]
-        block, thread = divmod(number, threads)
-        return f"block {_split(block, self._grid)} thread {_split(thread, self._block)}"
-
-    def _address(self, address: int) -> str:
-        if address >= 0:
-            return self._machine._memory.name(address)
-        array, offset = self._shared_place(address)
-        name = self._kernel.shared[array][1].name if 0 <= array < len(self._kernel.shared) else "no array"
-        return f"offset {offset} of shared memory ({name})"
-
-    @staticmethod
-    def _shared_place(address: int) -> tuple[int, int]:
-        plain = address & ((1 << layout.SHARED_BIT) - 1)
-        bits = layout.SHARED_OFFSET_BITS
-        number, offset = plain >> bits, plain & ((1 << bits) - 1)
-        if offset >> (bits - 1):
-            number, offset = number + 1, offset - (1 << bits)
-        return number - 1, offset
-
-    def _limits(self, address: int) -> tuple[int, bool] | None:
-        if address < 0:
-            array, _ = self._shared_place(address)
-            return (int(self._shared[array + 1, 1]), False) if 0 <= array < len(self._shared) - 1 else None
-        memory = self._machine._memory
-        number, _ = memory.split(address)
-        if not 0 < number < memory.count or not memory.table[number, 0]:
-            return None
-        return int(memory.table[number, 1]), bool(memory.table[number, 2])
-
-
-def _split(number: int, extent: Extent) -> str:
-    x, y, z = number % extent[0], number // extent[0] % extent[1], number // (extent[0] * extent[1])
-    return f"({x}, {y}, {z})"
-
-
-def _triple(place: int) -> str:
-    words = (ctypes.c_int64 * 3).from_address(place)
-    return f"({words[0]}, {words[1]}, {words[2]})"

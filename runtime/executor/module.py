@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from spikec.runtime.executor.errors import ExecutionError
 from spikec.runtime.executor.text import Instruction, Reader
 
-LARGEST_ARRAY = 1 << 32
-"""Bytes of a `.global` or `.const` array."""
+LARGEST_ARRAY = 1 << 30
+"""Bytes of all `.global` and `.const` arrays of a text."""
 LARGEST_SHARED = 1 << 20
 """Bytes of shared memory of a block; no device has as much."""
 MOST_INSTRUCTIONS = 200_000
@@ -87,6 +87,7 @@ class _Parser(Reader):
         super().__init__(text)
         self._text = Text({}, {}, text.split("\n"), "", set())
         self._count = 0
+        self._bytes = 0
 
     def module(self) -> Text:
         while self.next:
@@ -158,7 +159,8 @@ class _Parser(Reader):
         size = count * width
         if dynamic != (extern and space == "shared") or (extern and not dynamic):
             raise self.fail(f"{name}: only dynamic shared memory is .extern, and only that has no extent")
-        if size > (LARGEST_SHARED if space == "shared" else LARGEST_ARRAY):
+        self._bytes += size
+        if self._bytes > LARGEST_ARRAY or (size > LARGEST_SHARED and space == "shared"):
             raise self.fail(f"{name}: an array of {size} bytes is too large")
         if len(data) > size or (data and space == "shared"):
             raise self.fail(f"{name}: the initialiser does not fit")
@@ -271,11 +273,11 @@ class _Parser(Reader):
                 self.expect(",")
         return parameters
 
-    def _body(self, entry: Entry) -> None:
+    def _body(self, entry: Entry, nested: bool = False) -> None:
         while not self.accept("}"):
             match self.next:
                 case ".reg":
-                    self._registers(entry)
+                    self._registers(entry, nested)
                 case ".shared":
                     self._array(entry.arrays, extern=False)
                 case ".loc" | ".file":
@@ -283,7 +285,10 @@ class _Parser(Reader):
                 case ".pragma":
                     self.skip_to(";")
                 case "{":
-                    raise self.fail("a nested block (of a call) is not supported")
+                    if nested:
+                        raise self.fail("a block within a nested block is not supported")
+                    self.take()
+                    self._body(entry, nested=True)
                 case text if text.startswith("."):
                     raise self.fail(f"the directive {text!r} in a kernel is not supported")
                 case _ if self.after == ":":
@@ -308,7 +313,8 @@ class _Parser(Reader):
         else:
             entry.labels[name] = len(entry.body)
 
-    def _registers(self, entry: Entry) -> None:
+    def _registers(self, entry: Entry, again: bool) -> None:
+        """Those of a nested block may stand `again` in another one: what they held is not read there."""
         self.take()
         kind = "pred" if self.accept(".pred") else self._type()
         while True:
@@ -318,7 +324,7 @@ class _Parser(Reader):
                 self.expect(">")
                 if not 1 <= count < 1 << 30:
                     raise self.fail(f"{count} registers are not possible")
-            if name in entry.registers:
+            if name in entry.registers and not (again and entry.registers[name] == (kind, count)):
                 raise self.fail(f"the registers {name} are declared twice")
             entry.registers[name] = (kind, count)
             if self.accept(";"):

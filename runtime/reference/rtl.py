@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Mapping
 
 from spikec.dialects import rtl
-from spikec.dialects.netlist import Cell, elaborate
+from spikec.dialects.netlist import Cell, ReadPort, elaborate
 from spikec.dialects.program import Program
 
 _BINARY: dict[type, Callable[[int, int], int]] = {
@@ -57,24 +57,34 @@ class RtlInterpreter:
         return next(self._values[one.output] for one in self._net.registers if one.path == path)
 
     def _edge(self, reset: bool) -> None:
-        values = self._values
+        values, net = self._values, self._net
         after = {}
-        for port in self._net.reads:
+        for port in net.reads:
             if port.enable is None or values[port.enable]:
-                after[port.output] = self._word(port.memory, values[port.address])
-        for register in self._net.registers:
+                word = self._word(port.memory, values[port.address])
+                # What nothing may depend on is made wrong here, so that a circuit that does is found.
+                after[port.output] = word ^ _mask(net.widths[port.output]) if self._collides(port) else word
+        for register in net.registers:
             if reset and register.resets:
                 after[register.output] = register.init
             elif register.enable is None or values[register.enable]:
                 after[register.output] = values[register.value]
-        for write in self._net.writes:
+        for write in net.writes:
             words, address = self._words[write.memory], values[write.address]
             if address < len(words):
-                part = self._net.memories[write.memory].width // self._net.widths[write.enable]
+                part = net.memories[write.memory].width // net.widths[write.enable]
                 mask = sum(_mask(part) << part * k for k in _ones(values[write.enable]))
                 words[address] = (words[address] & ~mask) | (values[write.data] & mask)
         for index, value in after.items():
             values[index] = value
+
+    def _collides(self, port: ReadPort) -> bool:
+        """Whether a word of an exclusive memory is read and written at once."""
+        values = self._values
+        return self._net.memories[port.memory].exclusive and any(
+            write.memory == port.memory and values[write.address] == values[port.address] and values[write.enable]
+            for write in self._net.writes
+        )
 
     def _word(self, memory: int, address: int) -> int:
         words = self._words[memory]
@@ -113,10 +123,7 @@ class RtlInterpreter:
             case rtl.Mux():
                 return inputs[1] if inputs[0] else inputs[2]
             case rtl.Concat():
-                result = 0
-                for index in nets:
-                    result = result << self._net.widths[index] | self._values[index]
-                return result
+                return inputs[0] << self._net.widths[nets[1]] | inputs[1]
             case rtl.Extract():
                 return inputs[0] >> int(view.low)
             case rtl.Wire() | rtl.Zext():

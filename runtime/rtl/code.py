@@ -1,11 +1,12 @@
 """A circuit as LLVM IR: one function that runs any number of clock cycles.
 
-    i64 @run(ptr registers, ptr memories, ptr columns, ptr strides, i64 cycles, ptr stop, i64 stop_stride)
+    i64 @run(ptr registers, ptr memories, ptr columns, ptr seen, i64 cycles, i64 stop)
 
-`columns` are the addresses of the reset, the inputs and the outputs, as 64-bit words for each cycle; `strides` are the
-words from one cycle to the next, 0 for a value that stays and for an output of which the last value is enough.  The run
-ends after the first cycle in which the word at `stop` is not 0; returned is how many cycles were run.  Values are
-LLVM's integers of their own width, of any width.
+A column is where the values of the reset, of an input or of an output lie, in this order: five words (`FIELDS`) of the
+address, the words from one value to the next (0: one value is enough), the number of values, a gate and the position,
+which moves on after each cycle in which the gate is not 0.  Gates and `stop` are indices of `seen`: the words of the
+outputs in the last cycle (1 for wide ones that are not 0), then a 1 and a 0.  The run ends after the first cycle in
+which `seen[stop]` is not 0; returned is how many cycles were run.  Values are LLVM's integers of their own width.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from spikec.dialects.netlist import Cell, Netlist, WritePort
 from spikec.runtime.rtl.layout import WORD, Layout, stride, words
 
 ENTRY = "run"
+FIELDS = ("address", "stride", "count", "gate", "position")
 _BINARY: dict[type, str] = {
     rtl.Add: "add",
     rtl.Sub: "sub",
@@ -36,35 +38,27 @@ def code(netlist: Netlist, layout: Layout) -> str:
 class _Code:
     def __init__(self, netlist: Netlist, layout: Layout) -> None:
         self._netlist, self._layout = netlist, layout
+        self._head: list[str] = []
         self._lines: list[str] = []
+        self._columns = 0
         self._names: dict[int, str] = {}
         self._count = 0
         self._declared: dict[str, None] = {}
 
     def text(self) -> str:
-        ports = [("rst", 1), *((n, self._width(net)) for n, net in self._netlist.inputs.items())]
-        ports += [(n, self._width(net)) for n, net in self._netlist.outputs.items()]
-        head = ["entry:"]
-        for index in range(len(ports)):
-            head += [
-                f"  %at.column{index} = getelementptr ptr, ptr %columns, i64 {index}",
-                f"  %column{index} = load ptr, ptr %at.column{index}",
-                f"  %at.stride{index} = getelementptr i64, ptr %strides, i64 {index}",
-                f"  %stride{index} = load i64, ptr %at.stride{index}",
-            ]
+        pointers = ", ".join(f"ptr noalias %{name}" for name in ("registers", "memories", "columns", "seen"))
         self._body()
         return "\n".join(
             [
-                f"define i64 @{ENTRY}(ptr noalias %registers, ptr noalias %memories, ptr noalias %columns, "
-                "ptr noalias %strides, i64 %cycles, ptr %stop, i64 %stop_stride) {",
-                *head,
+                f"define i64 @{ENTRY}({pointers}, i64 %cycles, i64 %stop) {{",
+                "entry:",
+                *self._head,
+                "  %stop.at = getelementptr i64, ptr %seen, i64 %stop",
                 "  br label %cycle",
                 "cycle:",
                 "  %t = phi i64 [0, %entry], [%next, %cycle]",
                 *(f"  {line}" for line in self._lines),
                 "  %next = add i64 %t, 1",
-                "  %stop.offset = mul i64 %t, %stop_stride",
-                "  %stop.at = getelementptr i64, ptr %stop, i64 %stop.offset",
                 "  %stop.word = load i64, ptr %stop.at",
                 "  %stopped = icmp ne i64 %stop.word, 0",
                 "  %all = icmp eq i64 %next, %cycles",
@@ -82,18 +76,20 @@ class _Code:
 
     def _body(self) -> None:
         netlist = self._netlist
-        reset = self._load(self._column(0, 1), 1, WORD)
-        for index, net in enumerate(netlist.inputs.values(), 1):
+        reset = self._load(self._column(), 1, WORD)
+        for net in netlist.inputs.values():
             width = self._width(net)
-            self._names[net] = self._load(self._column(index, width), width, WORD * words(width))
+            self._names[net] = self._load(self._column(), width, WORD * words(width))
         for net, offset in self._layout.registers.items():
             width = self._width(net)
             self._names[net] = self._load(self._register(offset), width, WORD * words(width))
         for cell in netlist.cells:
             self._names[cell.output] = self._cell(cell)
-        for index, net in enumerate(netlist.outputs.values(), 1 + len(netlist.inputs)):
-            width = self._width(net)
-            self._store(self._names[net], self._column(index, width), width, WORD * words(width))
+        for index, net in enumerate(netlist.outputs.values()):
+            value, width = self._names[net], self._width(net)
+            self._store(value, self._column(), width, WORD * words(width))
+            seen = (value, width) if width <= WORD else (self._reduce("or", value, width), 1)
+            self._store(seen[0], self._emit(f"getelementptr i64, ptr %seen, i64 {index}"), seen[1], WORD)
         after = {one.output: self._next(one, reset) for one in netlist.registers}
         for port in netlist.reads:
             word = self._read(port.memory, port.address)
@@ -103,6 +99,32 @@ class _Code:
         for net, value in after.items():
             width = self._width(net)
             self._store(value, self._register(self._layout.registers[net]), width, WORD * words(width))
+        for column in range(self._columns):
+            self._advance(column)
+
+    def _column(self) -> str:
+        """The place of the next column's value in this cycle."""
+        column = self._columns
+        self._columns += 1
+        for field, name in enumerate(FIELDS):
+            at, value = f"%at.{name}{column}", f"%{name}{column}"
+            self._head.append(f"  {at} = getelementptr i64, ptr %columns, i64 {len(FIELDS) * column + field}")
+            if name != "position":
+                self._head.append(f"  {value} = load {'ptr' if name == 'address' else 'i64'}, ptr {at}")
+        self._head.append(f"  %at.seen{column} = getelementptr i64, ptr %seen, i64 %gate{column}")
+        self._lines.append(f"%position{column} = load i64, ptr %at.position{column}")
+        offset = self._emit(f"mul i64 %position{column}, %stride{column}")
+        return self._emit(f"getelementptr i64, ptr %address{column}, i64 {offset}")
+
+    def _advance(self, column: int) -> None:
+        """Moves on where the gate says so, but not beyond the last value."""
+        after = self._emit(f"add i64 %position{column}, 1")
+        gate = self._emit(f"load i64, ptr %at.seen{column}")
+        moves = self._emit(f"icmp ne i64 {gate}, 0")
+        more = self._emit(f"icmp ult i64 {after}, %count{column}")
+        both = self._emit(f"and i1 {moves}, {more}")
+        position = self._emit(f"select i1 {both}, i64 {after}, i64 %position{column}")
+        self._store(position, f"%at.position{column}", WORD, WORD)
 
     def _next(self, register: Any, reset: str) -> str:
         value = self._kept(register.enable, self._names[register.value], register.output)
@@ -138,7 +160,8 @@ class _Code:
             case rtl.Mux():
                 return self._emit(f"select i1 {inputs[0]}, i{width} {inputs[1]}, i{width} {inputs[2]}")
             case rtl.Concat():
-                return self._concat(list(zip(inputs, widths, strict=True)))
+                top = self._emit(f"shl i{width} {self._resize(inputs[0], widths[0], width)}, {widths[1]}")
+                return self._emit(f"or i{width} {top}, {self._resize(inputs[1], widths[1], width)}")
             case rtl.Extract():
                 return self._extract(inputs[0], widths[0], view.low, width)
             case rtl.Zext() | rtl.Sext():
@@ -234,10 +257,6 @@ class _Code:
         if width == to:
             return value
         return self._emit(f"{widen if width < to else 'trunc'} i{width} {value} to i{to}")
-
-    def _column(self, index: int, width: int) -> str:
-        offset = self._emit(f"mul i64 %t, %stride{index}")
-        return self._emit(f"getelementptr i64, ptr %column{index}, i64 {offset}")
 
     def _register(self, offset: int) -> str:
         return self._emit(f"getelementptr i64, ptr %registers, i64 {offset}")

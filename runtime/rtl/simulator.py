@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,35 @@ from spikec.dialects.netlist import Netlist, elaborate
 from spikec.dialects.program import Program
 from spikec.runtime.executor import jit
 from spikec.runtime.rtl.code import ENTRY, code
-from spikec.runtime.rtl.layout import WORD, Layout, stride, words
+from spikec.runtime.rtl.layout import Layout, stride, words
 
-Column = int | Sequence[int] | Array
+ONE, ZERO = 0, 1
+
+Values = int | Sequence[int] | Array
+
+
+@dataclass(frozen=True, slots=True)
+class Gated:
+    """Values of an input: the next one follows a cycle in which the output `by` is not 0, and the last one stays.
+
+    For a stream with a handshake: the words gated by `ready`, and `valid` as ones and a final 0 gated by it too.
+    """
+
+    values: Sequence[int] | Array
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """`rows` are values [n, words]; `gate` is an index of what was seen."""
+
+    rows: Array
+    gate: int
+
+    def fields(self) -> list[int]:
+        """What the code knows of it (`code.FIELDS`)."""
+        count, size = self.rows.shape
+        return [int(self.rows.ctypes.data), size if count > 1 else 0, count, self.gate, 0]
 
 
 class Simulator:
@@ -25,8 +52,8 @@ class Simulator:
         """Compiles the circuit below one module, by default the program's top; the program must be verified."""
         self._netlist: Netlist = elaborate(program, top)
         self._layout = Layout.of(self._netlist)
-        self._code = jit.Program(code(self._netlist, self._layout), speed=2)
-        kinds = [*[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64]
+        self._code = jit.Program(code(self._netlist, self._layout), thorough=True)
+        kinds = [*[ctypes.c_void_p] * 4, ctypes.c_int64, ctypes.c_int64]
         self._run = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self._code.address(ENTRY))
         self._registers = np.zeros(max(1, self._layout.register_words), np.uint64)
         self._memories = np.zeros(max(1, self._layout.memory_bytes), np.uint8)
@@ -50,40 +77,57 @@ class Simulator:
     def run(
         self,
         cycles: int,
-        inputs: Mapping[str, Column],
-        record: Collection[str] | None = None,
+        inputs: Mapping[str, Values | Gated],
+        record: Collection[str] | Mapping[str, str | None] | None = None,
         stop: str | None = None,
-        reset: Column = 0,
+        reset: Values = 0,
     ) -> dict[str, Array]:
-        """Runs clock cycles; an input is one number for all of them, or one for each.
+        """Runs clock cycles; an input is one number for all of them, one for each, or `Gated`.
 
-        Returns the outputs named by `record` (all, by default) as uint64 [cycles], or [cycles, words] for more than 64
-        bits, the least significant word first; inputs of more than 64 bits may have that form too.  The run ends after
-        the first cycle in which the output `stop`, of at most 64 bits, is not 0.
+        Returns the outputs that `record` names (all, by default) as uint64 [cycles], or [cycles, words] for more than
+        64 bits, the least significant word first; such inputs may have that form too.  A mapping keeps of each output
+        the cycles in which another one is not 0.  The run ends after the first cycle in which output `stop` is not 0.
         """
-        if cycles < 1:
-            raise ValueError(f"{cycles} cycles")
-        netlist = self._netlist
-        if set(inputs) != set(netlist.inputs):
-            raise ValueError(f"inputs {sorted(inputs)} for a circuit with {sorted(netlist.inputs)}")
-        if unknown := {*(record or ()), *([stop] if stop else [])} - set(netlist.outputs):
-            raise ValueError(f"no outputs {sorted(unknown)} among {sorted(netlist.outputs)}")
-        given = [_column("rst", reset, 1, cycles)]
-        given += [_column(name, inputs[name], netlist.widths[net], cycles) for name, net in netlist.inputs.items()]
-        outputs = {
-            name: np.zeros((cycles if record is None or name in record else 1, words(netlist.widths[net])), np.uint64)
-            for name, net in netlist.outputs.items()
-        }
-        done = self._call([*given, *outputs.values()], cycles, np.zeros((1, 1), np.uint64) if stop is None else outputs[stop])
+        net = self._netlist
+        kept = record if isinstance(record, Mapping) else dict.fromkeys(net.outputs if record is None else record)
+        if cycles < 1 or set(inputs) != set(net.inputs):
+            raise ValueError(f"{cycles} cycles with inputs {sorted(inputs)} for a circuit with {sorted(net.inputs)}")
+        if unknown := {*kept, *kept.values(), stop, None} - {None, *net.outputs}:
+            raise ValueError(f"no outputs {sorted(map(str, unknown))} among {sorted(net.outputs)}")
+        columns = [self._given("rst", reset, 1, cycles)]
+        columns += [self._given(name, inputs[name], net.widths[index], cycles) for name, index in net.inputs.items()]
+        outputs = {}
+        for name, index in net.outputs.items():
+            # One more than can be kept: a column writes in every cycle.
+            count = cycles + 1 if name in kept else 1
+            gate = kept.get(name)
+            outputs[name] = _Column(np.zeros((count, words(net.widths[index])), np.uint64), self._gate(gate, ONE))
+        seen = np.array([0] * len(net.outputs) + [1, 0], np.uint64)
+        table = np.array([column.fields() for column in (*columns, *outputs.values())], np.uint64)
+        state = (self._registers, self._memories, table, seen)
+        done = int(self._run(*(one.ctypes.data for one in state), cycles, self._gate(stop, ZERO)))
         self.cycles += done
-        kept = outputs if record is None else record
-        return {name: outputs[name][:done, 0] if outputs[name].shape[1] == 1 else outputs[name][:done] for name in kept}
+        ends = dict(zip(outputs, table[len(columns) :, -1].tolist(), strict=True))
+        rows = {name: outputs[name].rows[: ends[name]] for name in kept}
+        return {name: values[:, 0] if values.shape[1] == 1 else values for name, values in rows.items()}
 
-    def _call(self, columns: list[Array], cycles: int, stop: Array) -> int:
-        addresses = np.array([column.ctypes.data for column in columns], np.uint64)
-        strides = np.array([_stride(column) for column in columns], np.int64)
-        state = (self._registers, self._memories, addresses, strides)
-        return int(self._run(*(one.ctypes.data for one in state), cycles, stop.ctypes.data, _stride(stop)))
+    def _gate(self, name: str | None, otherwise: int) -> int:
+        """The index of an output among what is seen."""
+        outputs = list(self._netlist.outputs)
+        return len(outputs) + otherwise if name is None else outputs.index(name)
+
+    def _given(self, name: str, values: Values | Gated, width: int, cycles: int) -> _Column:
+        """The column of an input; the code takes the low bits of its values."""
+        if isinstance(values, Gated):
+            if values.by not in self._netlist.outputs:
+                raise ValueError(f"input '{name}' is gated by '{values.by}', which is no output")
+            return _Column(_rows(name, values.values, width), self._gate(values.by, ONE))
+        if isinstance(values, int | np.integer):
+            return _Column(_words(int(values), width).reshape(1, -1), self._gate(None, ONE))
+        rows = _rows(name, values, width)
+        if len(rows) != cycles:
+            raise ValueError(f"{len(rows)} values of input '{name}' for {cycles} cycles")
+        return _Column(rows, self._gate(None, ONE))
 
     def peek(self, path: str) -> int:
         """The value of a register or of a named synchronous read, by its path such as `core.v`."""
@@ -107,11 +151,6 @@ class Simulator:
         return rows[:, 0] if size <= 8 else rows
 
 
-def _stride(column: Array) -> int:
-    """Words from one cycle to the next."""
-    return column.shape[1] if column.shape[0] > 1 else 0
-
-
 def _words(value: int, width: int) -> Array:
     count = words(width)
     data = (value & ((1 << width) - 1)).to_bytes(8 * count, "little")
@@ -122,18 +161,12 @@ def _number(row: Any) -> int:
     return int.from_bytes(np.ascontiguousarray(row, np.uint64).tobytes(), "little")
 
 
-def _column(name: str, value: Column, width: int, cycles: int) -> Array:
-    """The values of an input as words [1 or cycles, words]; the code takes their low bits."""
+def _rows(name: str, values: Sequence[int] | Array, width: int) -> Array:
+    """Values as words [n, words]."""
     count = words(width)
-    if isinstance(value, int | np.integer | bool):
-        return _words(int(value), width).reshape(1, count)
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iub":
-        if width > WORD:
-            value = np.stack([_words(int(one), width) for one in value])
-        else:
-            value = np.array([int(one) & ((1 << width) - 1) for one in value], np.uint64)
-    if value.ndim == 1 and count == 1:
-        value = value[:, None]
-    if value.shape != (cycles, count):
-        raise ValueError(f"input '{name}' of shape {list(value.shape)}, where {[cycles, count]} is needed")
-    return np.ascontiguousarray(value).astype(np.uint64)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iub" or (values.ndim == 1 and count > 1):
+        values = np.stack([_words(int(one), width) for one in values])
+    rows = values[:, None] if values.ndim == 1 else values
+    if rows.ndim != 2 or rows.shape[1] != count or not len(rows):
+        raise ValueError(f"values of shape {list(values.shape)} for input '{name}' of {count} words")
+    return np.ascontiguousarray(rows.astype(np.uint64))

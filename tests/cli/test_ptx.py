@@ -117,7 +117,8 @@ def test_a_network_larger_than_the_memory_is_refused(spikec: Spikec) -> None:
         assert "error[E0725]: the network takes" in result.err
 
 
-def test_a_persistent_kernel_that_is_too_large_is_refused(spikec: Spikec) -> None:
+def test_a_persistent_kernel_that_is_too_large_is_refused(spikec: Spikec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spikec.runtime.devices.emulated.RESIDENT", 100)
     large = Path("net.snn").read_text().replace("real[3]", "real[20000]").replace("IF[3]", "IF[20000]")
     Path("large.snn").write_text(large)
     options = ("--target", "ptx{launch=persistent}", "--device", "emulated")

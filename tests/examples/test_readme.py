@@ -37,6 +37,7 @@ PAGES = (
     "docs/convert.md",
     "docs/cost.md",
     "docs/new_pass.md",
+    "docs/ptx.md",
     "docs/quantize.md",
     "docs/sparsify.md",
 )

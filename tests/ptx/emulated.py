@@ -15,6 +15,7 @@ from spikec.runtime.devices.emulated import EmulatedDevice
 from spikec.runtime.gpu import GpuEngine, Shape
 from spikec.runtime.interface import Interface
 from spikec.runtime.run import Executable, Run
+
 from tests.programs.engines import Array
 
 SEEDS = (0, 1, 2)

@@ -21,14 +21,19 @@ SHARPER = [
     ("12_pruning/model.snn", "sparsify{density=0.3},quantize{weights=4,state=16,scale=pow2}"),
 ]
 CASES = MODELS + SHARPER
+SMALL = {"05_brunel/brunel.snn": {"excitatory": "1200", "inhibitory": "300"}}
+"""Sizes of models whose lists for ordered sums take long to make."""
 
 
 @cache
-def stepped(name: str, pipeline: str) -> Program:
+def stepped(name: str, pipeline: str, small: bool) -> Program:
     """An example at level `step`."""
-    return driver.levels(Compilation(FOLDER / name, Options(pipeline=pipeline)))[1]
+    options = Options(params=SMALL.get(name, {}) if small else {}, pipeline=pipeline)
+    return driver.levels(Compilation(FOLDER / name, options))[1]
 
 
+@cache
 def lowered(name: str, pipeline: str, target: str = "ptx") -> GpuModule:
-    """The kernels of an example, lowered anew."""
-    return step_to_gpu.lower(stepped(name, pipeline), PtxTarget.parse(target))
+    """The kernels of an example."""
+    parsed = PtxTarget.parse(target)
+    return step_to_gpu.lower(stepped(name, pipeline, parsed.sums == "ordered"), parsed)

@@ -134,14 +134,38 @@ one:
         /*00a0*/                   NOP;
 .section	.text.two,"ax",@progbits
 two:
+        /*0000*/               @P0 BRA `(.L_x_8) ;
+.L_x_7:
+        /*0010*/                   LDG.E R1, desc[UR4][R2.64] ;
 .L_x_9:
-        /*0000*/                   IADD3 R1, R1, R2, RZ ;
-        /*0010*/               @P1 BRA `(.L_x_9) ;
-        /*0020*/                   EXIT ;
+        /*0020*/                   LDG.E.STRONG.GPU R1, desc[UR4][R2.64] ;
+        /*0030*/               @P1 BRA `(.L_x_9) ;
+        /*0040*/                   EXIT ;
+.L_x_8:
+        /*0050*/                   REDG.E.ADD.STRONG.GPU desc[UR4][R2.64], R3 ;
+        /*0060*/                   BRA `(.L_x_7) ;
+.section	.text.three,"ax",@progbits
+three:
+.L_x_10:
+        /*0000*/                   REDG.E.ADD.STRONG.GPU desc[UR4][R2.64], R3 ;
+        /*0010*/                   REDG.E.ADD.STRONG.GPU desc[UR4][R4.64], R3 ;
+.L_x_11:
+        /*0020*/                   VOTEU.ANY UR4, UPT, PT ;
+        /*0030*/              @!P0 BRA.U `(.L_x_11) ;
+        /*0040*/                   BRA UP0, `(.L_x_10) ;
+        /*0050*/                   EXIT ;
 """
 
 
-def test_only_inner_loops_that_touch_memory_count() -> None:
-    kernels = sass.parse(PRINTED)
-    assert kernels["one"] == sass.Kernel(10, (sass.Loop(5, 0, 1),))
-    assert kernels["two"] == sass.Kernel(3, ())
+def test_inner_loops_that_touch_memory_are_found() -> None:
+    assert sass.parse(PRINTED)["one"] == sass.Kernel(10, (sass.Loop(5, 0, 1, 1),))
+
+
+def test_neither_a_way_back_nor_a_wait_is_a_loop_over_synapses() -> None:
+    assert sass.parse(PRINTED)["two"] == sass.Kernel(7, ())
+
+
+def test_a_loop_without_memory_hides_none_around_it() -> None:
+    (loop,) = sass.parse(PRINTED)["three"].loops
+    assert loop == sass.Loop(5, 2, 0, 0)
+    assert loop.per_event == 2.5

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,28 +23,33 @@ INSTRUCTION = re.compile(r"^\s+(?:@!?%p\d+\s+)?([a-z][\w.:]*)\s", re.MULTILINE)
 PLAIN = ("ld", "st", "mov", "selp", "copysign", "atom", "red")  # they copy a number as it is, or are looked at below
 
 
+@cache
+def text_of(name: str, pipeline: str, sums: str) -> str:
+    """The PTX of an example."""
+    return codegen.ptx(lowered(name, pipeline, f"ptx{{sums={sums}}}").llvm, "sm_80")
+
+
 def violations(text: str) -> Iterator[str]:
     """Opcodes whose results are not defined to the last bit, or not those of the other targets."""
     for opcode in dict.fromkeys(INSTRUCTION.findall(text)):
         name, *modifiers = opcode.split(".")
-        if "approx" in modifiers or "sys" in modifiers or name == "fma":
-            yield opcode
-        if name in ("atom", "red") and modifiers[-1] in ("f32", "f64"):
-            yield opcode
+        inexact = "approx" in modifiers or "sys" in modifiers or name == "fma"
+        in_any_order = name in ("atom", "red") and modifiers[-1] in ("f32", "f64")
         of_integer = name == "cvt" and modifiers[-1][0] in "su"
-        if "f32" in modifiers and name not in PLAIN and not of_integer and "ftz" not in modifiers:
+        keeps_subnormals = "f32" in modifiers and "ftz" not in modifiers and name not in PLAIN and not of_integer
+        if inexact or in_any_order or keeps_subnormals:
             yield opcode
 
 
 @pytest.mark.parametrize(("name", "pipeline"), CASES)
 def test_all_results_are_defined_where_sums_are_ordered(name: str, pipeline: str) -> None:
-    text = codegen.ptx(lowered(name, pipeline, "ptx{sums=ordered}").llvm, "sm_80")
+    text = text_of(name, pipeline, "ordered")
     assert list(violations(text)) == []
 
 
 @pytest.mark.parametrize(("name", "pipeline"), CASES)
 def test_only_atomic_sums_of_reals_depend_on_the_order(name: str, pipeline: str) -> None:
-    text = codegen.ptx(lowered(name, pipeline, "ptx{sums=atomic}").llvm, "sm_80")
+    text = text_of(name, pipeline, "atomic")
     assert set(violations(text)) <= ({"atom.global.add.f32"} if "quantize" not in pipeline else set())
 
 
@@ -77,8 +83,9 @@ def test_loads_of_what_is_written_stay_where_they_are() -> None:
 
 
 def digests() -> dict[str, str]:
-    """The digest of each example's text."""
-    texts = {name: codegen.ptx(lowered(name, "").llvm, "sm_80") for name, _ in MODELS}
+    """The digests of some examples' texts, which have all forms of propagation but one."""
+    names = [name for name, _ in MODELS if name.startswith(("02", "03", "04", "08"))]
+    texts = {name: codegen.ptx(lowered(name, "").llvm, "sm_80") for name in names}
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
@@ -91,7 +98,7 @@ def test_texts_are_the_same_in_every_process() -> None:
 
 @pytest.mark.parametrize(("name", "pipeline"), CASES)
 def test_a_text_names_neither_places_nor_producers(name: str, pipeline: str) -> None:
-    text = codegen.ptx(lowered(name, pipeline).llvm, "sm_80")
+    text = text_of(name, pipeline, "ordered")
     assert str(ROOT) not in text
     assert not re.search(r"^\s*\.(file|loc|ident)\b", text, re.MULTILINE)
 
@@ -100,8 +107,8 @@ def test_a_text_names_neither_places_nor_producers(name: str, pipeline: str) -> 
 @pytest.mark.parametrize("sums", ["atomic", "ordered"])
 @pytest.mark.parametrize(("name", "pipeline"), CASES)
 def test_kernels_fit_every_chip(name: str, pipeline: str, sums: str) -> None:
+    module = lowered(name, pipeline, f"ptx{{sums={sums}}}")
     for chip in CHIPS:
-        module = lowered(name, pipeline, f"ptx:{chip}{{sums={sums}}}")
         made = assembler.assemble(codegen.ptx(module.llvm, chip), chip)
         assert set(made.kernels) == {kernel.name for kernel in module.launches.kernels}
         for kernel, found in made.kernels.items():

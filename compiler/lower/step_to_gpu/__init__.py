@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from spikec.backends.ptx.module import GpuModule
 from spikec.dialects.program import Program
-from spikec.lower.step_to_gpu.build import Limits, build
+from spikec.lower.step_to_gpu.build import build
+from spikec.lower.step_to_gpu.network import Limits
 
 
 def lower(program: Program, target: Limits) -> GpuModule:

@@ -116,7 +116,7 @@ class _Builder:
                 raise InternalError(f"'{operation.name}' was not lowered to LLVM", "step_to_gpu", str(module))
         text = llvm.translate_module_to_llvmir(module.operation)
         name = self.network.program.attribute("model")
-        return GpuModule(name, mlir, text, launches, self._constants(launches), (self._table(),))
+        return GpuModule(name, mlir, text, launches, self._constants(launches), (self._table(),), self._reordered())
 
     def _launches(self, kernels: Kernels) -> Launches:
         init = self._once(kernels, "init")
@@ -205,6 +205,13 @@ class _Builder:
         wanted |= {m.init for m in launches.memories if isinstance(m.init, str)}
         arrays = {**self.network.constants, **self.layout.made}
         return {name: _as_kept(arrays[name]) for name in sorted(wanted)}
+
+    def _reordered(self) -> tuple[str, ...]:
+        """The projections that add reals with atomic additions."""
+        ops = [op for part in self.parts.values() for op in part.dependences.ops if forms.scatters(self.network, op)]
+        found = [one for op in ops for one in propagations(op)]
+        integers = {one.into for one in found if isinstance(self.layout.buffers[one.into].element, ir.IntegerType)}
+        return tuple(sorted({one.table for one in found if one.into not in integers}))
 
     def _table(self) -> Table:
         part = self.parts["step"]

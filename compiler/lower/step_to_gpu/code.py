@@ -107,6 +107,20 @@ def loop(
     return list(op.results)
 
 
+def either(
+    condition: Value,
+    then: Callable[[], Sequence[Value]],
+    otherwise: Callable[[], Sequence[Value]],
+    like: Sequence[Value],
+) -> list[Value]:
+    """then() where the condition holds, else otherwise(): values of the types of others."""
+    made = scf.IfOp(condition, [value.type for value in like], has_else=True)
+    for block, values in ((made.then_block, then), (made.else_block, otherwise)):
+        with ir.InsertionPoint(block):
+            scf.YieldOp(list(values()))
+    return list(made.results)
+
+
 def op(name: str, operands: Sequence[Value] = (), result: Type | None = None, **attributes: Any) -> Any:
     """The result of an operation of any dialect, where it has one."""
     made = ir.Operation.create(

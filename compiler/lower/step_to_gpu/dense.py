@@ -58,7 +58,7 @@ def one_to_one(thread: Thread, network: Network, op: Propagation, total: Value) 
     source, n = Source(thread, op, table.pre), least(thread.n, table.pre - 1)
     active, value = source.active(add(n, op.low))
     thread.count(op.tally, arith.extui(i32(), both(active, thread.inside(table.post))))
-    arriving = weights(thread, network, table, f"{table.sym_name}:weights").arriving(n, value, total.type)
+    arriving = weights(thread, f"{op.table}:weights", synapses.weights(network, table)).arriving(n, value, total.type)
     return arith.select(active, summed(total, arriving), total)
 
 
@@ -117,7 +117,7 @@ def _events(thread: Thread, network: Network, table: step.Table, source: Source,
     def padded(stored: Array) -> Array:
         return np.concatenate([np.zeros((source.low % WORD, table.post), stored.dtype), stored])
 
-    all = weights(thread, network, table, source.named(table, "rows"), padded)
+    all = weights(thread, source.named(table, "rows"), synapses.weights(network, table), padded)
 
     def word(w: Value, active: Value, total: Value) -> Value:
         first = times(minus(w, source.words.start), WORD * table.post)
@@ -147,9 +147,9 @@ def _at_least(count: int, left: Value, total: Value) -> Value:
 
 def _one_size(stored: Array | float) -> int | None:
     """The size c of weights that are all c, -c or 0."""
-    sizes = np.unique(np.abs(np.asarray(stored)))
+    sizes = np.unique(np.abs(np.asarray(stored, np.int64)))
     sizes = sizes[sizes != 0]
-    return int(sizes[0]) if len(sizes) == 1 and sizes[0] > 0 else None
+    return int(sizes[0]) if len(sizes) == 1 and 0 < sizes[0] < 1 << 31 else None
 
 
 def _planes(thread: Thread, table: step.Table, source: Source, stored: Array | float, size: int, target: Value) -> Word:
@@ -192,8 +192,7 @@ def _by_words(numbers: Array, source: Source) -> Array:
 
 def _bytes_fit(source: Source, stored: Array | float, total: Value) -> bool:
     """Whether events and weights have 8 bits, the sum has 32, and four events can be loaded at a time."""
-    held = source.held
-    whole = not (held.on_host or held.kind == "constant") and held.kept.width == 8
+    whole = source.padded and source.held.kept.width == 8
     small = np.asarray(stored)
     return bool((source.spikes or whole) and total.type.width == WORD and small.min() >= -128 and small.max() <= 127)
 
@@ -217,11 +216,12 @@ def _bytes(thread: Thread, table: step.Table, source: Source, stored: Array | fl
 
     def word(w: Value, active: Value, total: Value) -> Value:
         own = fours.moved(add(times(minus(w, source.words.start), FOURS * table.post), target))
+        sent = values.moved(times(w, FOURS))
         for q in range(FOURS):
             if source.spikes:
                 events = arith.andi(arith.shrui(active, constant(q)), constant(LOW_BITS))
             else:
-                events = values.load(add(times(w, FOURS), q))
+                events = sent.load(q)
             name = "llvm.nvvm.idp4a.u.s" if source.spikes else "llvm.nvvm.idp4a.s.s"
             total = intrinsic(name, [events, own.load(q * table.post), total], i32())
         return total

@@ -1,47 +1,56 @@
-"""Propagates whose targets are drawn anew: the thread of an active source draws them one after the other."""
+"""Rows that are not stored: the lanes of a warp draw the targets of a source anew, 32 of them at a time."""
 
 from __future__ import annotations
 
+from spikec.dialects import step
 from spikec.dialects.functions import symbol_of
-from spikec.dialects.mlir import arith
+from spikec.dialects.mlir import arith, math
 from spikec.dialects.propagations import Propagation
 from spikec.lower import scalars
-from spikec.lower.code import Value, choose, converted, number, product, python_number, repeat
+from spikec.lower.code import Value, converted, intrinsic, number, product, python_number, repeat, when
 from spikec.lower.jumps import jumps
-from spikec.lower.step_to_gpu.code import add, both, constant, i32, i64, least
+from spikec.lower.step_to_gpu.code import WORD, add, ballot, both, constant, i32, i64, least, less
 from spikec.lower.step_to_gpu.network import Network
-from spikec.lower.step_to_gpu.sources import Source
 from spikec.lower.step_to_gpu.thread import Thread
 
 
-def lower(thread: Thread, network: Network, one: Propagation) -> None:
-    """One thread for each source."""
-    table = network.tables[one.table]
-    into = thread.values(one.into)
-    weight = number(python_number(table.weight), into.kept)
-    filter = symbol_of(table.connect.get("filter"))
-    keep = None if filter is None else network.symbols[filter]
-    element, last = arith.extui(i64(), thread.n), number(table.post - 1, i64())
-    active, value = Source(thread, one, table.pre).active(add(least(thread.n, table.pre - 1), one.low))
-    if value is not None:
-        weight = product(weight, converted(value, into.kept))
+class Drawn:
+    """A warp that goes through rows of a procedural table."""
 
-    def inside(target: Value, draw: Value, total: Value) -> Value:
-        return arith.cmpi(arith.CmpIPredicate.slt, target, last)
+    def __init__(self, thread: Thread, network: Network, one: Propagation, table: step.Table) -> None:
+        filter = symbol_of(table.connect.get("filter"))
+        self.keep = None if filter is None else network.symbols[filter]
+        self.table, self.lane, self.into = table, thread.lane, thread.values(one.into)
+        self.weight = number(python_number(table.weight), self.into.kept)
 
-    def drawn(target: Value, draw: Value, total: Value) -> list[Value]:
-        target = arith.addi(target, jumps(table, element, draw))
-        there = arith.cmpi(arith.CmpIPredicate.sle, target, last)
-        return [target, arith.addi(draw, number(1, i64())), choose(there, lambda: reached(target, total), total)]
+    def row(self, row: Value, value: Value | None, added: Value) -> Value:
+        """Adds what an event of some value, or a plain spike, carries; `added` and the number of additions."""
+        arriving = self.weight if value is None else product(self.weight, converted(value, self.into.kept))
+        post = self.table.post
 
-    def reached(target: Value, total: Value) -> Value:
-        if keep is None:
-            return added(target, total)
-        return choose(scalars.run(keep, [element, target], 1)[0], lambda: added(target, total), total)
+        def drawn(before: Value, draw: Value, added: Value) -> list[Value]:
+            # Asked anew in each round, so that what is computed from it is not kept in registers between rounds.
+            element = arith.extui(i64(), _shuffled("idx", row, 0, WORD - 1))
+            jump = arith.trunci(i32(), jumps(self.table, element, arith.extui(i64(), add(draw, self.lane))))
+            target = add(before, self._summed(jump))
+            here = less(target, post)
+            if self.keep is not None:
+                here = both(here, scalars.run(self.keep, [element, arith.extui(i64(), target)], 1)[0])
+            when(here, lambda: self.into.add(arriving, target))
+            last = _shuffled("idx", target, WORD - 1, WORD - 1)
+            return [last, add(draw, WORD), add(added, math.ctpop(ballot(here)))]
 
-    def added(target: Value, total: Value) -> Value:
-        into.add(weight, arith.trunci(i32(), target))
-        return add(total, 1)
+        return repeat(lambda before, *_: less(before, post - 1), drawn, [constant(-1), constant(0), added])[2]
 
-    first = arith.select(both(active, thread.inside(table.pre)), number(-1, i64()), last)
-    thread.count(one.tally, repeat(inside, drawn, [first, number(0, i64()), constant(0)])[2])
+    def _summed(self, jump: Value) -> Value:
+        """The jumps of this lane and of those before it, or any number past the last target."""
+        for distance in (1, 2, 4, 8, 16):
+            other = _shuffled("up", jump, distance, 0)
+            sum = arith.select(less(self.lane, distance), jump, add(jump, other))
+            jump = least(sum, self.table.post + 1)
+        return jump
+
+
+def _shuffled(kind: str, value: Value, lane: int, bounds: int) -> Value:
+    """The value of another lane of the warp, all of which must be here."""
+    return intrinsic(f"llvm.nvvm.shfl.sync.{kind}.i32", [constant(-1), value, constant(lane), constant(bounds)], i32())

@@ -1,8 +1,11 @@
 """Tables of rows, gathered: each thread has a target, and walks the list of its synapses in the order of the CPU.
 
+An entry of a list is one number: the source below, then the round of a sweep that the synapse acts in, which says how
+old its events are, then its table where the sums are real and several tables take turns.  Sums of integers are the same
+in any order, so that each table has lists of its own.
+
 The lists of the 32 targets of a warp stand side by side, so that a warp reads numbers that follow each other: number k
-of lane l is at `begin + 32 k + l`, as long as the longest list.  A table in parts has such lists for each part, which
-are walked round by round.
+of lane l is at `begin + 32 k + l`.
 """
 
 from __future__ import annotations
@@ -11,126 +14,135 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from spikec.dialects import step
 from spikec.dialects.constants import Array
-from spikec.dialects.mlir import arith, ir, scf
+from spikec.dialects.mlir import arith, ir
 from spikec.dialects.propagations import Propagation
-from spikec.lower.code import Value, summed
+from spikec.lower.code import Value, number, summed
 from spikec.lower.step_to_gpu import synapses
-from spikec.lower.step_to_gpu.code import WORD, Elements, add, constant, i32, loop, minus, times
-from spikec.lower.step_to_gpu.layout import BLOCK
+from spikec.lower.step_to_gpu.code import WORD, add, constant, either, equal, i32, loop, times
+from spikec.lower.step_to_gpu.layout import BLOCK, DTYPES
 from spikec.lower.step_to_gpu.network import Network
-from spikec.lower.step_to_gpu.sources import Source, Weights, narrowed
-from spikec.lower.step_to_gpu.synapses import Rows
+from spikec.lower.step_to_gpu.sources import Source, narrowed, weights
 from spikec.lower.step_to_gpu.thread import Thread
 
 
 def lower(thread: Thread, network: Network, ops: Sequence[Propagation], total: Value) -> Value:
     """What arrives in all rounds of a sweep, or by one propagation."""
-    lists = [_Lists(thread, network, network.tables[op.table]) for op in ops]
+    if isinstance(total.type, ir.IntegerType):
+        for op in ops:
+            total = _walk(thread, network, [op], total)
+        return total
+    return _walk(thread, network, ops, total)
 
-    def round(k: Value | None, *carried: Value) -> list[Value]:
-        total, *counts = carried
-        for number, (op, own) in enumerate(zip(ops, lists, strict=True)):
-            source = Source(thread, op, network.tables[op.table].pre, k)
-            part = None if op.part is None or k is None else minus(constant(op.part), k)
-            total, counts[number] = own.walk(part, source, total, counts[number])
-        return [total, *counts]
 
+def _walk(thread: Thread, network: Network, ops: Sequence[Propagation], total: Value) -> Value:
+    """What arrives through lists of all these propagations."""
+    name = "+".join(op.table if op.part is None else f"{op.table}[{op.part}:{op.rounds}]" for op in ops)
+    if f"{name}:lists" not in network.decoded:
+        network.decoded[f"{name}:lists"] = _arranged(network, ops)
+    lists: _Lists = network.decoded[f"{name}:lists"]
+    entries = thread.constant(f"{name}:entries", lambda: lists.entries)
+    arriving = weights(thread, f"{name}:weights", lists.weights)
+
+    def one(at: Value, *carried: Value) -> list[Value]:
+        entry = entries.load(at)
+        source, round, table = (_field(entry, first, end) for first, end in lists.fields())
+
+        def arrive(p: int) -> list[Value]:
+            op, (total, *counts) = ops[p], carried
+            events = Source(thread, op, network.tables[op.table].pre, round)
+            active, value = events.active(add(constant(0) if source is None else source, op.low))
+
+            def added() -> list[Value]:
+                own = [*counts[:p], add(counts[p], 1), *counts[p + 1 :]]
+                return [summed(total, arriving.arriving(at, value, total.type)), *own]
+
+            return either(active, added, lambda: carried, carried)
+
+        def among(p: int) -> list[Value]:
+            if table is None or p == len(ops) - 1:
+                return arrive(p)
+            return either(equal(table, p), lambda: arrive(p), lambda: among(p + 1), carried)
+
+        return among(0)
+
+    begin = add(thread.constant(f"{name}:begins", lambda: lists.begins).load(thread.warp), thread.lane)
+    length = thread.constant(f"{name}:lengths", lambda: lists.lengths).load(thread.n)
     start = [total, *(constant(0) for _ in ops)]
-    total, *counts = round(None, *start) if ops[0].part is None else loop(0, ops[0].rounds, 1, round, start)
+    total, *counts = loop(begin, add(begin, times(length, WORD)), WORD, one, start)
     for op, count in zip(ops, counts, strict=True):
         thread.count(op.tally, count)
     return total
 
 
-class _Lists:
-    """The lists of a table on the device, and those of this thread."""
-
-    def __init__(self, thread: Thread, network: Network, table: step.Table) -> None:
-        name, found = table.sym_name, _lists(network, table)
-        self.blocks = found.lengths.shape[-1] // BLOCK
-        self.n, self.warp, self.lane = thread.n, thread.warp, thread.lane
-        self.begins = thread.constant(f"{name}:begins", lambda: found.begins)
-        self.lengths = thread.constant(f"{name}:lengths", lambda: found.lengths)
-        self.sources = thread.constant(f"{name}:sources", lambda: found.sources)
-        weights = found.weights
-        self.weights = Weights(
-            thread.constant(f"{name}:arriving", lambda: weights) if isinstance(weights, np.ndarray) else weights
-        )
-
-    def walk(self, part: Value | None, source: Source, total: Value, count: Value) -> list[Value]:
-        """Adds the active ones of a part's list."""
-        warp, n = self.warp, self.n
-        if part is not None:
-            warp = add(times(part, self.blocks * BLOCK // WORD), warp)
-            n = add(times(part, self.blocks * BLOCK), n)
-        begin = add(self.begins.load(warp), self.lane)
-
-        def one(at: Value, total: Value, count: Value) -> list[Value]:
-            active, value = source.active(add(_unsigned(self.sources, at), source.low))
-            here = scf.IfOp(active, [total.type, i32()], has_else=True)
-            with ir.InsertionPoint(here.then_block):
-                arriving = self.weights.arriving(at, value, total.type)
-                scf.YieldOp([summed(total, arriving), add(count, 1)])
-            with ir.InsertionPoint(here.else_block):
-                scf.YieldOp([total, count])
-            return list(here.results)
-
-        length = _unsigned(self.lengths, n)
-        return loop(begin, add(begin, times(length, WORD)), WORD, one, [total, count])
-
-
-def _unsigned(numbers: Elements, i: Value) -> Value:
-    """A number that is not negative, as i32."""
-    value = numbers.load(i)
-    return value if value.type == i32() else arith.extui(i32(), value)
+def _field(entry: Value, first: int, end: int) -> Value | None:
+    """The bits of an entry from `first` to `end` as i32; None for no bits."""
+    if first == end:
+        return None
+    width = entry.type.width
+    moved = arith.shrui(entry, number(first, entry.type)) if first else entry
+    kept = arith.andi(moved, number((1 << end - first) - 1, entry.type)) if end < width else moved
+    if width == WORD:
+        return kept
+    return arith.extui(i32(), kept) if width < WORD else arith.trunci(i32(), kept)
 
 
 @dataclass(frozen=True)
-class _Arrays:
-    """`begins` [parts, warps], `lengths` [parts, threads], `sources` and `weights` side by side."""
+class _Lists:
+    """`begins` of warps, `lengths` of threads, `entries` with so many `bits` for each field, `weights` or the one."""
 
     begins: Array
     lengths: Array
-    sources: Array
+    entries: Array
+    bits: tuple[int, int, int]
     weights: Array | float
 
-
-def _lists(network: Network, table: step.Table) -> _Arrays:
-    key = f"{table.sym_name}.lists"
-    if key not in network.decoded:
-        network.decoded[key] = _arranged(synapses.rows(network, table.sym_name), table.post, table.parts or 1)
-    found: _Arrays = network.decoded[key]
-    return found
+    def fields(self) -> list[tuple[int, int]]:
+        ends = np.cumsum(self.bits).tolist()
+        return list(zip([0, *ends], ends, strict=False))
 
 
-def _arranged(rows: Rows, post: int, parts: int) -> _Arrays:
-    threads = -(-post // BLOCK) * BLOCK
-    source, part = np.divmod(rows.numbers(), parts)
-    owner = part * threads + rows.target  # the list of each synapse
-    order = np.argsort(owner, kind="stable")
-    lengths = np.bincount(owner, minlength=parts * threads)
-    owner = owner[order]
-    number = np.arange(len(owner)) - (np.cumsum(lengths) - lengths)[owner]
+def _arranged(network: Network, ops: Sequence[Propagation]) -> _Lists:
+    found = [_synapses(network, op, table) for table, op in enumerate(ops)]
+    target, round, table, source = np.concatenate([acting for acting, _ in found], axis=1)
+    order = np.lexsort((table, round, target))
+    threads = -(-network.tables[ops[0].table].post // BLOCK) * BLOCK
+    lengths = np.bincount(target, minlength=threads)
+    target = target[order]
+    k = np.arange(len(target)) - (np.cumsum(lengths) - lengths)[target]
     longest = lengths.reshape(-1, WORD).max(axis=1)
     begins = (np.cumsum(longest) - longest) * WORD
-    place = begins[owner // WORD] + WORD * number + owner % WORD
+    place = begins[target // WORD] + WORD * k + target % WORD
 
     def side_by_side(values: Array) -> Array:
-        found = np.zeros(int(longest.sum()) * WORD, values.dtype)
-        found[place] = values[order]
-        return found
+        made = np.zeros(int(longest.sum()) * WORD, values.dtype)
+        made[place] = values[order]
+        return made
 
-    weights = rows.weight
-    return _Arrays(
+    bits = tuple(int(values.max(initial=0)).bit_length() for values in (source, round, table))
+    entries = source | round << bits[0] | table << bits[0] + bits[1]
+    width = next(width for width in (16, 32, 64) if sum(bits) <= width)
+    numbers = found[0][1]
+    if len(found) > 1 or numbers.ndim:
+        each = [np.broadcast_to(own, acting.shape[1:]) for acting, own in found]
+        numbers = side_by_side(narrowed(np.concatenate(each)))
+    return _Lists(
         begins.astype(np.int32),
-        _unsigned_array(lengths).reshape(parts, threads),
-        _unsigned_array(side_by_side(source)),
-        side_by_side(narrowed(weights)) if isinstance(weights, np.ndarray) else weights,
+        lengths.astype(np.int32),
+        side_by_side(entries.astype(f"u{width // 8}")),
+        bits,
+        numbers if numbers.ndim else numbers.item(),
     )
 
 
-def _unsigned_array(numbers: Array) -> Array:
-    """Numbers that are not negative, in 16 bits where they fit, else in 32."""
-    return numbers.astype(np.uint16 if numbers.max(initial=0) < 1 << 16 else np.int32)
+def _synapses(network: Network, op: Propagation, number: int) -> tuple[Array, Array]:
+    """Target, round, `number` and source (a row each) of the synapses that act in an op; their weights or the one."""
+    rows, table = synapses.rows(network, op.table), network.tables[op.table]
+    source, part = np.divmod(rows.numbers(), table.parts or 1)
+    round = part if op.part is None else op.part - part
+    acting = (round >= 0) & (round < op.rounds)
+    found = np.stack([rows.target, round, np.full(len(source), number), source])[:, acting]
+    weight = rows.weight
+    if not isinstance(weight, np.ndarray):
+        return found, np.asarray(weight, DTYPES[str(table.element)])
+    return found, weight[acting]

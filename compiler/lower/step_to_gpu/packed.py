@@ -32,25 +32,22 @@ def packed(network: Network, name: str) -> Packed:
     """The rows of a table, packed; once for a network."""
     key = f"{name}.packed"
     if key not in network.decoded:
-        table = network.tables[name]
-        network.decoded[key] = Packed(rows(network, name), table.pre, table.post, table.parts or 1)
+        network.decoded[key] = Packed(rows(network, name), network.tables[name].post)
     found: Packed = network.decoded[key]
     return found
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Row `source * parts + part` has the synapses of a source; `post` is the number of targets."""
+    """Rows of synapses with `post` targets."""
 
     rows: Rows
-    pre: int
     post: int
-    parts: int
 
     @cached_property
     def mean(self) -> int:
         """Synapses of a row, rounded down."""
-        return len(self.rows.target) // max(1, self.pre * self.parts)
+        return len(self.rows.target) // max(1, len(self.rows.begin) - 1)
 
     @cached_property
     def longest(self) -> int:
@@ -64,13 +61,18 @@ class Packed:
     @cached_property
     def bits(self) -> int | None:
         """Bits of a target in a number that is a synapse; None where they are two."""
-        bits = max(1, (self.post - 1).bit_length())
-        return bits if self.weighted and bits + _width(self.rows.weight) <= WORD else None
+        bits, weight = max(1, (self.post - 1).bit_length()), self.rows.weight
+        return bits if isinstance(weight, np.ndarray) and bits + _width(weight) <= WORD else None
 
     @cached_property
     def width(self) -> int:
         """Synapses that a lane loads at once: as many as leave all lanes busy, a power of two."""
         return 1 << min(AT_ONCE, max(1, self.mean // WORD)).bit_length() - 1
+
+    @property
+    def chunk(self) -> int:
+        """Synapses that a warp loads at once."""
+        return WORD * self.width
 
     @cached_property
     def _room(self) -> Array:
@@ -87,7 +89,7 @@ class Packed:
     def _weights(self) -> Array:
         weight = np.asarray(self.rows.weight)
         kept = weight.dtype if weight.dtype.kind == "f" else np.int32 if _width(weight) <= WORD else np.int64
-        return self._placed(np.full(self._room.sum(), -0.0).astype(kept), weight)
+        return self._placed(np.full(self._room.sum(), -0.0, kept), weight)
 
     def _synapses(self) -> Array:
         return (self._weights() << self.bits) | self._targets().astype(np.int32)
@@ -120,7 +122,8 @@ class Packed:
             target = arith.andi(loaded[0], constant((1 << self.bits) - 1))
             return target, converted(arith.shrsi(loaded[0], constant(self.bits)), type)
         target = loaded[0] if loaded[0].type == i32() else arith.extui(i32(), loaded[0])
-        return target, converted(loaded[1], type) if self.weighted else number(self.rows.weight, type)
+        weight = self.rows.weight
+        return target, converted(loaded[1], type) if isinstance(weight, np.ndarray) else number(weight, type)
 
 
 def _width(weights: Array) -> float:

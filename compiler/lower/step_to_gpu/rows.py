@@ -15,7 +15,6 @@ from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir, math, vector
 from spikec.dialects.propagations import Propagation, propagations
 from spikec.lower.code import Value, converted, product, repeat, when
-from spikec.lower.step_to_gpu import drawn, forms
 from spikec.lower.step_to_gpu.code import (
     WORD,
     add,
@@ -31,8 +30,10 @@ from spikec.lower.step_to_gpu.code import (
     rest,
     times,
 )
+from spikec.lower.step_to_gpu.drawn import Drawn
+from spikec.lower.step_to_gpu.forms import form
 from spikec.lower.step_to_gpu.network import Network
-from spikec.lower.step_to_gpu.packed import Packed, packed
+from spikec.lower.step_to_gpu.packed import packed
 from spikec.lower.step_to_gpu.sources import Source
 from spikec.lower.step_to_gpu.thread import Thread
 
@@ -42,27 +43,17 @@ MOST_WARPS = 1 << 16
 
 def threads(network: Network, op: step.Propagate | step.Sweep) -> int:
     """The threads that the section of an op wants."""
-    if _drawn(network, op):
-        return network.tables[propagations(op)[0].table].pre
-    return WORD * sum(_Shares.of(one, packed(network, one.table)).warps for one in propagations(op))
+    return WORD * sum(_Shares.of(network, one).warps for one in propagations(op))
 
 
 def lower(thread: Thread, network: Network, op: step.Propagate | step.Sweep) -> None:
     """Each of the propagations in each of its rounds, side by side."""
-    if _drawn(network, op):
-        drawn.lower(thread, network, propagations(op)[0])
-        return
     first = 0
     for one in propagations(op):
-        table = packed(network, one.table)
-        shares = _Shares.of(one, table)
+        shares = _Shares.of(network, one)
         here, warp = between(first, thread.warp, first + shares.warps), minus(thread.warp, first)
-        when(here, partial(_word, thread, one, table, shares, warp))
+        when(here, partial(_word, thread, network, one, shares, warp))
         first += shares.warps
-
-
-def _drawn(network: Network, op: step.Propagate | step.Sweep) -> bool:
-    return any(forms.form(network, one) == "drawn" for one in propagations(op))
 
 
 @dataclass(frozen=True)
@@ -74,12 +65,14 @@ class _Shares:
     rounds: int
 
     @staticmethod
-    def of(one: Propagation, table: Packed) -> _Shares:
+    def of(network: Network, one: Propagation) -> _Shares:
         """Chunked mode for rows of two chunks and more, unless there are so many words that warps are not few."""
-        words = -(-(one.low + table.pre) // WORD) - one.low // WORD
-        chunk = WORD * table.width
-        chunks = -(-table.longest // chunk)
-        chunked = table.mean >= 2 * chunk and words * chunks <= MOST_WARPS
+        words = -(-(one.low + network.tables[one.table].pre) // WORD) - one.low // WORD
+        if form(network, one) == "drawn":
+            return _Shares(words, 1, one.rounds)
+        table = packed(network, one.table)
+        chunks = -(-table.longest // table.chunk)
+        chunked = table.mean >= 2 * table.chunk and words * chunks <= MOST_WARPS
         return _Shares(words, chunks if chunked else 1, one.rounds)
 
     @property
@@ -87,20 +80,24 @@ class _Shares:
         return self.words * self.chunks * self.rounds
 
 
-def _word(thread: Thread, one: Propagation, table: Packed, shares: _Shares, warp: Value) -> None:
+def _word(thread: Thread, network: Network, one: Propagation, shares: _Shares, warp: Value) -> None:
     """A word of sources, of which a warp does a chunk of each active one's row, or all of it."""
+    table = network.tables[one.table]
     chunk = rest(warp, shares.chunks) if shares.chunks > 1 else None
     place = over(warp, shares.chunks)
     sooner = over(place, shares.words) if shares.rounds > 1 else None
     source = Source(thread, one, table.pre, sooner)
     word = add(place if sooner is None else rest(place, shares.words), source.words.start)
-    walk = _Walk(thread, source, one, table, chunk)
-    part = constant(one.part or 0) if sooner is None else minus(constant(one.part or 0), sooner)
+    drawn = form(network, one) == "drawn"
+    walk = Drawn(thread, network, one, table) if drawn else _Stored(thread, network, one, source.spikes, chunk)
 
     def active(left: Value, added: Value) -> list[Value]:
         i = add(times(word, WORD), math.cttz(left))
-        row = add(times(minus(i, one.low), table.parts), part) if table.parts > 1 else minus(i, one.low)
-        return [arith.andi(left, minus(left, 1)), add(added, walk.row(row, source.value(i)))]
+        row = minus(i, one.low)
+        if table.parts is not None:
+            part = constant(one.part or 0)
+            row = add(times(row, table.parts), part if sooner is None else minus(part, sooner))
+        return [arith.andi(left, minus(left, 1)), walk.row(row, source.value(i), added)]
 
     _, added = repeat(lambda left, added: different(left, 0), active, [source.word(word), constant(0)])
     counts = both(equal(thread.lane, 0), different(added, 0))
@@ -108,40 +105,41 @@ def _word(thread: Thread, one: Propagation, table: Packed, shares: _Shares, warp
     when(counts, lambda: thread.count_once(one.tally, added))
 
 
-class _Walk:
-    """The lanes of a warp side by side on rows of a table, or on a chunk of each."""
+class _Stored:
+    """A warp that goes through rows that are stored, or through a chunk of each."""
 
-    def __init__(self, thread: Thread, source: Source, one: Propagation, table: Packed, chunk: Value | None) -> None:
-        self.lane, self.width, self.chunk = thread.lane, table.width, chunk
-        self.into = thread.values(one.into)
-        self.spans, self.synapses = table.on_device(thread, one.table)
-        # A product with -0.0 may change the sum that it is added to.
-        fills = table.weighted and (source.spikes or isinstance(self.into.kept, ir.IntegerType))
-        self.ragged = table.width > 1 and not fills
+    def __init__(self, thread: Thread, network: Network, one: Propagation, spikes: bool, chunk: Value | None) -> None:
+        self.table = packed(network, one.table)
+        self.lane, self.chunk, self.into = thread.lane, chunk, thread.values(one.into)
+        self.spans, self.synapses = self.table.on_device(thread, one.table)
+        # A product with the -0.0 that is between rows may change the sum that it is added to.
+        integer = isinstance(self.into.kept, ir.IntegerType)
+        self.ragged = self.table.width > 1 and not (self.table.weighted and (spikes or integer))
 
-    def row(self, row: Value, value: Value | None) -> Value:
-        """Adds what an event of some value, or a plain spike, carries; the length of the row."""
+    def row(self, row: Value, value: Value | None, added: Value) -> Value:
+        """Adds what an event of some value, or a plain spike, carries; `added` and the number of additions."""
         span = self.spans.several(times(row, 2), 2)
         begin, length = vector.extract(span, [], [0]), vector.extract(span, [], [1])
         factor = None if value is None else converted(value, self.into.kept)
-        left = rest(length, self.width) if self.ragged else constant(0)
-        self._whole(begin, minus(length, left), factor)
+        left = rest(length, self.table.width) if self.ragged else constant(0)
+        whole = minus(length, left)
+        self._together(begin, whole, factor)
         if self.ragged:
             here = less(self.lane, left)
             if self.chunk is not None:
-                here = both(here, equal(self.chunk, over(length, WORD * self.width)))
-            when(here, lambda: self._add(add(begin, add(minus(length, left), self.lane)), 1, factor))
-        return length
+                here = both(here, equal(self.chunk, over(length, self.table.chunk)))
+            when(here, lambda: self._add(add(begin, add(whole, self.lane)), 1, factor))
+        return add(added, length)
 
-    def _whole(self, begin: Value, length: Value, factor: Value | None) -> None:
-        """As many synapses at once as a lane loads."""
-        stride = WORD * self.width
-        own = times(self.lane, self.width)
+    def _together(self, begin: Value, length: Value, factor: Value | None) -> None:
+        """Each lane as many synapses at once as it loads."""
+        width, chunk = self.table.width, self.table.chunk
+        own = times(self.lane, width)
         if self.chunk is None:
-            loop(add(begin, own), add(begin, length), stride, lambda at: self._add(at, self.width, factor))
+            loop(add(begin, own), add(begin, length), chunk, lambda at: self._add(at, width, factor))
         else:
-            own = add(times(self.chunk, stride), own)
-            when(less(own, length), lambda: self._add(add(begin, own), self.width, factor))
+            own = add(times(self.chunk, chunk), own)
+            when(less(own, length), lambda: self._add(add(begin, own), width, factor))
 
     def _add(self, at: Value, count: int, factor: Value | None) -> None:
         """What the synapses at, at + 1, ... carry to their targets."""

@@ -11,9 +11,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.mlir import arith
 from spikec.dialects.propagations import Propagation
 from spikec.lower.code import Type, Value, converted, nonzero, number, product
-from spikec.lower.step_to_gpu import synapses
 from spikec.lower.step_to_gpu.code import WORD, Elements, add, ballot, bit, constant, equal, least, over, rest, times
-from spikec.lower.step_to_gpu.network import Network
 from spikec.lower.step_to_gpu.thread import Thread
 
 
@@ -26,6 +24,11 @@ class Source:
         self.spikes = str(self.held.element) == "i1"
         self.low, self.end = op.low, op.low + pre
         self._lane = thread.lane
+
+    @property
+    def padded(self) -> bool:
+        """Whether all threads of a block may load an element."""
+        return not (self.held.on_host or self.held.kind == "constant")
 
     @property
     def words(self) -> range:
@@ -41,8 +44,10 @@ class Source:
         if self.held.bits:
             found = self.values.load(w)
         else:
+            element = add(times(w, WORD), self._lane)
+            if not self.padded:
+                element = least(element, self.held.size - 1)
             # What is loaded twice or from a pad is not among the elements.
-            element = least(add(times(w, WORD), self._lane), self.held.size - 1)
             found = ballot(nonzero(self.values.load(element)))
         first, last = self.low // WORD, (self.end - 1) // WORD
         if self.low % WORD:
@@ -86,14 +91,9 @@ class Weights:
 
 
 def weights(
-    thread: Thread,
-    network: Network,
-    table: step.Table,
-    name: str,
-    ordered: Callable[[Array], Array] = lambda stored: stored,
+    thread: Thread, name: str, stored: Array | float, ordered: Callable[[Array], Array] = lambda stored: stored
 ) -> Weights:
-    """The weights of a table in an order of their own, which has a name."""
-    stored = synapses.weights(network, table)
+    """The weights of a table in an order of their own, as an array on the device of some name."""
     if not isinstance(stored, np.ndarray):
         return Weights(stored)
     return Weights(thread.constant(name, lambda: narrowed(ordered(stored))))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.mlir import arith, ir
-from spikec.lower.code import Type, Value, converted, number, when
+from spikec.lower.code import Type, Value, choose, converted, number, when
 from spikec.lower.step_to_gpu.code import (
     WORD,
     Elements,
@@ -157,6 +157,9 @@ class Thread:
         """This thread's element of a buffer."""
         if delay == 0 and name in self.known:
             return self.known[name]
+        held = self.held(name)
+        if held.kind in ("output", "result"):  # the last element, too, is some other thread's
+            return choose(self.inside(held.size), lambda: self.read_at(name, self.n), number(0, held.element))
         return self.read_at(name, self.n, delay)
 
     def read_at(self, name: str, i: Value, delay: int = 0, sooner: Value | None = None) -> Value:
@@ -182,8 +185,10 @@ class Thread:
             self.values(name).store(value, self.n)
         elif held.stored:
             when(self.within(low, size), lambda: self.values(name).store(value, self.n))
-        if not held.on_host:
-            self.known[name] = value if whole else arith.select(self.within(low, size), value, self.read(name))
+        if whole:
+            self.known[name] = value
+        elif name in self.known or not held.on_host:
+            self.known[name] = arith.select(self.within(low, size), value, self.read(name))
 
     def _write_bit(self, held: Held, value: Value, low: int, size: int, whole: bool) -> None:
         if not held.stored:

@@ -19,7 +19,7 @@ from .texts import HEAD, emitted, kernel, path
         ("div.full.f32 %r5, %r6, %r7;", "have no defined bits"),
         ("mul.f32 %r5, %r6, %r7;", "without .rn it may be fused"),
         ("add.rn.foo.f32 %r5, %r6, %r7;", "is not known"),
-        ("{ .reg .b32 %x; }", "a nested block"),
+        ("{ { .reg .b32 %x; } }", "a block within a nested block"),
         ("mov.u32 %r5, %clock;", "%clock is not"),
         ("add.s32 %r5, %r6;", "takes 3 operands, not 2"),
         ("add.s32 %r5, %r6, %rd7;", "an operand of 32 bits is needed, not of 64"),

@@ -181,6 +181,9 @@ def test_bytes_are_permuted() -> None:
         chosen = [(parts[s >> 4 * k & 7], s >> 4 * k & 8) for k in range(4)]
         expected.append(sum((255 * (v >> 7) if sign else v) << 8 * k for k, (v, sign) in enumerate(chosen)))
     _compare(apply("prmt.b32 %z, %a, %b, %c;", [a, b, c], ["b32"] * 3, "b32"), expected, 32)
+    rows = zip(a.tolist(), b.tolist(), c.tolist(), strict=True)
+    expected = [(y << 32 | x) >> 8 * (s & 3) & 0xFFFFFFFF for x, y, s in rows]
+    _compare(apply("prmt.b32.f4e %z, %a, %b, %c;", [a, b, c], ["b32"] * 3, "b32"), expected, 32)
 
 
 @pytest.mark.parametrize("table", [0x00, 0x96, 0xE8, 0xCA, 0x1B, 0xFF])

@@ -1,0 +1,1 @@
+"""FPGAs: Verilog and RTLIL of circuits."""

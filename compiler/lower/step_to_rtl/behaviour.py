@@ -1,0 +1,154 @@
+"""What a core computes for each of its elements in a step, as expressions of what it holds and of what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from spikec.analysis.intervals import Interval, limits
+from spikec.dialects import step
+from spikec.dialects.constants import Array
+from spikec.dialects.functions import symbol_of
+from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
+from spikec.dialects.refusal import Refusal
+from spikec.lower.code import python_number
+from spikec.lower.step_to_rtl.cores import CODE, Core
+from spikec.lower.step_to_rtl.expressions import Graph, Node
+from spikec.lower.step_to_rtl.programs import read
+
+_ROUNDS = 4  # how often a bound of a state is narrowed; each one holds, so that any number will do
+DRAWN = Interval(0, (1 << 24) - 1)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Nodes of one element: what it holds (`states`), what arrived (`ports`), and what follows from these.
+
+    `results` are the new values of states, `events` what is sent; `constants` are arrays with a value per element,
+    `draws` random numbers, each by the name of the buffer.  `starts` are what states hold at first, [size].
+    """
+
+    graph: Graph
+    states: dict[str, Node]
+    ports: dict[str, Node]
+    constants: dict[str, Node]
+    draws: dict[str, Node]
+    index: Node
+    results: dict[str, Node]
+    events: dict[str, Node]
+    starts: dict[str, Array]
+
+
+def behaviour(program: Program, core: Core, sums: Mapping[str, Interval]) -> Behaviour:
+    """The behaviour of a core; `sums` are the intervals of what arrives in a step, by buffer."""
+    known: dict[str, Interval] = {}
+    for _ in range(_ROUNDS):
+        found = _Reading(program, core, sums, known).behaviour()
+        known = {name: _invariant(node.range, found.starts[name]) for name, node in found.results.items()}
+    return found
+
+
+def _invariant(result: Interval, start: Array) -> Interval:
+    return result.hull(Interval(int(start.min()), int(start.max())))
+
+
+class _Reading:
+    def __init__(
+        self, program: Program, core: Core, sums: Mapping[str, Interval], known: Mapping[str, Interval]
+    ) -> None:
+        self._program, self._core, self._sums, self._known = program, core, sums, known
+        self._symbols = program.symbols()
+        self._buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
+        self._graph = Graph()
+        self._values: dict[str, Node] = {}  # what buffers hold now
+        self._seen: set[str] = set()  # buffers that were read
+        self._states: dict[str, Node] = {}
+        self._ports: dict[str, Node] = {}
+        self._constants: dict[str, Node] = {}
+        self._draws: dict[str, Node] = {}
+        self._index = self._graph.input("index", Interval(0, core.size - 1))
+
+    def behaviour(self) -> Behaviour:
+        for op in self._core.ops:
+            self._graph.location = op.operation.location
+            match op:
+                case step.Fill():
+                    self._values[op.into] = self._graph.const(int(python_number(op.value)))
+                case step.Draw():
+                    self._values[op.into] = self._draws[op.into] = self._graph.input(f"draw {op.into}", DRAWN)
+                case step.Propagate():
+                    self._arrive(op)
+                case step.Update():
+                    self._update(op)
+        return Behaviour(
+            self._graph,
+            self._states,
+            self._ports,
+            self._constants,
+            self._draws,
+            self._index,
+            {name: self._values.get(name, node) for name, node in self._states.items()},
+            {name: self._values[name] for name in self._core.sends},
+            {name: self._start(name) for name in self._states},
+        )
+
+    def _arrive(self, op: step.Propagate) -> None:
+        name = op.into
+        if name in self._seen:
+            raise Refusal(CODE, "synapses to what was read in this step", op.operation)
+        if name not in self._ports:
+            self._ports[name] = self._graph.input(f"port {name}", self._sums[name])
+            total = self._graph.add(self._value(name), self._ports[name])
+            self._values[name] = self._graph.wrap(total, self._width(name))
+            self._seen.discard(name)
+
+    def _update(self, op: step.Update) -> None:
+        types = [argument.type for argument in self._symbols[op.program].regions[0].blocks[0].arguments]
+        arguments = [self._argument(arg, type) for arg, type in zip(op.args, types, strict=True)]
+        with op.operation.location:
+            results = read(self._graph, self._symbols[op.program], arguments)
+        for attribute, value in zip(op.results_, results, strict=True):
+            name = symbol_of(attribute)
+            if name is not None:
+                self._state(name)
+                self._values[name] = value
+
+    def _argument(self, attribute: Any, type: Any) -> Node:
+        name = symbol_of(attribute)
+        if name is None:
+            return self._index if isinstance(attribute, ir.UnitAttr) else self._graph.const(int(python_number(attribute)))
+        if self._buffers[name].kind != "constant":
+            return self._value(name)
+        array = self._program.constants[name]
+        if array.size == 1 or bool((array == array.flat[0]).all()):
+            return self._graph.const(int(array.flat[0]))
+        self._constants[name] = self._graph.input(f"constant {name}", Interval(int(array.min()), int(array.max())))
+        return self._constants[name]
+
+    def _value(self, name: str) -> Node:
+        self._seen.add(name)
+        if name not in self._values:
+            self._values[name] = self._state(name)
+        return self._values[name]
+
+    def _state(self, name: str) -> Node:
+        """What a state holds from the step before; a buffer that is no state is not asked for that."""
+        buffer = self._buffers[name]
+        if name not in self._states and buffer.kind == "state":
+            around = limits(buffer.type.element_type)
+            self._states[name] = self._graph.input(f"state {name}", self._known.get(name, around))
+        return self._states.get(name) or self._graph.const(0)
+
+    def _start(self, name: str) -> Array:
+        init = self._buffers[name].init
+        if init is None:
+            return np.zeros(self._core.size, np.int64)
+        of = symbol_of(init)
+        start = np.asarray(python_number(init)) if of is None else self._program.constants[of].reshape(-1)
+        return np.broadcast_to(start.astype(np.int64), (self._core.size,))
+
+    def _width(self, name: str) -> int:
+        return int(ir.IntegerType(self._buffers[name].type.element_type).width)

@@ -1,0 +1,83 @@
+"""A bench around a circuit: memories that feed its streams and take what comes out, so that a run is one call.
+
+The bench is the module `bench` of the same design: words of inputs wait in the memory `in_NAME`, those of outputs
+arrive in `out_NAME`, and `done` rises when all outputs are there and every core has begun its last step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from spikec.dialects.constants import Array
+from spikec.dialects.rtl_builder import Module, Signal
+from spikec.lower.step_to_rtl.build import Circuit, Held
+
+BENCH = "bench"
+
+
+def add_bench(circuit: Circuit, steps: int) -> None:
+    """Adds the bench for runs of so many steps."""
+    design = circuit.design
+    with design:
+        top = circuit.top
+        bench = design.module(BENCH)
+        ports: dict[str, Signal] = {}
+        taken = {name: bench.wire(f"{name}_taken", 1) for name in circuit.inputs}
+        for name, (width, words) in circuit.inputs.items():
+            place, valid = _counter(bench, f"{name}_place", steps * words, taken[name])
+            ports |= {f"{name}_valid": valid, f"{name}_data": bench.mem(f"in_{name}", steps * words, width, style="huge").look(place[: _bits(steps * words)])}
+        ports |= {f"{name}_ready": bench.constant(1, 1) for name in circuit.outputs}
+        if "go" in top.inputs:
+            ports["go"] = bench.constant(1, 1)
+        found = bench.instance(top, "top", ports)
+        going = []
+        for name, wire in taken.items():
+            wire.drive(found[f"{name}_ready"] & ports[f"{name}_valid"])
+        for name, (width, words) in circuit.outputs.items():
+            place, more = _counter(bench, f"{name}_place", steps * words, found[f"{name}_valid"])
+            memory = bench.mem(f"out_{name}", steps * words, width, style="huge")
+            memory.write(place[: _bits(steps * words)], found[f"{name}_data"], found[f"{name}_valid"] & more)
+            going.append(more)
+        for k in range(found["begun"].width):
+            going.append(_counter(bench, f"begun_{k}", steps, found["begun"][k])[1])
+        busy = going[0]
+        for other in going[1:]:
+            busy = busy | other
+        bench.output("done", ~busy)
+
+
+def _bits(count: int) -> int:
+    return max(1, (count - 1).bit_length())
+
+
+def _counter(bench: Module, name: str, most: int, go: Signal) -> tuple[Any, Signal]:
+    """A counter up to a number, and whether it has not reached it yet."""
+    place = bench.reg(name, most.bit_length(), init=0)
+    more = place.ne(most)
+    place.next(place + 1, enable=go & more)
+    return place, more
+
+
+def pack(events: Array, width: int, words: int) -> Array:
+    """Events [steps, elements] as words [steps * words], the first element in the lowest bit."""
+    padded = np.zeros((len(events), words * width), np.uint64)
+    padded[:, : events.shape[1]] = events != 0
+    return (padded.reshape(-1, width) << np.arange(width, dtype=np.uint64)).sum(1)
+
+
+def unpack(words: Array, width: int, count: int, size: int) -> Array:
+    """Words as events [steps, size]."""
+    found = (words[:, None] >> np.arange(width, dtype=words.dtype)) & 1
+    return found.reshape(-1, count * width)[:, :size].astype(bool)
+
+
+def state(words: Array, held: Held) -> Array:
+    """The values of a state from the words of its memory."""
+    shifts = np.arange(held.lanes * held.width)
+    rows = words.reshape(len(words), -1)
+    size = 8 * rows.itemsize
+    bits = (rows[:, shifts // size] >> (shifts % size).astype(rows.dtype)) & 1
+    lanes = bits.reshape(-1, held.width).astype(np.int64)
+    value = (lanes[:, :-1] << np.arange(held.width - 1)).sum(1) - (lanes[:, -1] << (held.width - 1))
+    return (value >> held.shift)[: held.size]

@@ -1,0 +1,260 @@
+"""The circuit of a program: its cores, the channels between them, and the ports of the whole."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from spikec.analysis.intervals import Interval
+from spikec.dialects import step
+from spikec.dialects.constants import Array
+from spikec.dialects.functions import size
+from spikec.dialects.mlir import file_location, ir
+from spikec.dialects.program import Program
+from spikec.dialects.refusal import span_of
+from spikec.dialects.rtl_builder import Design, Module, Signal
+from spikec.lower.step_to_rtl.behaviour import Behaviour, behaviour
+from spikec.lower.step_to_rtl.core import Channel, CoreModule, Shape
+from spikec.lower.step_to_rtl.cores import Arrival, Core, Cut, cut
+from spikec.lower.step_to_rtl.encoder import encoder
+from spikec.lower.step_to_rtl.expressions import bits
+from spikec.lower.step_to_rtl.fifo import fifo
+from spikec.lower.step_to_rtl.fold import Plan, plan
+from spikec.lower.step_to_rtl.weights import matrix
+
+HOST_WORD = 16
+"""Bits of a word of an input's events."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where a state lives: `memory` has groups of `lanes` fields of `width` bits, each the state times 2^`shift`."""
+
+    memory: str
+    width: int
+    lanes: int
+    shift: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """`inputs` and `outputs` are (bits of a word, words a step) of host streams by name; `states` by buffer."""
+
+    design: Design
+    top: Module
+    inputs: dict[str, tuple[int, int]]
+    outputs: dict[str, tuple[int, int]]
+    states: dict[str, Held]
+
+
+def build(program: Program, lanes: dict[str, int] | int = 1) -> Circuit:
+    """The circuit of a program at level `step`; `lanes` of all cores, or by the name of a core.  Raises `Refusal`."""
+    with program.module.context, ir.Location.unknown():
+        return _Builder(program, lanes).circuit()
+
+
+@dataclass
+class _Made:
+    """A core with the arrays of its channels."""
+
+    core: Core
+    plan: Plan
+    found: Behaviour
+    matrices: list[Array]
+    shape: Shape
+
+
+class _Builder:
+    def __init__(self, program: Program, lanes: dict[str, int] | int) -> None:
+        self._program, self._lanes = program, lanes
+        self._cut: Cut = cut(program)
+        self._made = [self._core(core) for core in self._cut.cores]
+        self._home = {name: made for made in self._made for name in made.core.sends}
+
+    def _core(self, core: Core) -> _Made:
+        matrices = [matrix(self._program, arrival.table) for arrival in core.arrivals]
+        sums: dict[str, Interval] = {}
+        for arrival, array in zip(core.arrivals, matrices, strict=True):
+            low, high = np.minimum(array, 0).sum(0).min(), np.maximum(array, 0).sum(0).max()
+            before = sums.get(arrival.into, Interval(0, 0))
+            sums[arrival.into] = Interval(int(before.low + low), int(before.high + high))
+        found = behaviour(self._program, core, sums)
+        weights = Interval(min((int(a.min()) for a in matrices), default=0), max((int(a.max()) for a in matrices), default=0))
+        lanes = self._lanes if isinstance(self._lanes, int) else self._lanes.get(core.name, 1)
+        return _Made(core, plan(found, weights), found, matrices, Shape(core.size, min(lanes, core.size)))
+
+    def circuit(self) -> Circuit:
+        name = _plain(str(self._program.attribute("model")))
+        design = Design(name)
+        with design:
+            top = _Top(self, design, name)
+            top.fill()
+        return Circuit(design, top.module, top.inputs, top.outputs, self._states())
+
+    def _states(self) -> dict[str, Held]:
+        found = {}
+        for made in self._made:
+            for number, field in enumerate(made.plan.fields):
+                if field.state is not None:
+                    memory = f"{made.core.name}.field{number}_{_plain(field.name)}"
+                    found[field.state] = Held(memory, bits(field.range), made.shape.lanes, field.shift, made.core.size)
+        return found
+
+    def word(self, source: str) -> tuple[int, int]:
+        """The bits of a word and the words of a step of a buffer's events."""
+        if source in self._home:
+            shape = self._home[source].shape
+            return shape.lanes, shape.groups
+        count = size(self._cut.buffers[source].type)
+        width = min(HOST_WORD, 1 << max(0, count - 1).bit_length())
+        return width, -(-count // width)
+
+
+class _Top:
+    """The module at the top: cores, and for each arrival a queue and an encoder."""
+
+    def __init__(self, builder: _Builder, design: Design, name: str) -> None:
+        self._builder, self._design = builder, design
+        self._cores = [(made, self._core_module(made)) for made in builder._made]
+        self._top = self.module = design.module(name)
+        self.inputs: dict[str, tuple[int, int]] = {}
+        self.outputs: dict[str, tuple[int, int]] = {}
+        self._rooms: dict[str, list[Signal]] = {made.core.name: [] for made, _ in self._cores}
+        self._sent: dict[str, tuple[Signal, Signal, Signal]] = {}  # by buffer: begin, push, data
+        self._wires: dict[str, dict[str, Any]] = {}
+        self._consumers = Counter(arrival.source for core in builder._cut.cores for arrival in core.arrivals)
+
+    def _core_module(self, made: _Made) -> CoreModule:
+        channels = []
+        for arrival, array in zip(made.core.arrivals, made.matrices, strict=True):
+            width, words = self._builder.word(arrival.source)
+            tokens = width * words
+            rows = np.zeros((tokens, array.shape[1]), np.int64)
+            rows[arrival.low : arrival.low + len(array)] = array
+            index = max(1, (words - 1).bit_length() + (width - 1).bit_length())
+            channels.append(Channel(arrival.into, tokens, index, rows))
+        constants = {name: self._builder._program.constants[name] for name in made.found.constants}
+        with file_location(span_of(made.core.location)):
+            return CoreModule(self._design, f"{made.core.name}_unit", made.shape, made.plan, channels, constants)
+
+    def fill(self) -> None:
+        """Everything in the module at the top."""
+        top = self._top
+        for made, _ in self._cores:
+            core = made.core
+            self._wires[core.name] = {
+                name: top.wire(f"{core.name}_{name}", width)
+                for name, width in [("begin", 1), ("push", 1), *((f"send{k}", made.shape.lanes) for k in range(len(core.sends)))]
+            }
+            for k, buffer in enumerate(core.sends):
+                wires = self._wires[core.name]
+                self._sent[buffer] = (wires["begin"], wires["push"], wires[f"send{k}"])
+        tokens = {made.core.name: [self._channel(made, k, one) for k, one in enumerate(made.core.arrivals)] for made, _ in self._cores}
+        for output in self._builder._cut.outputs:
+            self._output(output.source, _plain(output.into.removeprefix("output.")))
+        self._inputs()
+        for made, module in self._cores:
+            self._place(made, module, tokens[made.core.name])
+        self._top.output("begun", self._top.concat(*(self._wires[made.core.name]["begin"] for made, _ in reversed(self._cores))))
+
+    def _channel(self, made: _Made, k: int, arrival: Arrival) -> dict[str, Any]:
+        """The encoder of an arrival, and a queue before it; its tokens."""
+        name = f"{made.core.name}_channel{k}"
+        width, words = self._builder.word(arrival.source)
+        unit = encoder(self._design, f"{name}_encoder", width, words, arrival.delay)
+        ready, taken = self._top.wire(f"{name}_ready", 1), self._top.wire(f"{name}_taken", 1)
+        valid, data = self._words(arrival.source, name, arrival.delay, taken)
+        ports = self._top.instance(unit, f"{name}_encoder_i", {"in_valid": valid, "in_data": data, "ready": ready})
+        taken.drive(ports["in_ready"])
+        return {**ports, "ready": ready}
+
+    def _words(self, source: str, name: str, delay: int, ready: Signal) -> tuple[Signal, Signal]:
+        """The words of a buffer for one consumer: valid and data."""
+        if source not in self._sent:
+            return self._host(source, name, delay, ready)
+        begin, push, data = self._sent[source]
+        width, words = self._builder.word(source)
+        queue = fifo(self._design, f"{name}_fifo", width, words, 1 << (delay + 1).bit_length())
+        ports = {"begin": begin, "push": push, "data": data, "out_ready": ready}
+        found = self._top.instance(queue, f"{name}_fifo_i", ports)
+        home = self._builder._home.get(source)
+        self._rooms[home.core.name if home else source].append(found["room"])
+        return found["out_valid"], found["out_data"]
+
+    def _host(self, source: str, name: str, delay: int, ready: Signal) -> tuple[Signal, Signal]:
+        """The words of a host's stream: of its ports, or of a queue for each of several consumers.
+
+        The host holds back what a delayed consumer has not taken yet.
+        """
+        if self._consumers[source] == 1:
+            valid, data = self._stream(source)
+            self._top.output(f"{_plain(source.removeprefix('input.'))}_ready", ready)
+            return valid, data
+        if source not in self._sent:
+            self._sent[source] = tuple(self._top.wire(f"{_plain(source)}_{n}", w) for n, w in (("begin", 1), ("push", 1), ("data", self._builder.word(source)[0])))  # type: ignore[assignment]
+            self._rooms[source] = []
+        return self._words(source, name, delay, ready)
+
+    def _stream(self, source: str) -> tuple[Signal, Signal]:
+        name = _plain(source.removeprefix("input."))
+        self.inputs[name] = self._builder.word(source)
+        return self._top.input(f"{name}_valid", 1), self._top.input(f"{name}_data", self.inputs[name][0])
+
+    def _inputs(self) -> None:
+        """Takes the words of a stream of several consumers when all have room for a step."""
+        top = self._top
+        for source in self._builder._cut.inputs:
+            if source not in self._sent:
+                continue
+            begin, push, data = self._sent[source]
+            valid, word = self._stream(source)
+            words = self._builder.word(source)[1]
+            number = top.reg("word", max(1, (words - 1).bit_length()), init=0)
+            start = number.eq(0)
+            ready = ~start
+            room = self._rooms[source][0]
+            for other in self._rooms[source][1:]:
+                room = room & other
+            ready = ~start | room
+            taken = ready & valid
+            number.next(top.mux(number.eq(words - 1), 0, number + 1), enable=taken)
+            begin.drive(taken & start)  # type: ignore[attr-defined]
+            push.drive(taken)  # type: ignore[attr-defined]
+            data.drive(word)  # type: ignore[attr-defined]
+            top.output(f"{_plain(source.removeprefix('input.'))}_ready", ready)
+
+    def _output(self, source: str, name: str) -> None:
+        """A stream of the host: a queue and the ports `NAME_valid`, `NAME_data`, `NAME_ready`."""
+        ready = self._top.input(f"{name}_ready", 1)
+        valid, data = self._words(source, f"{name}_output", 0, ready)
+        self._top.output(f"{name}_valid", valid)
+        self._top.output(f"{name}_data", data)
+        self.outputs[name] = self._builder.word(source)
+
+    def _place(self, made: _Made, module: CoreModule, tokens: list[dict[str, Any]]) -> None:
+        top, core = self._top, made.core
+        rooms = self._rooms[core.name]
+        room = rooms[0] if rooms else top.constant(1, 1)
+        for other in rooms[1:]:
+            room = room & other
+        ports: dict[str, Signal] = {"room": room}
+        for k, token in enumerate(tokens):
+            ports |= {f"token{k}_{name}": token[name] for name in ("valid", "last", "index")}
+        if not tokens:
+            ports["go"] = top.input("go", 1)
+        found = top.instance(module.module, core.name, ports)
+        for k, token in enumerate(tokens):
+            token["ready"].drive(found[f"token{k}_ready"])
+        if not tokens:
+            top.output("ready", found["ready"])
+        wires = self._wires[core.name]
+        for name, wire in wires.items():
+            wire.drive(found[name])
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W", "_", name)

@@ -1,0 +1,67 @@
+"""The encoder of a channel: takes the words of a step and gives the places of the bits that are set, one a cycle.
+
+After those of a step it gives a token `last`, of no event.  A word without events takes one cycle, another one a cycle
+for each event and one for the next word, so that while a core has G > 1 groups for each event the search is hidden.
+"""
+
+from __future__ import annotations
+
+from spikec.dialects.rtl_builder import Design, Module, Signal
+
+
+def encoder(design: Design, name: str, width: int, words: int, silent: int) -> Module:
+    """The module: `words` words of `width` bits a step, of which the first `silent` steps are not taken but without events.
+
+    Ports: `in_valid`, `in_data`, `in_ready` of words; `valid`, `last`, `index`, `ready` of tokens.
+    """
+    module = design.module(name)
+    valid, data, ready = module.input("in_valid", 1), module.input("in_data", width), module.input("ready", 1)
+    rest = module.reg("rest", width, init=0)
+    count = module.reg("count", max(1, words.bit_length()), init=0)
+    token, token_last = module.reg("token", 1, init=0), module.reg("token_last", 1)
+    free = (~token | ready).named("free")
+    some = rest.any().named("some")
+    ended = count.eq(words)
+    if silent:
+        quiet = module.reg("quiet", silent.bit_length(), init=silent)
+        off = quiet.any()
+        quiet.next(quiet - 1, enable=free & off)
+        ended = ended | off
+        take = ~some & ~count.eq(words) & ~off
+    else:
+        take = ~some & ~ended
+    last = (~some & ended).named("is_last")
+    take, load = take.named("take"), (take & valid).named("load")
+    rest.next(module.mux(load, data, rest & (rest - 1)), enable=load | (some & free))
+    done = (last & free).named("done")
+    count.next(module.mux(done, 0, count + 1), enable=load | done)
+    token.next(some | last, enable=free)
+    token_last.next(last, enable=free)
+    parts = [first_set(module, rest)] if width > 1 else []
+    if words > 1:
+        place = module.reg("place", (words - 1).bit_length())
+        place.next(count[: place.width], enable=load)
+        parts.insert(0, place)
+    found = module.concat(*parts) if parts else module.constant(0, 1)
+    index = module.reg("token_index", found.width)
+    index.next(found, enable=free)
+    module.output("in_ready", take)
+    module.output("valid", token)
+    module.output("last", token_last)
+    module.output("index", index)
+    return module
+
+
+def first_set(module: Module, word: Signal) -> Signal:
+    """The number of the lowest bit of a word that is 1, by a tree of halves."""
+    return _lowest(module, word.zext(1 << (word.width - 1).bit_length()))[1]
+
+
+def _lowest(module: Module, word: Signal) -> tuple[Signal, Signal]:
+    """Whether a bit is 1, and the number of the lowest; of two bits or more."""
+    if word.width == 2:
+        return word.any(), ~word[0]
+    half = word.width // 2
+    low_any, low = _lowest(module, word[:half])
+    high_any, high = _lowest(module, word[half:])
+    return low_any | high_any, module.concat(~low_any, module.mux(low_any, low, high))
