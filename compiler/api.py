@@ -78,7 +78,7 @@ def compile(
 ) -> Executable:
     """Makes a program ready to run on this machine; connections are drawn with the run seed `seed`.
 
-    For the target "ptx", `device` is "cuda" (the default: the first GPU) or "emulated"; MissingTool where it is not there.
+    For the target "ptx", `device` is "cuda" (the default: the first GPU) or "emulated".  Raises MissingTool without it.
 
     Passes of `pipeline` that work at level `snn` run before the lowering, those at level `step` after it, each in
     their order.  Warnings go to `diagnostics`.

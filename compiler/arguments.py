@@ -105,7 +105,7 @@ def _parser() -> _Parser:
     _model(compile)
     _target(compile)
     _seed(compile)
-    kinds = "make files of these kinds (see `spikec targets`): snn, step, asm, ptx, ...; one of text goes to stdout without -o"
+    kinds = "make files of these kinds (see `spikec targets`): snn, step, ...; one of text goes to stdout without -o"
     compile.add_argument("--emit", metavar="KIND[,KIND]", help=kinds)
     _output(compile, "PATH", "the artifact's folder, or the file of --emit")
     report = "print sizes, the seconds of each stage, and the tables of the passes"

@@ -27,6 +27,7 @@ from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.mlir import context, func, ir
 from spikec.dialects.netlist import port_names
 from spikec.dialects.program import Program
+from spikec.dialects.verify import verify
 
 
 class Signal:
@@ -37,7 +38,7 @@ class Signal:
         self.width: int = value.type.width
 
     def named(self, name: str) -> Signal:
-        """The same value, called `name` in Verilog."""
+        """The same value, called `name` in Verilog; not for inputs and outputs of instances, which have names."""
         self.value.owner.attributes["name"] = ir.StringAttr.get(name)
         return self
 
@@ -328,8 +329,6 @@ class Design:
 
     def program(self) -> Program:
         """The circuit as a program, verified."""
-        from spikec.dialects.verify import verify
-
         with self._context, ir.Location.unknown():
             for module in self._modules.values():
                 module.close()

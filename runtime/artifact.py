@@ -1,14 +1,15 @@
 """Artifacts: a folder with a compiled network, its `manifest.json`, and all that running it takes.
 
 `manifest.json` is for people and other tools; `layout.json` says where things lie in the memory of code for
-processors, `launches.json` what the kernels for GPUs need of their host.  The manifest holds the hash of every other file, so that a damaged artifact is refused.
+processors, `launches.json` what kernels for GPUs need of their host.  The manifest holds the hash of every
+other file, so that a damaged artifact is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.runtime.cpu import CpuEngine
 from spikec.runtime.devices import Device
 from spikec.runtime.gpu import GpuEngine, Shape
-from spikec.runtime.interface import Interface
+from spikec.runtime.interface import Engine, Interface
 from spikec.runtime.launches import Kernel, Launches
 from spikec.runtime.layout import Layout
 from spikec.runtime.run import Executable
@@ -143,20 +144,16 @@ def _check_file(folder: Path, name: str, entry: Any) -> None:
 
 def open_artifact(folder: Path, manifest: Mapping[str, Any]) -> Executable:
     """The network of an artifact whose manifest was read, ready to run on this machine.  Raises CompileError."""
-    path = folder / MANIFEST
     library = _ends(manifest, ".so")
     if library is None:
         message = f"the artifact is for the target '{manifest.get('target')}' and holds nothing that runs here"
-        raise _error("E0705", path, message)
-    try:
-        interface = Interface.from_json(manifest)
+        raise _error("E0705", folder / MANIFEST, message)
+
+    def read(interface: Interface) -> Callable[[], Engine]:
         layout = Layout.from_json(json.loads((folder / LAYOUT).read_text(encoding="utf-8")))
-        target, seed, random_structure = str(manifest["target"]), int(manifest["seed"]), manifest["random_structure"]
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
-        raise _error("E0720", path, f"not a manifest: {type(error).__name__}: {error}") from None
-    engine = CpuEngine.from_library((folder / library).resolve(), layout, interface)
-    files = {name: folder / name for name in (*manifest["files"], MANIFEST)}
-    return Executable(engine, target, seed, bool(random_structure), lambda: files)
+        return lambda: CpuEngine.from_library((folder / library).resolve(), layout, interface)
+
+    return _opened(folder, manifest, read)
 
 
 def is_for_gpus(manifest: Mapping[str, Any]) -> bool:
@@ -166,21 +163,30 @@ def is_for_gpus(manifest: Mapping[str, Any]) -> bool:
 
 def open_on_device(folder: Path, manifest: Mapping[str, Any], device: Device, shape: Shape) -> Executable:
     """The network of an artifact for GPUs whose manifest was read, ready to run on a device.  Raises CompileError."""
+
+    def read(interface: Interface) -> Callable[[], Engine]:
+        from safetensors.numpy import load
+
+        launches = Launches.from_json(json.loads((folder / LAUNCHES).read_text(encoding="utf-8")))
+        text = (folder / str(_ends(manifest, ".ptx"))).read_text(encoding="utf-8")
+        constants = load((folder / str(_ends(manifest, ".safetensors"))).read_bytes())
+        return lambda: GpuEngine(device, text, launches, constants, interface, shape)
+
+    return _opened(folder, manifest, read)
+
+
+def _opened(folder: Path, manifest: Mapping[str, Any], read: Callable[[Interface], Callable[[], Engine]]) -> Executable:
+    """`read` reads the files of an artifact and gives what makes the engine."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     path = folder / MANIFEST
     try:
-        interface = Interface.from_json(manifest)
-        launches = Launches.from_json(json.loads((folder / LAUNCHES).read_text(encoding="utf-8")))
-        text = (folder / str(_ends(manifest, ".ptx"))).read_text(encoding="utf-8")
-        constants = load_file(folder / str(_ends(manifest, ".safetensors")))
+        engine = read(Interface.from_json(manifest))
         target, seed, random_structure = str(manifest["target"]), int(manifest["seed"]), manifest["random_structure"]
     except (KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError, SafetensorError) as error:
         raise _error("E0720", path, f"not a manifest: {type(error).__name__}: {error}") from None
-    engine = GpuEngine(device, text, launches, constants, interface, shape)
     files = {name: folder / name for name in (*manifest["files"], MANIFEST)}
-    return Executable(engine, target, seed, bool(random_structure), lambda: files)
+    return Executable(engine(), target, seed, bool(random_structure), lambda: files)
 
 
 def _ends(manifest: Mapping[str, Any], suffix: str) -> str | None:

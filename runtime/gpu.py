@@ -2,8 +2,8 @@
 
 The samples of a batch run side by side, in the y direction of every grid.  A long run is done in stretches of so many
 steps that their host arrays fit into `ROWS_BYTES`; within one, the kernels of a round are launched as a graph of
-`GRAPH_ROUNDS` rounds that is replayed, or one persistent kernel does all rounds where the device holds its blocks at
-once.  `runtime.launches` says what kernels expect.  Nothing here needs MLIR or a compiler.
+`GRAPH_ROUNDS` rounds that is replayed, or one persistent kernel does all rounds.  `runtime.launches` says what kernels
+expect.  Nothing here needs MLIR or a compiler.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class GpuEngine:
     """Runs one compiled network (`runtime.interface.Batches`).
 
     `constants` are the arrays that the plan names.  The device is the engine's own and is closed with it.  `shape` is
-    that of a run: a "graph" of kernels, one "persistent" kernel, or the latter where it fits.
+    that of a run: a "graph" of kernels, one "persistent" kernel, or "auto", the latter where it fits and the device has
+    quick barriers.
     Raises CompileError where the device does not take the text, or has too little memory or too few places for blocks.
     """
 
@@ -192,6 +193,8 @@ class GpuEngine:
         """Whether runs are one launch; raises CompileError where they must be and the device has too few places."""
         kernel = self._launches.persistent
         if kernel is None or self._shape == "graph":
+            return False
+        if self._shape == "auto" and not self._device.has_quick_barriers():
             return False
         blocks, resident = kernel.grid * self._samples, self._resident(kernel)
         if blocks > resident and self._shape == "persistent":

@@ -6,9 +6,8 @@ import re
 from typing import Any
 
 from spikec.dialects import rtl
-from spikec.dialects.functions import symbol_name
 from spikec.dialects.mlir import ir
-from spikec.dialects.netlist import instance_name, port_names
+from spikec.dialects.netlist import instance_name, module_of, port_names
 from spikec.dialects.program import Program
 
 _WORDS = """
@@ -27,6 +26,9 @@ wildcard wire with within wor xnor xor
 """
 _KEYWORDS = frozenset(_WORDS.split())
 """The keywords of Verilog and SystemVerilog."""
+
+_LONG = 30
+"""Names of so many characters get no longer."""
 
 
 class Taken:
@@ -50,12 +52,6 @@ class Taken:
         return name
 
 
-def modules(program: Program) -> dict[str, str]:
-    """The emitted name of each module by its symbol; the top's first."""
-    taken = Taken()
-    return {name: taken.name(name) for name in sorted(program.symbols(), key=lambda n: n != program.attribute("model"))}
-
-
 def parts(op: Any) -> list[Any]:
     """The values that a concatenation puts side by side, through those that serve it alone."""
     return [one for value in op.operands for one in (parts(value.owner) if serves(value) else [value])]
@@ -70,22 +66,21 @@ def serves(value: Any) -> bool:
 
 
 class Names:
-    """One module: `inputs` and `outputs` in order; values, memories and instances by what makes them,
-    `counters` for the loops over a memory.
+    """One module, called `module`: `inputs` and `outputs` in order; values, memories and instances by what makes them.
 
     A value that is an output is called as its port (`ports`), and an output that is nothing but an input or another
-    output has a name that no value has.
+    output has a name that no value has.  Values without a name are called after what they are made of or drive.
     """
 
-    def __init__(self, function: Any) -> None:
-        taken = Taken()
-        self.clock, self.reset = taken.name(rtl.CLOCK), taken.name(rtl.RESET)
+    def __init__(self, module: str, function: Any, symbols: dict[str, Any]) -> None:
+        self.module = module
+        self._taken, self._symbols = Taken(), symbols
+        self.clock, self.reset = self._taken.name(rtl.CLOCK), self._taken.name(rtl.RESET)
         block = function.regions[0].blocks[0]
         *operations, last = [one.operation for one in block.operations]
         inputs, outputs = port_names(function)
-        self.module = symbol_name(function)
-        self.inputs = [taken.name(name) for name in inputs]
-        self.outputs = [taken.name(name) for name in outputs]
+        self.inputs = [self._taken.name(name) for name in inputs]
+        self.outputs = [self._taken.name(name) for name in outputs]
         self._values: dict[Any, str] = dict(zip(block.arguments, self.inputs, strict=True))
         self.ports: set[str] = set()
         for value, name in zip(last.operands, self.outputs, strict=True):
@@ -93,20 +88,49 @@ class Names:
                 self._values[value] = name
                 self.ports.add(name)
         self.instances: dict[Any, str] = {}
-        self.counters: dict[Any, str] = {}
+        self._next = {
+            op.operands[1]: rtl.DIALECT.view(op.operands[0].owner) for op in operations if op.name == rtl.Connect.name()
+        }
         for op in operations:
-            self._op(op, taken)
-
-    def _op(self, op: Any, taken: Taken) -> None:
-        view: Any = rtl.DIALECT.view(op)
-        if op.name == rtl.INSTANCE:
-            self.instances[op] = taken.name(instance_name(op))
-        for index, value in enumerate(op.results):
-            if value not in self._values:
-                hint = f"{instance_name(op)}_{index}" if view is None else view.name_ or view.mnemonic
-                self._values[value] = taken.name(hint)
-                if isinstance(view, rtl.Mem):
-                    self.counters[op] = taken.name(f"{hint}_k")
+            self._op(op)
 
     def __getitem__(self, value: Any) -> str:
         return self._values[value]
+
+    def _op(self, op: Any) -> None:
+        view: Any = rtl.DIALECT.view(op)
+        if view is None:
+            self.instances[op] = self._taken.name(instance_name(op))
+            hints = [f"{instance_name(op)}_{port}" for port in port_names(self._symbols[module_of(op)])[1]]
+        else:
+            hints = [self._hint(view, op) for _ in op.results]
+        for value, hint in zip(op.results, hints, strict=True):
+            if value not in self._values:
+                self._values[value] = self._taken.name(hint)
+
+    def _hint(self, view: Any, op: Any) -> str:
+        """What the one result of an op is to be called."""
+        if view.name_ is not None:
+            return str(view.name_)
+        if op.result in self._next:
+            return f"{self._next[op.result].name_ or 'wire'}_next"
+        base = self[op.operands[0]] if len(op.operands) else ""
+        match view:
+            case rtl.Read():
+                return f"{base}_word"
+            case rtl.Extract() if len(base) < _LONG:
+                high = view.low + op.result.type.width - 1
+                return f"{base}_{high}_{view.low}" if high > view.low else f"{base}_{high}"
+            case rtl.Zext() | rtl.Sext() if len(base) < _LONG:
+                return f"{base}_wide"
+            case rtl.Not() if len(base) < _LONG:
+                return f"not_{base}"
+        return str(view.mnemonic)
+
+
+def names(program: Program) -> dict[str, Names]:
+    """The names of each module by its symbol; the top is called as it is."""
+    taken, symbols = Taken(), program.symbols()
+    top = program.attribute("model")
+    called = {name: taken.name(name) for name in sorted(symbols, key=lambda name: name != top)}
+    return {name: Names(called[name], function, symbols) for name, function in symbols.items()}

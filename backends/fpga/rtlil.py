@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikec.backends.fpga.names import Names, modules, parts, serves
+from spikec.backends.fpga.names import Names, names, parts, serves
 from spikec.dialects import rtl
-from spikec.dialects.functions import symbol_name
 from spikec.dialects.memory_content import words
+from spikec.dialects.mlir import ir
 from spikec.dialects.netlist import module_of
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import span_of
@@ -28,10 +28,10 @@ _COMPARE = {"eq": "$eq", "ne": "$ne", "lt": "$lt", "le": "$le", "gt": "$gt", "ge
 
 def emit(program: Program) -> bytes:
     """One text with all modules; memories carry their content."""
-    named = modules(program)
-    lines: list[str] = []
-    for function in program.symbols().values():
-        lines += _Module(program, function, named).lines()
+    named, lines = names(program), []
+    for symbol, function in program.symbols().items():
+        lines += ["attribute \\top 1"] if symbol == program.attribute("model") else []
+        lines += _Module(program, function, named[symbol], named).lines()
     return "\n".join([*lines, ""]).encode()
 
 
@@ -40,10 +40,8 @@ def _bits(value: int, width: int) -> str:
 
 
 class _Module:
-    def __init__(self, program: Program, function: Any, named: dict[str, str]) -> None:
-        self._program, self._named = program, named
-        self._name = symbol_name(function)
-        self._names = Names(function)
+    def __init__(self, program: Program, function: Any, names: Names, others: dict[str, Names]) -> None:
+        self._program, self._names, self._others = program, names, others
         self._block = function.regions[0].blocks[0]
         *self._ops, self._return = [one.operation for one in self._block.operations]
         self._lines: list[str] = []
@@ -51,9 +49,7 @@ class _Module:
         self._writes: dict[Any, int] = {}
 
     def lines(self) -> list[str]:
-        top = self._name == self._program.attribute("model")
-        self._lines += ["attribute \\top 1"] if top else []
-        self._lines.append(f"module \\{self._named[self._name]}")
+        self._lines.append(f"module \\{self._names.module}")
         self._ports()
         for op in self._ops:
             self._op(rtl.DIALECT.view(op), op)
@@ -158,8 +154,6 @@ class _Module:
         if view.style != "auto":
             written = any(o.name == rtl.Write.name() and o.operands[0] == op.result for o in self._ops)
             self._line(f'attribute \\{"ram" if written else "rom"}_style "{view.style}"')
-        if view.exclusive:
-            self._line("attribute \\no_rw_check 1")
         self._marks(op)
         self._line(f"memory width {width} size {depth} \\{name}")
         if view.style == "huge":
@@ -192,7 +186,9 @@ class _Module:
         width = op.result.type.width
         # One bit for each write port of the memory, as many as yosys counts.
         ports = max(1, sum(o.name == rtl.Write.name() and o.operands[0] == op.operands[0] for o in self._ops))
-        parameters |= dict.fromkeys(("TRANSPARENCY_MASK", "COLLISION_X_MASK"), _bits(0, ports))
+        exclusive = not view.async_ and rtl.Mem(op.operands[0].owner).exclusive
+        parameters["TRANSPARENCY_MASK"] = _bits(0, ports)
+        parameters["COLLISION_X_MASK"] = _bits((1 << ports) - 1 if exclusive else 0, ports)
         parameters |= {"CE_OVER_SRST": "1'0", **dict.fromkeys(("ARST_VALUE", "SRST_VALUE", "INIT_VALUE"), f"{width}'x")}
         enable = self._of(op.operands[2]) if len(op.operands) > 2 else "1'1"
         pins |= {"EN": enable, "DATA": self._of(op.result), "ARST": "1'0", "SRST": "1'0"}
@@ -212,20 +208,19 @@ class _Module:
         self._cell("$memwr_v2", parameters, pins, op)
 
     def _instance(self, op: Any) -> None:
-        module = module_of(op)
-        inner = Names(self._program.symbols()[module])
+        inner = self._others[module_of(op)]
         pins = {inner.clock: f"\\{self._names.clock}", inner.reset: f"\\{self._names.reset}"}
         pins |= {name: self._of(value) for name, value in zip(inner.inputs, op.operands, strict=True)}
         pins |= {name: self._of(value) for name, value in zip(inner.outputs, op.results, strict=True)}
         self._marks(op)
-        self._line(f"cell \\{self._named[module]} \\{self._names.instances[op]}")
+        self._line(f"cell \\{inner.module} \\{self._names.instances[op]}")
         self._lines += [f"    connect \\{pin} {net}" for pin, net in pins.items()]
         self._line("end")
 
     # ------------------------------------------------------------ text
 
     def _of(self, value: Any) -> str:
-        view = None if value in self._block.arguments else rtl.DIALECT.view(value.owner)
+        view = None if isinstance(value, ir.BlockArgument) else rtl.DIALECT.view(value.owner)
         return _bits(view.value, value.type.width) if isinstance(view, rtl.Constant) else f"\\{self._names[value]}"
 
     def _part(self, value: Any, high: int, low: int) -> str:

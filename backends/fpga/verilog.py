@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikec.backends.fpga.names import Names, modules, parts, serves
+from spikec.backends.fpga.names import Names, names, parts, serves
 from spikec.dialects import rtl
-from spikec.dialects.functions import symbol_name
 from spikec.dialects.memory_content import words
+from spikec.dialects.mlir import ir
 from spikec.dialects.netlist import module_of
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import span_of
@@ -21,11 +21,11 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 
 
 def emit(program: Program) -> dict[str, bytes]:
-    """The files by name: MODULE.v for each module, MODULE.MEMORY.hex for each memory with content."""
+    """The files by name: MODULE.v for each module, MODULE.MEMORY.hex for what each memory holds at the start."""
     files: dict[str, bytes] = {}
-    named = modules(program)
-    for function in program.symbols().values():
-        files |= _Module(program, function, named).files()
+    named, symbols = names(program), program.symbols()
+    for symbol, function in symbols.items():
+        files |= _Module(program, function, named[symbol], named).files()
     return files
 
 
@@ -40,11 +40,8 @@ def content_file(module: str, memory: str) -> str:
 
 
 class _Module:
-    def __init__(self, program: Program, function: Any, named: dict[str, str]) -> None:
-        self._program, self._named = program, named
-        self._function = function
-        self._name = named[symbol_name(function)]
-        self._names = Names(function)
+    def __init__(self, program: Program, function: Any, names: Names, others: dict[str, Names]) -> None:
+        self._program, self._names, self._others = program, names, others
         self._block = function.regions[0].blocks[0]
         *self._ops, self._return = [one.operation for one in self._block.operations]
         self._lines: list[str] = []
@@ -61,7 +58,7 @@ class _Module:
             if self._names[value] != name or self._is_literal(value):
                 self._line(f"assign {name} = {self._of(value)};")
         text = "\n".join([*self._head(), *self._lines, "endmodule", ""])
-        return {f"{self._name}.v": text.encode(), **self._content}
+        return {f"{self._names.module}.v": text.encode(), **self._content}
 
     def _head(self) -> list[str]:
         ports = [f"input  wire {self._names.clock}", f"input  wire {self._names.reset}"]
@@ -69,7 +66,7 @@ class _Module:
         for value, name in zip(self._return.operands, self._names.outputs, strict=True):
             owned = self._names[value] == name and self._registered(value)
             ports.append(f"output {'reg ' if owned else 'wire'} {_range(value)}{name}")
-        return [f"module {self._name} (", *(f"  {port}," for port in ports[:-1]), f"  {ports[-1]}", ");"]
+        return [f"module {self._names.module} (", *(f"  {port}," for port in ports[:-1]), f"  {ports[-1]}", ");"]
 
     # ------------------------------------------------------------ ops
 
@@ -151,30 +148,21 @@ class _Module:
         attribute = f'(* {kind}_style = "{view.style}" *) ' if view.style != "auto" else ""
         attribute += "(* no_rw_check *) " if view.exclusive else ""
         self._line(f"{attribute}reg {_range(op.result)}{name} [0:{type.shape[0] - 1}];", op)
-        if view.content is not None:
-            file = content_file(self._name, name)
-            self._line(f'initial $readmemh("{file}", {name});')
-            digits = -(-type.element_type.width // 4)
-            rows = words(self._program.constants[view.content], type.shape[0], type.element_type.width)
-            self._content[file] = "".join(f"{row:0{digits}x}\n" for row in rows).encode()
-            return
-        # Hardware leaves a huge memory as it is.
-        guard = view.style == "huge"
-        self._lines += ["`ifndef SYNTHESIS"] if guard else []
-        k = self._names.counters[op]
-        self._line(f"integer {k};")
-        each = f"for ({k} = 0; {k} < {type.shape[0]}; {k} = {k} + 1)"
-        self._line(f"initial {each} {name}[{k}] = {literal(0, type.element_type.width)};")
-        self._lines += ["`endif"] if guard else []
+        file = content_file(self._names.module, name)
+        # A loop over the words would do for zeros, but takes yosys minutes where there are ten thousand.
+        lines = [f'  initial $readmemh("{file}", {name});']
+        self._lines += _simulated(lines) if view.style == "huge" else lines
+        depth, width = type.shape[0], type.element_type.width
+        array = self._program.constants[view.content] if view.content is not None else None
+        digits = -(-width // 4)
+        self._content[file] = "".join(f"{row:0{digits}x}\n" for row in words(array, depth, width)).encode()
 
     def _read(self, op: Any) -> None:
         memory, address, *enable = op.operands
         name = self._names[op.result]
         self._declare("reg", op)
         # Undefined in hardware until the first read, so that the register can be the memory's own.
-        self._lines += ["`ifndef SYNTHESIS"]
-        self._line(f"initial {name} = {literal(0, op.result.type.width)};")
-        self._lines += ["`endif"]
+        self._lines += _simulated([f"  initial {name} = {literal(0, op.result.type.width)};"])
         when = f"if ({self._of(enable[0])}) " if enable else ""
         word = f"{self._names[memory]}[{self._of(address)}]"
         self._line(f"always @(posedge {self._names.clock}) {when}{name} <= {word};", op)
@@ -201,15 +189,14 @@ class _Module:
         self._line("end")
 
     def _instance(self, op: Any) -> None:
-        module = module_of(op)
-        inner = Names(self._program.symbols()[module])
+        inner = self._others[module_of(op)]
         for value in op.results:
             if self._names[value] not in self._names.ports:
                 self._line(f"wire {_range(value)}{self._names[value]};", op)
         pins = [(inner.clock, self._names.clock), (inner.reset, self._names.reset)]
         pins += [(name, self._of(value)) for name, value in zip(inner.inputs, op.operands, strict=True)]
         pins += [(name, self._names[value]) for name, value in zip(inner.outputs, op.results, strict=True)]
-        self._line(f"{self._named[module]} {self._names.instances[op]} (", op)
+        self._line(f"{inner.module} {self._names.instances[op]} (", op)
         for index, (pin, net) in enumerate(pins):
             self._line(f"  .{pin}({net}){',' if index < len(pins) - 1 else ''}")
         self._line(");")
@@ -223,7 +210,7 @@ class _Module:
 
     def _is_literal(self, value: Any) -> bool:
         """Whether a value is written as a number wherever it is used."""
-        constant = value not in self._block.arguments and value.owner.name == rtl.Constant.name()
+        constant = not isinstance(value, ir.BlockArgument) and value.owner.name == rtl.Constant.name()
         return constant and value not in self._sliced and rtl.Constant(value.owner).name_ is None
 
     def _of(self, value: Any) -> str:
@@ -250,6 +237,11 @@ class _Module:
     def _line(self, text: str, op: Any = None) -> None:
         span = span_of(op)
         self._lines.append(f"  {text}" + (f"  // {span.file}:{span.line}:{span.column}" if span else ""))
+
+
+def _simulated(lines: list[str]) -> list[str]:
+    """Lines that hardware has not."""
+    return ["`ifndef SYNTHESIS", *lines, "`endif"]
 
 
 def _slices(op: Any) -> bool:

@@ -76,7 +76,7 @@ class PtxTarget:
         return {"triple": "nvptx64-nvidia-cuda", "cpu": self.chip, "features": ""}
 
     def on(self, device: str) -> PtxTarget:
-        """The same target with a device to run on, "cuda" or "emulated".  Raises `MissingTool` where it is not there."""
+        """The target with a device, "cuda" or "emulated", for one engine.  Raises `MissingTool` where it is absent."""
         return replace(self, device=open_device(device, self.memory))
 
     def identity(self) -> str:

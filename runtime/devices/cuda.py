@@ -24,7 +24,7 @@ EMULATE = "or run on this processor with --device emulated"
 
 
 class CudaDevice:
-    """The first GPU, with a stream of its own (`devices.device.Device`).
+    """The first GPU, with a stream of its own, for the thread that made it (`devices.device.Device`).
 
     `driver` is the module `cuda.bindings.driver` or something like it.  Raises MissingTool without the bindings, a
     driver or a GPU.
@@ -32,29 +32,36 @@ class CudaDevice:
 
     def __init__(self, driver: Any = None, memory: int | None = None) -> None:
         self._driver: Any = driver if driver is not None else _bindings()
-        self._limit = memory
         try:
             self._call("cuInit", 0)
             self._device = self._call("cuDeviceGet", 0)
             self._context = self._call("cuDevicePrimaryCtxRetain", self._device)
         except (RuntimeError, InternalError) as error:  # the bindings look for the library at the first call
-            raise MissingTool(f"no GPU can be used: {_first_line(error)}\n  install NVIDIA's driver, {EMULATE}") from None
+            message = f"no GPU can be used: {_first_line(error)}\n  install NVIDIA's driver, {EMULATE}"
+            raise MissingTool(message) from None
         self._call("cuCtxSetCurrent", self._context)
         # Work is captured into graphs on this stream, which the default stream does not allow.
         self._stream = self._call("cuStreamCreate", self._driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
+        free, _ = self._call("cuMemGetInfo")
+        usable = int(free) // 16 * 15  # the rest is lost between buffers
+        self._memory = usable if memory is None else min(usable, memory)
+        self._allocated: set[int] = set()
+        self._modules: list[Any] = []
 
     def memory(self) -> int:
-        """The free memory of the GPU, or less where less was given."""
-        free, _ = self._call("cuMemGetInfo")
-        return int(free) if self._limit is None else min(int(free), self._limit)
+        """Most of what was free at the beginning, or less where less was given."""
+        return self._memory
 
     def allocate(self, size: int) -> int:
         """Raises MemoryError where the GPU has not as much."""
-        return int(self._call("cuMemAlloc", max(size, 1)))
+        address = int(self._call("cuMemAlloc", max(size, 1)))
+        self._allocated.add(address)
+        return address
 
     def free(self, address: int) -> None:
         self.synchronize()
         self._call("cuMemFree", address)
+        self._allocated.discard(address)
 
     def fill(self, address: int, word: int, count: int) -> None:
         self._call("cuMemsetD32Async", address, word, count, self._stream)
@@ -73,19 +80,19 @@ class CudaDevice:
     def load(self, text: str) -> Any:
         """The driver compiles the text for its GPU; what it says stands in the error."""
         options = self._driver.CUjit_option
-        log = bytearray(LOG_BYTES)
-        address = ctypes.addressof((ctypes.c_char * LOG_BYTES).from_buffer(log))
+        log = bytearray(LOG_BYTES)  # written in place
         status, module = self._driver.cuModuleLoadDataEx(
             text.encode() + b"\0",
             2,
             (options.CU_JIT_ERROR_LOG_BUFFER, options.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES),
-            (address, LOG_BYTES),
+            (log, LOG_BYTES),
         )
         if int(status) != 0:
             said = bytes(log).split(b"\0")[0].decode(errors="replace").strip()
             message = f"the driver does not take the PTX text: {self._named(status)}" + (f": {said}" if said else "")
             help = "update NVIDIA's driver, or compile for the GPU's own architecture: --target ptx:sm_NN"
             raise CompileError([Diagnostic("E0705", "error", message, help=help)])
+        self._modules.append(module)
         return module
 
     def function(self, module: Any, name: str, shared: int = 0) -> Any:
@@ -131,11 +138,19 @@ class CudaDevice:
         each = self._call("cuOccupancyMaxActiveBlocksPerMultiprocessor", function, block, shared)
         return int(each) * int(self._call("cuDeviceGetAttribute", number, self._device))
 
+    def has_quick_barriers(self) -> bool:
+        """Assumed from what others publish of launches and barriers; it was not measured."""
+        return True
+
     def synchronize(self) -> None:
         self._call("cuStreamSynchronize", self._stream)
 
     def close(self) -> None:
         self.synchronize()
+        for address in self._allocated:
+            self._call("cuMemFree", address)
+        for module in self._modules:
+            self._call("cuModuleUnload", module)
         self._call("cuStreamDestroy", self._stream)
         self._call("cuDevicePrimaryCtxRelease", self._device)
 

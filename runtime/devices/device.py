@@ -73,6 +73,9 @@ class Device(Protocol):
     def resident(self, function: Any, block: int, shared: int) -> int:
         """How many blocks of a kernel the device can hold at once."""
 
+    def has_quick_barriers(self) -> bool:
+        """Whether blocks wait for each other in less time than a kernel takes to start."""
+
     def synchronize(self) -> None:
         """Waits until all is done that was asked for."""
 

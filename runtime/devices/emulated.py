@@ -24,7 +24,8 @@ class EmulatedDevice:
 
     `seed` permutes the order in which threads, warps and blocks go on, `races` looks for accesses that no barrier
     orders, `poison` fills fresh memory with a pattern instead of zeros, `memory` is how many bytes there are.
-    `resident` blocks run at once, by default `RESIDENT` of a cooperative launch and some of any other.
+    `resident` blocks run at once, by default `RESIDENT` of a cooperative launch and some of any other.  Threads may be
+    resumed `limit` times in a launch, all together.
     """
 
     def __init__(
@@ -34,10 +35,13 @@ class EmulatedDevice:
         poison: bool = False,
         resident: int | None = None,
         memory: int | None = None,
+        limit: int = 1 << 34,
     ) -> None:
         self._memory = machine_memory.limit() if memory is None else memory
         self._resident = resident
-        self._machine = Machine(seed=seed, resident=resident, races=races, poison=poison, memory=self._memory)
+        self._machine = Machine(
+            seed=seed, resident=resident, races=races, poison=poison, memory=self._memory, limit=limit
+        )
 
     def memory(self) -> int:
         return self._memory
@@ -85,6 +89,9 @@ class EmulatedDevice:
 
     def resident(self, function: Any, block: int, shared: int) -> int:
         return RESIDENT if self._resident is None else self._resident
+
+    def has_quick_barriers(self) -> bool:
+        return False
 
     def synchronize(self) -> None:
         pass

@@ -53,6 +53,7 @@ def _simplify(module: Any, builder: Any) -> None:
     llvm = _llvm()
     whole = llvm.create_new_module_pass_manager()
     whole.add_always_inliner_pass()
+    whole.add_global_dead_code_eliminate_pass()
     whole.run(module, builder)
     passes = llvm.create_new_function_pass_manager()
     passes.add_sroa_pass()

@@ -156,7 +156,7 @@ OFFSET_BITS = 40
 SHARED_BIT = 63  # a generic address of shared memory
 SHARED_OFFSET_BITS = 24
 
-FUEL = 1 << 28
+FUEL = 1 << 24
 """Turns of loops a thread may take without suspending."""
 
 ACCESS_WRITE = 17  # a fault like ACCESS, of a write

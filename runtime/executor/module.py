@@ -99,12 +99,16 @@ class _Parser(Reader):
     def _declaration(self) -> None:
         directive = self.next
         match directive:
-            case ".version" | ".file":
+            case ".file":
                 self.skip_line()
+            case ".version":
+                self.take()
+                self.take()  # what is not known is found where it stands
             case ".target":
                 self.take()
                 self._text.target = self.word()
-                self.skip_line()
+                while self.accept(","):
+                    self.word()
             case ".address_size":
                 self.take()
                 if self.integer() != 64:

@@ -57,7 +57,8 @@ class Simulator:
         self._run = ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self._code.address(ENTRY))
         self._registers = np.zeros(max(1, self._layout.register_words), np.uint64)
         self._memories = np.zeros(max(1, self._layout.memory_bytes), np.uint8)
-        self._places = {one.path: one.output for one in [*self._netlist.registers, *self._netlist.reads]}
+        self._places = {register.path: register.output for register in self._netlist.registers}
+        self._places |= {port.path: port.output for port in self._netlist.reads}
         self.power_on()
 
     def power_on(self) -> None:

@@ -7,15 +7,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from spikec.dialects import snn, step
+from spikec.dialects import rtl, snn, step
 from spikec.dialects.definition import Dialect
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
 
 from tests.lower.networks import CORPUS, load
+from tests.rtl.netlists import circuit
 
 FOLDER = Path(snn.__file__).parent
-DIALECTS = {"snn": snn.DIALECT, "step": step.DIALECT}
+DIALECTS = {"snn": snn.DIALECT, "step": step.DIALECT, "rtl": rtl.DIALECT}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
@@ -52,3 +53,10 @@ def test_stock_mlir_opt_reads_both_levels(path: Path, tmp_path: Path) -> None:
     for program in (network, snn_to_step.lower(network)):
         again = Program.parse(reprinted(program, program.level, tmp_path), program.constants)
         assert again.text() == program.text()
+
+
+@pytest.mark.skipif(not mlir_opt().exists(), reason="mlir-opt is not installed")
+def test_stock_mlir_opt_reads_circuits(tmp_path: Path) -> None:
+    program = circuit(1)
+    again = Program.parse(reprinted(program, "rtl", tmp_path), program.constants)
+    assert again.text() == program.text()

@@ -52,7 +52,7 @@ def layer(shape: Layer) -> Program:
         group_bits = (shape.groups - 1).bit_length()
         group = core.reg("group", group_bits, init=0)
         last = group.eq(shape.groups - 1).named("last")
-        group.next(core.mux(last, 0, (group + 1).named("group_next")), enable=valid)
+        group.next(core.mux(last, 0, (group + 1).named("following")), enable=valid)
         rows = np.zeros((inputs, 1 << group_bits, shape.lanes), np.int8)
         rows[:, : shape.groups] = shape.weights.reshape(inputs, shape.groups, shape.lanes)
         weights = core.mem("weights", inputs << group_bits, 8 * shape.lanes, rows.reshape(-1, shape.lanes), "block")

@@ -73,7 +73,8 @@ class _Random:
         if rng.random() < 0.6:
             top = 1 << (min(bits, 16) - 1)
             content = np.array([[rng.randint(-top, top - 1) for _ in range(lanes)] for _ in range(depth)], np.int16)
-        return self.module.mem(f"m{k}", depth, lanes * bits, content)
+        style = "auto" if content is not None else rng.choice(("auto", "huge"))
+        return self.module.mem(f"m{k}", depth, lanes * bits, content, style)
 
     def one(self, memories: list[Memory]) -> Signal:
         rng, module = self.rng, self.module

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+CONTEXT, STREAM, GRAPH, READY, MODULE = 11, 12, 13, 14, 15
+
 
 class Status(IntEnum):
     CUDA_SUCCESS = 0
@@ -18,7 +20,7 @@ class Status(IntEnum):
 
 
 class FakeDriver:
-    """`calls` are (name, arguments) of every call; `fails` are statuses by name, of calls that fail."""
+    """`calls` are (name, arguments) of every call, `functions` the kernels by name, `fails` statuses of calls by name."""
 
     CUresult = Status
     CUstream_flags = SimpleNamespace(CU_STREAM_NON_BLOCKING=1)
@@ -33,6 +35,7 @@ class FakeDriver:
     def __init__(self, **fails: Status) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.fails = fails
+        self.functions: dict[str, int] = {}
         self.memory: dict[int, Any] = {}
         self.attributes = {95: 1, 16: 10}
 
@@ -71,10 +74,10 @@ class FakeDriver:
                 self.bytes_at(place, 4 * count)[:] = np.full(count, word, np.uint32).view(np.uint8)
             case "cuModuleLoadDataEx":
                 if name in self.fails:
-                    ctypes.memmove(arguments[3][0], self.LOG, len(self.LOG))
-                return ("module",)
+                    arguments[3][0][: len(self.LOG)] = self.LOG
+                return (MODULE,)
             case "cuModuleGetFunction":
-                return (f"function {arguments[1].decode()}",)
+                return (self.functions.setdefault(arguments[1].decode(), 100 + len(self.functions)),)
             case "cuOccupancyMaxActiveBlocksPerMultiprocessor":
                 return (3,)
             case "cuDeviceGetAttribute":
@@ -97,8 +100,8 @@ class FakeDriver:
 
 _GIVES = {
     "cuDeviceGet": 0,
-    "cuDevicePrimaryCtxRetain": "context",
-    "cuStreamCreate": "stream",
-    "cuStreamEndCapture": "graph",
-    "cuGraphInstantiate": "ready graph",
+    "cuDevicePrimaryCtxRetain": CONTEXT,
+    "cuStreamCreate": STREAM,
+    "cuStreamEndCapture": GRAPH,
+    "cuGraphInstantiate": READY,
 }

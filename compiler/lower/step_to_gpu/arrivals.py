@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from spikec.dialects import step
 from spikec.dialects.mlir import ir
-from spikec.dialects.propagations import propagations
-from spikec.lower.code import Type, converted
+from spikec.dialects.propagations import Propagation, propagations
+from spikec.lower.code import Type, Value, choose, converted
 from spikec.lower.step_to_gpu import dense, gather, windows
-from spikec.lower.step_to_gpu.code import WORD, i32
+from spikec.lower.step_to_gpu.code import WORD, i32, less
 from spikec.lower.step_to_gpu.forms import form
+from spikec.lower.step_to_gpu.layout import BLOCK
 from spikec.lower.step_to_gpu.network import Network
 from spikec.lower.step_to_gpu.thread import Thread
 
 
 def lower(thread: Thread, network: Network, op: step.Propagate | step.Sweep) -> None:
     """Adds what arrives at the thread's own element of `op.into`, and counts the additions."""
-    element = thread.held(op.into).element
-    total = converted(thread.read(op.into), _sum_type(element))
-    all = propagations(op)
-    match form(network, all[0]):
+    held, all = thread.held(op.into), propagations(op)
+    total = converted(thread.read(op.into), _sum_type(held.element))
+    warps = -(-held.size // WORD)
+    if warps * WORD < held.blocks * BLOCK:
+        total = choose(less(thread.warp, warps), lambda: _arrived(thread, network, all, total), total)
+    else:
+        total = _arrived(thread, network, all, total)
+    thread.write(op.into, converted(total, held.element))
+
+
+def _arrived(thread: Thread, network: Network, ops: tuple[Propagation, ...], total: Value) -> Value:
+    match form(network, ops[0]):
         case "dense":
-            total = dense.lower(thread, network, all[0], total)
+            return dense.lower(thread, network, ops[0], total)
         case "window":
-            total = windows.lower(thread, network, all[0], total)
+            return windows.lower(thread, network, ops[0], total)
         case "one":
-            total = dense.one_to_one(thread, network, all[0], total)
+            return dense.one_to_one(thread, network, ops[0], total)
         case _:
-            total = gather.lower(thread, network, all, total)
-    thread.write(op.into, converted(total, element))
+            return gather.lower(thread, network, ops, total)
 
 
 def _sum_type(element: Type) -> Type:

@@ -44,9 +44,9 @@ def fill(thread: Thread, op: step.Fill) -> None:
 
 
 def copy(thread: Thread, op: step.Copy) -> None:
-    """A thread for each element of the target; those beyond the copied stretch read its first element."""
-    if op.low == op.to and op.delay == 0 and op.from_ in thread.known:
-        value = thread.known[op.from_]
+    """A thread for each element of the target; those beyond the stretch read a pad, or the stretch's first element."""
+    if op.low == op.to and thread.held(op.from_).blocks >= thread.held(op.into).blocks:
+        value = thread.read(op.from_, op.delay)
     else:
         source = arith.select(thread.within(op.to, op.size), add(thread.n, op.low - op.to), constant(op.low))
         value = thread.read_at(op.from_, source, op.delay)

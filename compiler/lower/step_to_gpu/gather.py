@@ -94,7 +94,7 @@ class _Lists:
     begins: Array
     lengths: Array
     entries: Array
-    bits: tuple[int, int, int]
+    bits: tuple[int, ...]
     weights: Array | float
 
     def fields(self) -> list[tuple[int, int]]:
@@ -105,7 +105,7 @@ class _Lists:
 def _arranged(network: Network, ops: Sequence[Propagation]) -> _Lists:
     found = [_synapses(network, op, table) for table, op in enumerate(ops)]
     target, round, table, source = np.concatenate([acting for acting, _ in found], axis=1)
-    order = np.lexsort((table, round, target))
+    order = np.lexsort([_sortable(key) for key in (table, round, target) if key is target or key.any()])
     threads = -(-network.tables[ops[0].table].post // BLOCK) * BLOCK
     lengths = np.bincount(target, minlength=threads)
     target = target[order]
@@ -133,6 +133,11 @@ def _arranged(network: Network, ops: Sequence[Propagation]) -> _Lists:
         bits,
         numbers if numbers.ndim else numbers.item(),
     )
+
+
+def _sortable(key: Array) -> Array:
+    """Numbers of 16 bits, where they fit: those are sorted in linear time."""
+    return key.astype(np.uint16) if key.max(initial=0) < 1 << 16 else key
 
 
 def _synapses(network: Network, op: Propagation, number: int) -> tuple[Array, Array]:

@@ -59,10 +59,10 @@ class Packed:
         return isinstance(self.rows.weight, np.ndarray)
 
     @cached_property
-    def bits(self) -> int | None:
-        """Bits of a target in a number that is a synapse; None where they are two."""
+    def bits(self) -> int:
+        """Bits of a target in a number that is a synapse; 0 where they are two."""
         bits, weight = max(1, (self.post - 1).bit_length()), self.rows.weight
-        return bits if isinstance(weight, np.ndarray) and bits + _width(weight) <= WORD else None
+        return bits if isinstance(weight, np.ndarray) and bits + _width(weight) <= WORD else 0
 
     @cached_property
     def width(self) -> int:
@@ -81,18 +81,22 @@ class Packed:
     def _spans(self) -> Array:
         return np.stack([np.cumsum(self._room) - self._room, self.rows.lengths()], axis=1).astype(np.int32)
 
+    def _synapses(self) -> Array:
+        weight, target = np.asarray(self.rows.weight).astype(np.int32), self.rows.target.astype(np.int32)
+        return self._placed(self._last(np.int32), weight << self.bits | target)
+
     def _targets(self) -> Array:
-        target, end = self.rows.target, self.rows.begin[1:]
-        between = np.repeat(target[end - 1], self._room) if len(target) else target
-        return self._placed(between.astype(np.uint16 if self.post <= 1 << 16 else np.uint32), target)
+        return self._placed(self._last(np.uint16 if self.post <= 1 << 16 else np.uint32), self.rows.target)
 
     def _weights(self) -> Array:
         weight = np.asarray(self.rows.weight)
         kept = weight.dtype if weight.dtype.kind == "f" else np.int32 if _width(weight) <= WORD else np.int64
         return self._placed(np.full(self._room.sum(), -0.0, kept), weight)
 
-    def _synapses(self) -> Array:
-        return (self._weights() << self.bits) | self._targets().astype(np.int32)
+    def _last(self, kept: type[np.generic]) -> Array:
+        """The last target of each row, as often as the row has room."""
+        target, end = self.rows.target, self.rows.begin[1:]
+        return np.repeat(target[end - 1].astype(kept), self._room) if len(target) else target.astype(kept)
 
     def _placed(self, between: Array, numbers: Array) -> Array:
         """The numbers of all synapses, row by row, with what is given between."""
@@ -103,7 +107,7 @@ class Packed:
     def on_device(self, thread: Thread, name: str) -> tuple[Elements, Synapses]:
         """For each row the place of its first synapse and their number; and what loads synapses."""
         spans = thread.constant(f"{name}:rows.spans", self._spans)
-        if self.bits is not None:
+        if self.bits:
             made = {"synapses": self._synapses}
         elif self.weighted:
             made = {"targets": self._targets, "weights": self._weights}
@@ -118,7 +122,7 @@ class Packed:
         return spans, load
 
     def _synapse(self, loaded: Sequence[Value], type: Type) -> tuple[Value, Value]:
-        if self.bits is not None:
+        if self.bits:
             target = arith.andi(loaded[0], constant((1 << self.bits) - 1))
             return target, converted(arith.shrsi(loaded[0], constant(self.bits)), type)
         target = loaded[0] if loaded[0].type == i32() else arith.extui(i32(), loaded[0])

@@ -35,6 +35,8 @@ from spikec.lower.step_to_gpu.sources import Source, Weights, weights
 from spikec.lower.step_to_gpu.thread import Thread
 
 POINT = Axis(1, 1, 1, 1, 0, 1)  # the other axis where there is one
+WIDEST = 4 * WORD
+"""Sources under a row of the kernel, from the first to the last, that are looked at by words."""
 
 Row = Callable[[Value, Value, Value, Value, Value], list[Value]]
 """From the first source of a row, whether the kernel's row lies on one, the place of its first weight, the sum and the
@@ -54,7 +56,8 @@ def lower(thread: Thread, network: Network, op: Propagation, total: Value) -> Va
     first = times(over(channel, outputs), members) if shape.groups > 1 else constant(0)
     top = minus(times(y, rows.stride), rows.padding)
     left = minus(times(x, columns.stride), columns.padding)
-    row = (_bits if source.held.bits else _values)(source, kernels, columns, left)
+    way = _bits if source.held.bits and _span(columns) <= WIDEST else _values
+    row = way(source, kernels, columns, left)
 
     def member(m: Value, *carried: Value) -> list[Value]:
         plane = times(add(first, m), rows.input)
@@ -66,11 +69,21 @@ def lower(thread: Thread, network: Network, op: Propagation, total: Value) -> Va
             begin = add(times(add(plane, at), columns.input), source.low)
             return row(begin, there, times(add(kernel, k), columns.kernel), *carried)
 
-        return loop(0, rows.kernel, 1, line, carried)
+        return loop(0, _taps(rows), 1, line, carried)
 
     total, count = loop(0, members, 1, member, [total, constant(0)])
     thread.count(op.tally, arith.select(thread.inside(table.post), count, constant(0)))
     return total
+
+
+def _taps(axis: Axis) -> int:
+    """How many places of a kernel lie on sources at all."""
+    return min(axis.kernel, (axis.input - 1 + axis.padding) // axis.dilation + 1)
+
+
+def _span(axis: Axis) -> int:
+    """Sources from the first of them to the last."""
+    return (_taps(axis) - 1) * axis.dilation + 1
 
 
 def _split(left: Value, extent: int) -> tuple[Value, Value]:
@@ -90,14 +103,14 @@ def _values(source: Source, kernels: Weights, axis: Axis, left: Value) -> Row:
             total = arith.select(active, summed(total, arriving), total)
             return [total, add(count, arith.extui(i32(), active))]
 
-        return loop(0, axis.kernel, 1, one, carried)
+        return loop(0, _taps(axis), 1, one, carried)
 
     return row
 
 
 def _bits(source: Source, kernels: Weights, axis: Axis, left: Value) -> Row:
     """The active sources that a row of the kernel lies on, a word at a time."""
-    span = (axis.kernel - 1) * axis.dilation + 1
+    span = _span(axis)
     # Of each word: where it begins, seen from the row's first source, and which bits of it are sources of the kernel.
     pieces = []
     for piece in range(0, span, WORD):

@@ -28,13 +28,14 @@ class Behaviour:
     """Nodes of one element: what it holds (`states`), what arrived (`ports`), and what follows from these.
 
     `results` are the new values of states, `events` what is sent; `constants` are arrays with a value per element,
-    `draws` random numbers, each by the name of the buffer.  `starts` are what states hold at first, [size].
+    `values` those of the host's inputs, `draws` random numbers, each by the name of the buffer.  `starts` are what states hold at first, [size].
     """
 
     graph: Graph
     states: dict[str, Node]
     ports: dict[str, Node]
     constants: dict[str, Node]
+    values: dict[str, Node]
     draws: dict[str, Node]
     index: Node
     results: dict[str, Node]
@@ -42,11 +43,13 @@ class Behaviour:
     starts: dict[str, Array]
 
 
-def behaviour(program: Program, core: Core, sums: Mapping[str, Interval]) -> Behaviour:
-    """The behaviour of a core; `sums` are the intervals of what arrives in a step, by buffer."""
+def behaviour(
+    program: Program, core: Core, sums: Mapping[str, Interval], starts: Mapping[str, Array]
+) -> Behaviour:
+    """The behaviour of a core; `sums` are the intervals of what arrives in a step, `starts` of states, by buffer."""
     known: dict[str, Interval] = {}
     for _ in range(_ROUNDS):
-        found = _Reading(program, core, sums, known).behaviour()
+        found = _Reading(program, core, sums, known, starts).behaviour()
         known = {name: _invariant(node.range, found.starts[name]) for name, node in found.results.items()}
     return found
 
@@ -57,17 +60,23 @@ def _invariant(result: Interval, start: Array) -> Interval:
 
 class _Reading:
     def __init__(
-        self, program: Program, core: Core, sums: Mapping[str, Interval], known: Mapping[str, Interval]
+        self,
+        program: Program,
+        core: Core,
+        sums: Mapping[str, Interval],
+        known: Mapping[str, Interval],
+        starts: Mapping[str, Array],
     ) -> None:
-        self._program, self._core, self._sums, self._known = program, core, sums, known
+        self._program, self._core, self._sums, self._known, self._starts = program, core, sums, known, starts
         self._symbols = program.symbols()
         self._buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
         self._graph = Graph()
-        self._values: dict[str, Node] = {}  # what buffers hold now
+        self._now: dict[str, Node] = {}  # what buffers hold
         self._seen: set[str] = set()  # buffers that were read
         self._states: dict[str, Node] = {}
         self._ports: dict[str, Node] = {}
         self._constants: dict[str, Node] = {}
+        self._values: dict[str, Node] = {}
         self._draws: dict[str, Node] = {}
         self._index = self._graph.input("index", Interval(0, core.size - 1))
 
@@ -76,10 +85,10 @@ class _Reading:
             self._graph.location = op.operation.location
             match op:
                 case step.Fill():
-                    self._values[op.into] = self._graph.const(int(python_number(op.value)))
+                    self._now[op.into] = self._graph.const(int(python_number(op.value)))
                 case step.Draw():
-                    self._values[op.into] = self._draws[op.into] = self._graph.input(f"draw {op.into}", DRAWN)
-                case step.Propagate():
+                    self._now[op.into] = self._draws[op.into] = self._graph.input(f"draw {op.into}", DRAWN)
+                case step.Propagate() | step.Sweep():
                     self._arrive(op)
                 case step.Update():
                     self._update(op)
@@ -88,21 +97,22 @@ class _Reading:
             self._states,
             self._ports,
             self._constants,
+            self._values,
             self._draws,
             self._index,
-            {name: self._values.get(name, node) for name, node in self._states.items()},
-            {name: self._values[name] for name in self._core.sends},
+            {name: self._now.get(name, node) for name, node in self._states.items()},
+            {name: self._now[name] for name in self._core.sends},
             {name: self._start(name) for name in self._states},
         )
 
-    def _arrive(self, op: step.Propagate) -> None:
+    def _arrive(self, op: step.Propagate | step.Sweep) -> None:
         name = op.into
         if name in self._seen:
             raise Refusal(CODE, "synapses to what was read in this step", op.operation)
         if name not in self._ports:
             self._ports[name] = self._graph.input(f"port {name}", self._sums[name])
             total = self._graph.add(self._value(name), self._ports[name])
-            self._values[name] = self._graph.wrap(total, self._width(name))
+            self._now[name] = self._graph.wrap(total, self._width(name))
             self._seen.discard(name)
 
     def _update(self, op: step.Update) -> None:
@@ -114,12 +124,15 @@ class _Reading:
             name = symbol_of(attribute)
             if name is not None:
                 self._state(name)
-                self._values[name] = value
+                self._now[name] = value
 
     def _argument(self, attribute: Any, type: Any) -> Node:
         name = symbol_of(attribute)
         if name is None:
             return self._index if isinstance(attribute, ir.UnitAttr) else self._graph.const(int(python_number(attribute)))
+        if self._buffers[name].kind == "input":
+            self._values[name] = self._graph.input(f"value {name}", limits(type))
+            return self._values[name]
         if self._buffers[name].kind != "constant":
             return self._value(name)
         array = self._program.constants[name]
@@ -130,9 +143,9 @@ class _Reading:
 
     def _value(self, name: str) -> Node:
         self._seen.add(name)
-        if name not in self._values:
-            self._values[name] = self._state(name)
-        return self._values[name]
+        if name not in self._now:
+            self._now[name] = self._state(name)
+        return self._now[name]
 
     def _state(self, name: str) -> Node:
         """What a state holds from the step before; a buffer that is no state is not asked for that."""
@@ -143,6 +156,8 @@ class _Reading:
         return self._states.get(name) or self._graph.const(0)
 
     def _start(self, name: str) -> Array:
+        if name in self._starts:
+            return self._starts[name].astype(np.int64).reshape(-1)
         init = self._buffers[name].init
         if init is None:
             return np.zeros(self._core.size, np.int64)

@@ -1,7 +1,8 @@
 """A bench around a circuit: memories that feed its streams and take what comes out, so that a run is one call.
 
-The bench is the module `bench` of the same design: words of inputs wait in the memory `in_NAME`, those of outputs
-arrive in `out_NAME`, and `done` rises when all outputs are there and every core has begun its last step.
+The bench is the module `bench` of the same design: words of inputs wait in the memory `in_NAME`, values in `PORT_values`
+and those of outputs arrive in `out_NAME`; keys of draws and the sample are its own ports.  `done` rises when all outputs
+are there and every core has begun its last step.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
-from spikec.lower.step_to_rtl.build import Circuit, Held
+from spikec.lower.step_to_rtl.build import Circuit, Given, Held
 
 BENCH = "bench"
 
@@ -28,12 +29,17 @@ def add_bench(circuit: Circuit, steps: int) -> None:
             place, valid = _counter(bench, f"{name}_place", steps * words, taken[name])
             ports |= {f"{name}_valid": valid, f"{name}_data": bench.mem(f"in_{name}", steps * words, width, style="huge").look(place[: _bits(steps * words)])}
         ports |= {f"{name}_ready": bench.constant(1, 1) for name in circuit.outputs}
-        if "go" in top.inputs:
-            ports["go"] = bench.constant(1, 1)
+        keys = [name for name in top.inputs if name in circuit.keys or name.endswith("_sample")]
+        ports |= {name: bench.input(name, top.inputs[name]) for name in keys}
+        readies = {core: bench.wire(f"{core}_ready", 1) for core in circuit.waits}
+        for core, givens in circuit.waits.items():
+            ports |= _sequence(bench, core, givens, steps, readies[core])
         found = bench.instance(top, "top", ports)
         going = []
         for name, wire in taken.items():
             wire.drive(found[f"{name}_ready"] & ports[f"{name}_valid"])
+        for core, wire in readies.items():
+            wire.drive(found[f"{core}_ready"])
         for name, (width, words) in circuit.outputs.items():
             place, more = _counter(bench, f"{name}_place", steps * words, found[f"{name}_valid"])
             memory = bench.mem(f"out_{name}", steps * words, width, style="huge")
@@ -45,6 +51,27 @@ def add_bench(circuit: Circuit, steps: int) -> None:
         for other in going[1:]:
             busy = busy | other
         bench.output("done", ~busy)
+
+
+def _sequence(bench: Module, core: str, givens: list[Given], steps: int, ready: Signal) -> dict[str, Signal]:
+    """Writes the values of a step, group by group, then lets the core do it."""
+    _, more = _counter(bench, f"{core}_steps", steps, ready)
+    groups = max((given.shape.groups for given in givens), default=0)
+    if not groups:
+        return {f"{core}_go": more}
+    place, _ = _counter(bench, f"{core}_place", steps * groups, writing := bench.wire(f"{core}_writing", 1))
+    group = bench.reg(f"{core}_group", groups.bit_length(), init=0)
+    writing.drive(group.ne(groups))
+    group.next(bench.mux(ready, 0, group + writing.zext(group.width)))
+    ports = {f"{core}_go": more & ~writing}
+    for given in givens:
+        words = bench.mem(f"{given.port}_values", steps * groups, given.shape.lanes * given.width, style="huge")
+        ports |= {
+            f"{given.port}_write": writing,
+            f"{given.port}_address": group[: max(1, (groups - 1).bit_length())],
+            f"{given.port}_data": words.look(place[: _bits(steps * groups)]),
+        }
+    return ports
 
 
 def _bits(count: int) -> int:
@@ -66,6 +93,19 @@ def pack(events: Array, width: int, words: int) -> Array:
     return (padded.reshape(-1, width) << np.arange(width, dtype=np.uint64)).sum(1)
 
 
+def lanes(values: Array, given: Given) -> Array:
+    """Values [steps, elements] as words [steps * groups, 64-bit words], the first element in the lowest bits."""
+    shape = given.shape
+    padded = np.zeros((len(values), shape.groups * shape.lanes), np.int64)
+    padded[:, : shape.size] = values
+    bits = ((padded.reshape(-1, shape.lanes, 1) >> np.arange(given.width)) & 1).astype(np.uint8)
+    flat = np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")
+    size = next((size for size in (1, 2, 4, 8) if flat.shape[1] <= size), -(-flat.shape[1] // 8) * 8)
+    found = np.zeros((len(flat), size), np.uint8)
+    found[:, : flat.shape[1]] = flat
+    return found.view(f"u{min(8, size)}").squeeze()
+
+
 def unpack(words: Array, width: int, count: int, size: int) -> Array:
     """Words as events [steps, size]."""
     found = (words[:, None] >> np.arange(width, dtype=words.dtype)) & 1
@@ -78,6 +118,7 @@ def state(words: Array, held: Held) -> Array:
     rows = words.reshape(len(words), -1)
     size = 8 * rows.itemsize
     bits = (rows[:, shifts // size] >> (shifts % size).astype(rows.dtype)) & 1
-    lanes = bits.reshape(-1, held.width).astype(np.int64)
-    value = (lanes[:, :-1] << np.arange(held.width - 1)).sum(1) - (lanes[:, -1] << (held.width - 1))
-    return (value >> held.shift)[: held.size]
+    places = 1 << np.arange(held.width, dtype=np.int64)
+    if held.signed:
+        places[-1] = -places[-1]
+    return ((bits.reshape(-1, held.width).astype(np.int64) * places).sum(1) >> held.shift)[: held.size]

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from spikec.analysis.dependence import entry_ops
 from spikec.analysis.intervals import Interval
 from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import file_location, ir
 from spikec.dialects.program import Program
-from spikec.dialects.refusal import span_of
+from spikec.dialects.refusal import Refusal, span_of
 from spikec.dialects.rtl_builder import Design, Module, Signal
 from spikec.lower.step_to_rtl.behaviour import Behaviour, behaviour
-from spikec.lower.step_to_rtl.core import Channel, CoreModule, Shape
+from spikec.lower.step_to_rtl.core import Channel, CoreModule
 from spikec.lower.step_to_rtl.cores import Arrival, Core, Cut, cut
 from spikec.lower.step_to_rtl.encoder import encoder
 from spikec.lower.step_to_rtl.expressions import bits
 from spikec.lower.step_to_rtl.fifo import fifo
 from spikec.lower.step_to_rtl.fold import Plan, plan
+from spikec.lower.step_to_rtl.shape import Shape
 from spikec.lower.step_to_rtl.weights import matrix
 
 HOST_WORD = 16
@@ -35,26 +38,48 @@ class Held:
 
     memory: str
     width: int
+    signed: bool
     lanes: int
     shift: int
     size: int
 
 
 @dataclass(frozen=True)
+class Given:
+    """An input whose values the host writes: by the ports `port`_write, _address and _data, groups of `lanes` values."""
+
+    input: str
+    port: str
+    width: int
+    shape: Shape
+
+
+@dataclass(frozen=True)
 class Circuit:
-    """`inputs` and `outputs` are (bits of a word, words a step) of host streams by name; `states` by buffer."""
+    """`inputs` and `outputs` are (bits of a word, words a step) of host streams by name; `states` by buffer.
+
+    `waits` are the cores that do a step for each `go`, with what the host gives each; `keys` are (seed, path) of
+    random draws by the port that takes the key.
+    """
 
     design: Design
     top: Module
     inputs: dict[str, tuple[int, int]]
     outputs: dict[str, tuple[int, int]]
     states: dict[str, Held]
+    waits: dict[str, list[Given]]
+    keys: dict[str, tuple[int, str]]
 
 
-def build(program: Program, lanes: dict[str, int] | int = 1) -> Circuit:
-    """The circuit of a program at level `step`; `lanes` of all cores, or by the name of a core.  Raises `Refusal`."""
+def build(
+    program: Program, lanes: dict[str, int] | int = 1, starts: Mapping[str, Array] | None = None
+) -> Circuit:
+    """The circuit of a program at level `step`; `lanes` of all cores, or by the name of a core.  Raises `Refusal`.
+
+    `starts` are the states after the program's `@init`, by buffer; without them it must not compute any.
+    """
     with program.module.context, ir.Location.unknown():
-        return _Builder(program, lanes).circuit()
+        return _Builder(program, lanes, starts).circuit()
 
 
 @dataclass
@@ -69,20 +94,23 @@ class _Made:
 
 
 class _Builder:
-    def __init__(self, program: Program, lanes: dict[str, int] | int) -> None:
-        self._program, self._lanes = program, lanes
+    def __init__(self, program: Program, lanes: dict[str, int] | int, starts: Mapping[str, Array] | None) -> None:
+        self._program, self._lanes, self._starts = program, lanes, starts or {}
+        first = next((op for _, op in entry_ops(program, "init")), None)
+        if starts is None and first is not None:
+            raise Refusal("E1312", "states that are computed before the first step", first.operation)
         self._cut: Cut = cut(program)
         self._made = [self._core(core) for core in self._cut.cores]
         self._home = {name: made for made in self._made for name in made.core.sends}
 
     def _core(self, core: Core) -> _Made:
-        matrices = [matrix(self._program, arrival.table) for arrival in core.arrivals]
+        matrices = [matrix(self._program, arrival.table, arrival.part) for arrival in core.arrivals]
         sums: dict[str, Interval] = {}
         for arrival, array in zip(core.arrivals, matrices, strict=True):
             low, high = np.minimum(array, 0).sum(0).min(), np.maximum(array, 0).sum(0).max()
             before = sums.get(arrival.into, Interval(0, 0))
             sums[arrival.into] = Interval(int(before.low + low), int(before.high + high))
-        found = behaviour(self._program, core, sums)
+        found = behaviour(self._program, core, sums, self._starts)
         weights = Interval(min((int(a.min()) for a in matrices), default=0), max((int(a.max()) for a in matrices), default=0))
         lanes = self._lanes if isinstance(self._lanes, int) else self._lanes.get(core.name, 1)
         return _Made(core, plan(found, weights), found, matrices, Shape(core.size, min(lanes, core.size)))
@@ -93,7 +121,7 @@ class _Builder:
         with design:
             top = _Top(self, design, name)
             top.fill()
-        return Circuit(design, top.module, top.inputs, top.outputs, self._states())
+        return Circuit(design, top.module, top.inputs, top.outputs, self._states(), top.waits, top.keys)
 
     def _states(self) -> dict[str, Held]:
         found = {}
@@ -101,8 +129,14 @@ class _Builder:
             for number, field in enumerate(made.plan.fields):
                 if field.state is not None:
                     memory = f"{made.core.name}.field{number}_{_plain(field.name)}"
-                    found[field.state] = Held(memory, bits(field.range), made.shape.lanes, field.shift, made.core.size)
+                    found[field.state] = Held(
+                        memory, bits(field.range), field.range.low < 0, made.shape.lanes, field.shift, made.core.size
+                    )
         return found
+
+    def width(self, name: str) -> int:
+        """The bits of an element of a buffer."""
+        return int(ir.IntegerType(self._cut.buffers[name].type.element_type).width)
 
     def word(self, source: str) -> tuple[int, int]:
         """The bits of a word and the words of a step of a buffer's events."""
@@ -123,10 +157,13 @@ class _Top:
         self._top = self.module = design.module(name)
         self.inputs: dict[str, tuple[int, int]] = {}
         self.outputs: dict[str, tuple[int, int]] = {}
+        self.waits: dict[str, list[Given]] = {}
+        self.keys: dict[str, tuple[int, str]] = {}
         self._rooms: dict[str, list[Signal]] = {made.core.name: [] for made, _ in self._cores}
         self._sent: dict[str, tuple[Signal, Signal, Signal]] = {}  # by buffer: begin, push, data
         self._wires: dict[str, dict[str, Any]] = {}
-        self._consumers = Counter(arrival.source for core in builder._cut.cores for arrival in core.arrivals)
+        arrivals = [arrival for core in builder._cut.cores for arrival in core.arrivals]
+        self._consumers = Counter(one.source for one in (*arrivals, *builder._cut.outputs))
 
     def _core_module(self, made: _Made) -> CoreModule:
         channels = []
@@ -139,7 +176,16 @@ class _Top:
             channels.append(Channel(arrival.into, tokens, index, rows))
         constants = {name: self._builder._program.constants[name] for name in made.found.constants}
         with file_location(span_of(made.core.location)):
-            return CoreModule(self._design, f"{made.core.name}_unit", made.shape, made.plan, channels, constants)
+            return CoreModule(
+                self._design,
+                f"{made.core.name}_unit",
+                made.shape,
+                made.plan,
+                channels,
+                constants,
+                {name: self._builder.width(name) for name in made.found.values},
+                list(made.found.draws),
+            )
 
     def fill(self) -> None:
         """Everything in the module at the top."""
@@ -244,16 +290,33 @@ class _Top:
         ports: dict[str, Signal] = {"room": room}
         for k, token in enumerate(tokens):
             ports |= {f"token{k}_{name}": token[name] for name in ("valid", "last", "index")}
-        if not tokens:
-            ports["go"] = top.input("go", 1)
+        if module.waits:
+            ports["go"] = top.input(f"{core.name}_go", 1)
+            self.waits[core.name] = [self._given(made, k, name, ports) for k, name in enumerate(made.found.values)]
+        draws = {op.into: op for op in core.ops if isinstance(op, step.Draw)}
+        for k, name in enumerate(made.found.draws):
+            self.keys[f"{core.name}_key{k}"] = draws[name].seed, draws[name].path
+            ports[f"key{k}"] = top.input(f"{core.name}_key{k}", 64)
+        if made.found.draws:
+            ports["sample"] = top.input(f"{core.name}_sample", 32)
         found = top.instance(module.module, core.name, ports)
         for k, token in enumerate(tokens):
             token["ready"].drive(found[f"token{k}_ready"])
-        if not tokens:
-            top.output("ready", found["ready"])
+        if module.waits:
+            top.output(f"{core.name}_ready", found["ready"])
         wires = self._wires[core.name]
         for name, wire in wires.items():
             wire.drive(found[name])
+
+
+    def _given(self, made: _Made, k: int, name: str, ports: dict[str, Signal]) -> Given:
+        """The ports by which the host writes values, a group at a time."""
+        top, width, shape = self._top, self._builder.width(name), made.shape
+        port = _plain(f"{made.core.name}_{name.removeprefix('input.')}")
+        ports[f"value{k}_write"] = top.input(f"{port}_write", 1)
+        ports[f"value{k}_address"] = top.input(f"{port}_address", max(1, (shape.groups - 1).bit_length()))
+        ports[f"value{k}_data"] = top.input(f"{port}_data", shape.lanes * width)
+        return Given(name.removeprefix("input."), port, width, shape)
 
 
 def _plain(name: str) -> str:

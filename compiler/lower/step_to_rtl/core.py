@@ -20,7 +20,9 @@ from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Design, Memory, Module, Register, Signal
 from spikec.lower.step_to_rtl.datapath import Datapath, Lane
 from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.fold import Field, Plan
+from spikec.lower.step_to_rtl.fold import Plan
+from spikec.lower.step_to_rtl.philox import philox
+from spikec.lower.step_to_rtl.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -33,31 +35,32 @@ class Channel:
     weights: Array
 
 
-@dataclass(frozen=True)
-class Shape:
-    """`size` elements in `groups` of `lanes`."""
-
-    size: int
-    lanes: int
-
-    @property
-    def groups(self) -> int:
-        return -(-self.size // self.lanes)
-
-
 class CoreModule:
     """Builds the module of a core.
 
     Ports, for each channel k: `token{k}_valid`, `token{k}_last`, `token{k}_index`, `token{k}_ready`.  Without channels:
-    `go` and `ready`, for one step.  For each buffer that is sent, by its number: `send{k}`, the events of a group, with
+    `go` and `ready`, for one step: the core with values waits for `go` before its last pass, and `ready` is the cycle in
+    which that was read; others wait for the tokens alone.  For the value number k of the host: `value{k}_write`,
+    `value{k}_address`, `value{k}_data`, the values of one group; for a draw: `key`, `sample`.  For each buffer that is sent, by its number: `send{k}`, the events of a group, with
     `push`; a step is reserved by `begin` where there is `room`.
     """
 
     def __init__(
-        self, design: Design, name: str, shape: Shape, plan: Plan, channels: list[Channel], constants: dict[str, Array]
+        self,
+        design: Design,
+        name: str,
+        shape: Shape,
+        plan: Plan,
+        channels: list[Channel],
+        constants: dict[str, Array],
+        values: dict[str, int],
+        draws: list[str],
     ) -> None:
+        """`constants` are arrays by name, `values` the widths of what the host writes, `draws` are named alone."""
+        generators = [philox(design, f"{name}_philox{k}", shape, k) for k in range(shape.lanes)] if draws else []
         self.module: Module = design.module(name)
         self._shape, self._plan, self._channels, self._constants = shape, plan, channels, constants
+        self._values, self._draws, self._generators = values, draws, generators
         self._datapath = Datapath.of(plan)
         self.span = max(shape.groups, self._datapath.depth + 2)
         self._stages: dict[tuple[str, int], Signal] = {}
@@ -75,30 +78,36 @@ class CoreModule:
         group = module.reg("group", max(1, (self.span - 1).bit_length()), init=0)
         start, end = (group.eq(0), group.eq(self.span - 1)) if self.span > 1 else (module.constant(1, 1),) * 2
         phases = [*(["first"] if plan.first else []), *[f"arrive{k}" for k in range(len(channels))], "last"]
-        state = {name: module.reg(f"in_{name}", 1, init=int(name == phases[0])) for name in phases}
-        if len(phases) == 1:
-            state = {"last": module.constant(1, 1)}  # type: ignore[dict-item]
+        state: dict[str, Signal] = {"last": module.constant(1, 1)}
+        if len(phases) > 1:
+            state = {name: module.reg(f"in_{name}", 1, init=int(name == phases[0])) for name in phases}
         valid = self._any(state[f"arrive{k}"] & tokens[k][0] for k in range(len(channels)))
         ended = self._any(state[f"arrive{k}"] & tokens[k][0] & tokens[k][1] for k in range(len(channels)))
-        come = tokens[0][0] if channels else module.input("go", 1)
-        may = state["last"] & room if channels or plan.first else room & come
+        self.waits = not channels or bool(self._values)
+        go = module.input("go", 1) if self.waits else module.constant(1, 1)
+        may = state["last"] & room & go
         if channels:
             may = may | (valid & ~ended)
         if plan.first:
-            may = may | (state["first"] & come)
-        run = (~start | may).named("run")
+            may = may | (state["first"] & (tokens[0][0] if channels else go))
+        run = ~start | may
+        drawn = self._draw() if self._draws else None
+        if drawn is not None:
+            run = run & (~state["last"] | drawn)
+        run = run.named("run")
         group.next(module.mux(end, 0, group + 1), enable=run)
         done = (run & end).named("pass_done")
-        for k, name in enumerate(phases):
-            if len(phases) > 1:
-                self._phase(state, phases, k, done, start & ended)
+        for k in range(len(phases)):
+            self._phase(state, phases, k, done, start & ended)
         for k in range(len(channels)):
             module.output(f"token{k}_ready", state[f"arrive{k}"] & (done | (start & tokens[k][0] & tokens[k][1])))
-        if not channels:
-            module.output("ready", (state["first"] if plan.first else state["last"] & run) & start)
+        if self.waits:
+            module.output("ready", state["last"] & done)
         module.output("begin", state["last"] & run & start)
         inside = run if self.span == self._shape.groups else run & group.ult(self._shape.groups)
         self._stages["valid", -1] = inside.named("issue")
+        if drawn is not None:
+            self._popped.drive(inside & state["last"])
         self._stages["group", -1] = group[: max(1, (self._shape.groups - 1).bit_length())]
         for one in plan.passes:
             ports = {port for port, other in plan.arrive.items() if other.name == one.name}
@@ -106,19 +115,39 @@ class CoreModule:
             self._stages[one.name, -1] = self._any(state[name] for name in names)
         self._number = self._token_number(tokens, state) if channels else None
 
+    def _draw(self) -> Signal:
+        """Random numbers for the elements of the group at hand, in stage 1; whether all are there."""
+        module, self._popped = self.module, self.module.wire("popped", 1)
+        there, sample = [], module.input("sample", 32)
+        for number, draw in enumerate(self._draws):
+            key, words = module.input(f"key{number}", 64), []
+            for lane, generator in enumerate(self._generators):
+                ports = module.instance(
+                    generator, f"draw{number}_{lane}", {"key": key, "sample": sample, "ready": self._popped}
+                )
+                there.append(ports["valid"])
+                words.append(ports["drawn"])
+            self._stages[f"draw {draw}", -1] = module.concat(*words[::-1])
+        found = there[0]
+        for other in there[1:]:
+            found = found & other
+        return found
+
     def _token(self, k: int) -> tuple[Signal, Signal, Signal]:
         module = self.module
         valid, last = module.input(f"token{k}_valid", 1), module.input(f"token{k}_last", 1)
         return valid, last, module.input(f"token{k}_index", self._channels[k].index_width)
 
-    def _phase(self, state: dict[str, Register], phases: list[str], k: int, done: Signal, ended: Signal) -> None:
+    def _phase(self, state: dict[str, Signal], phases: list[str], k: int, done: Signal, ended: Signal) -> None:
         """A phase is left when its pass is over, one of a channel after the channel's last token."""
         def leaves(name: str) -> Signal:
             return state[name] & (ended if name.startswith("arrive") else done)
 
-        state[phases[k]].next(leaves(phases[k - 1]) | (state[phases[k]] & ~leaves(phases[k])))
+        register = state[phases[k]]
+        if isinstance(register, Register):
+            register.next(leaves(phases[k - 1]) | (register & ~leaves(phases[k])))
 
-    def _token_number(self, tokens: list[tuple[Signal, Signal, Signal]], state: dict[str, Register]) -> Signal:
+    def _token_number(self, tokens: list[tuple[Signal, Signal, Signal]], state: dict[str, Signal]) -> Signal:
         """The row of weights of the token at hand: those of the channels follow each other."""
         rows = sum(channel.tokens for channel in self._channels)
         width = max(1, (rows - 1).bit_length())
@@ -151,6 +180,14 @@ class CoreModule:
             width = max(1, most.bit_length()) if least >= 0 else max((~least).bit_length(), max(most, 0).bit_length()) + 1
             memory = self._memory(f"constant_{_plain(name)}", array.reshape(-1), width)
             self._words[f"constant {name}"] = self._registered(memory.look(group), f"parameter{number}"), least < 0
+        for number, (name, width) in enumerate(self._values.items()):
+            memory = self.module.mem(f"value{number}", shape.groups, shape.lanes * width, style="distributed")
+            address = self.module.input(f"value{number}_address", memory.address_width)
+            data = self.module.input(f"value{number}_data", memory.width)
+            memory.write(address, data, self.module.input(f"value{number}_write", 1))
+            self._words[f"value {name}"] = self._registered(memory.look(group), f"given{number}"), width > 1
+        for name in self._draws:
+            self._words[f"draw {name}"] = self._at(f"draw {name}", 1), False
         if self._channels:
             self._words["weight"] = self._weights(), True
 

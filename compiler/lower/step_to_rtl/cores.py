@@ -18,15 +18,19 @@ from spikec.dialects import step
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.dialects.propagations import propagations
+from spikec.dialects.propagations import Propagation, propagations
 from spikec.dialects.refusal import Refusal
+from spikec.lower.code import python_number
 
 CODE = "E1312"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """What arrives in buffer `into` through a table: the events that `source` had `delay` steps ago, from `low` on."""
+    """What arrives in buffer `into` through a table: the events that `source` had `delay` steps ago, from `low` on.
+
+    `part` is that of a table in parts.
+    """
 
     op: Any
     source: str
@@ -34,6 +38,7 @@ class Arrival:
     low: int
     table: step.Table
     into: str
+    part: int | None = None
 
 
 @dataclass
@@ -82,6 +87,9 @@ class _Cutting:
         self._ops = [op for _, op in entry_ops(program) if not isinstance(op, step.Tally | step.Record)]
         self._outputs = [op for op in self._ops if isinstance(op, step.Copy) and self._kind(op.into) == "output"]
         self._inner = [op for op in self._ops if op not in self._outputs]
+        for buffer in self._buffers.values():
+            if buffer.kind in ("state", "stream", "temp") and not isinstance(buffer.type.element_type, ir.IntegerType):
+                raise Refusal("E1311", "reals have no circuit", buffer.operation, "the pass 'quantize' makes integers")
 
     def cut(self) -> Cut:
         cores = self._cores()
@@ -92,8 +100,9 @@ class _Cutting:
         for name in [arrival.source for core in cores for arrival in core.arrivals] + [one.source for one in outputs]:
             if name in home and name not in home[name].sends:
                 home[name].sends.append(name)
-        inputs = [arrival.source for core in cores for arrival in core.arrivals if self._kind(arrival.source) == "input"]
-        return Cut(tuple(_ordered(cores, home)), tuple(outputs), tuple(dict.fromkeys(inputs)), self._buffers)
+        used = dict.fromkeys([arrival.source for core in cores for arrival in core.arrivals] + [o.source for o in outputs])
+        inputs = tuple(name for name in used if self._kind(name) == "input")
+        return Cut(tuple(_ordered(cores, home)), tuple(outputs), inputs, self._buffers)
 
     def _cores(self) -> list[Core]:
         groups: dict[str, int] = {}  # the group that a buffer's elements belong to
@@ -118,26 +127,28 @@ class _Cutting:
         name = re.sub(r"\W", "_", (states or [f"core{number}"])[0].split(".")[0])
         core = Core(f"{name}_core", sizes.pop(), ops)
         for op in ops:
-            core.arrivals += [self._arrival(op, one) for one in propagations(op)]
+            core.arrivals += [arrival for one in propagations(op) for arrival in self._arrivals(op, one)]
         return core
 
-    def _arrival(self, op: Any, one: Any) -> Arrival:
-        if one.part is not None:
-            raise Refusal(CODE, "synapses with delays of their own", op.operation)
+    def _arrivals(self, op: Any, one: Propagation) -> Iterator[Arrival]:
+        """What a propagation brings; one through a table in parts brings those of each delay by themselves."""
         buffer = self._buffers[one.from_]
-        if ir.IntegerType(buffer.type.element_type).width != 1:
+        if not _is_event(buffer):
             raise Refusal(CODE, "events with values", op.operation)
-        delay = one.delay
+        table, late = self._tables[one.table], 0
         if buffer.kind == "state":  # as it was before the update
             writer = next(k for k, other in enumerate(self._inner) if one.from_ in _made(other))
-            delay += self._inner.index(op) < writer
-            if delay and buffer.init is not None:
+            late = int(self._inner.index(op) < writer)
+            if late and buffer.init is not None and python_number(buffer.init) != 0:
                 raise Refusal(CODE, "events before the first step", op.operation)
-        return Arrival(op, one.from_, delay, one.low, self._tables[one.table], one.into)
+        for sooner in range(one.rounds):
+            part = None if one.part is None else one.part - sooner
+            if part is None or 0 <= part < (table.parts or 1):
+                yield Arrival(op, one.from_, one.delay - sooner + late, one.low, table, one.into, part)
 
     def _output(self, op: Any) -> Output:
         whole = op.low == op.to == op.delay == 0 and op.size == size(self._buffers[op.from_].type)
-        if not whole or ir.IntegerType(self._buffers[op.from_].type.element_type).width != 1:
+        if not whole or not _is_event(self._buffers[op.from_]):
             raise Refusal(CODE, "an output that is not the events of one population", op.operation)
         return Output(op, op.from_, op.into)
 
@@ -149,9 +160,10 @@ class _Cutting:
                 name = symbol_of(arg)
                 if name is None or self._kind(name) == "constant":
                     continue
-                if delay or self._kind(name) == "input" or size(self._buffers[name].type) != op.size:
+                if delay or size(self._buffers[name].type) != op.size:
                     raise Refusal(CODE, "an update that looks at other elements or steps", op.operation)
-                yield name
+                if self._kind(name) != "input":
+                    yield name
         elif not isinstance(op, step.Fill | step.Draw) and not propagations(op):
             raise Refusal(CODE, f"'{op.mnemonic}'", op.operation)
 
@@ -159,11 +171,18 @@ class _Cutting:
         return str(self._buffers[name].kind)
 
 
+def _is_event(buffer: step.Buffer) -> bool:
+    element = buffer.type.element_type
+    return isinstance(element, ir.IntegerType) and element.width == 1
+
+
 def _made(op: Any) -> list[str]:
     """The buffers that an op fills or adds to."""
     if isinstance(op, step.Update):
         return [name for name in map(symbol_of, op.results_) if name is not None]
-    return [op.into]
+    if isinstance(op, step.Map | step.Sweep | step.Propagate | step.Fill | step.Copy | step.Draw | step.Clock):
+        return list(op.results_) if isinstance(op, step.Map) else [op.into]
+    return []
 
 
 def _ordered(cores: list[Core], home: dict[str, Core]) -> Iterator[Core]:

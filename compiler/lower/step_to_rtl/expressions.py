@@ -106,6 +106,9 @@ class Graph:
             a, b = b, a
         c = b.constant
         if c is None:
+            for one, other in ((a, b), (b, a)):
+                if other.kind == "sub" and other.args[0].constant == 0:
+                    return self.sub(one, other.args[1])
             return self._binary("add", a, b)
         if a.constant is not None:
             return self.const(a.constant + c)
@@ -123,6 +126,8 @@ class Graph:
     def sub(self, a: Node, b: Node) -> Node:
         if b.constant is not None:
             return self.add(a, self.const(-b.constant))
+        if b.kind == "sub" and b.args[0].constant == 0:
+            return self.add(a, b.args[1])
         return self.const(0) if a is b else self._binary("sub", a, b)
 
     def mul(self, a: Node, b: Node) -> Node:

@@ -3,7 +3,7 @@
 In a step there is a pass for each event that arrives, and at the end one that computes the neurons.  What arrives is
 added to a field: to one of its own (`acc`), which the last pass clears, or, where the program has the form
 
-    f(V, I) = post(pre(V) + (I << k))
+    f(V, I) = post(pre(V) +- (I << k))
 
 to the state itself: events add to it what the program would have added to pre(V), and the last pass sees the sum.  Then
 no accumulator is held, and a first pass computes pre(V), which is left out where pre(V) = V.  The field is V times 2^F
@@ -49,7 +49,7 @@ class Pass:
 class Plan:
     """`first` comes before the events of a step, `arrive` are the passes for an event by port, `last` ends a step.
 
-    Inputs of their nodes are "field NAME", "weight", "constant NAME", "draw NAME" and "index".
+    Inputs of their nodes are "field NAME", "weight", "constant NAME", "value NAME", "draw NAME" and "index".
     """
 
     graph: Graph
@@ -66,13 +66,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Folded:
-    """What port `port` brings joins `state`: `total` = `before` + port * 2^`shift`, where `before` is made of the state."""
+    """What port `port` brings joins `state`: `total` = `before` + port * 2^`shift`, where `before` is made of the state.
+
+    `less`: it is taken away.
+    """
 
     port: str
     state: str
     total: Node
     before: Node
     shift: int
+    less: bool
 
 
 def plan(found: Behaviour, weights: Interval) -> Plan:
@@ -97,7 +101,8 @@ class _Planning:
         arrive, late, cleared = {}, {}, {}
         for port, node in self._found.ports.items():
             if port in ports:
-                arrive[port] = self._arrival(ports[port].state, ports[port].shift, ports[port].total.range)
+                one = ports[port]
+                arrive[port] = self._arrival(one.state, one.shift, one.total.range, one.less)
             else:
                 own = Field(f"acc {port}", node.range.hull(point(0)), np.zeros(1, np.int64))
                 fields.append(own)
@@ -115,13 +120,14 @@ class _Planning:
         while user is not None and user.kind == "shl":
             shift += int(user.value or 0)
             node, user = user, self._user(user)
-        if user is None or user.kind != "add":
+        if user is None or user.kind not in ("add", "sub") or node is (user.args[0] if user.kind == "sub" else None):
             return
+        joined = graph.add if user.kind == "add" else graph.sub
         before = next(arg for arg in user.args if arg is not node)
         inner = self._state_and_rest(before)
         if inner is not None:  # (V + X) + I is (V + I) + X, and V needs no first pass
             before, more = inner
-            total = graph.add(before, node)
+            total = joined(before, node)
             self._replace(user, graph.add(total, more))
         else:
             total = user
@@ -129,15 +135,15 @@ class _Planning:
             constant = next((c for c in constants if c is not None and 0 < c < 1 << before.zeros), None)
             if constant is not None:  # what the last pass adds costs nothing in the first one
                 before = graph.add(before, graph.const(constant))
-                total = graph.add(before, node)
+                total = joined(before, node)
                 self._replace(user, graph.add(total, graph.const(-constant)))
         inputs = {one for one in above([before]) if one.kind == "input"}
-        if inputs & {*self._found.ports.values(), *self._found.draws.values()}:
+        if inputs & {*self._found.ports.values(), *self._found.values.values(), *self._found.draws.values()}:
             return
         rest = self._without({total: graph.const(0)})
         for name, state in self._found.states.items():
             if state in inputs and state not in rest and name not in self._folded:
-                self._folded[name] = _Folded(port, name, total, before, shift)
+                self._folded[name] = _Folded(port, name, total, before, shift, user.kind == "sub")
                 return
 
     def _keep_apart(self) -> None:
@@ -202,9 +208,10 @@ class _Planning:
         before = self._graph.rebuilt([one.before for one in changed], self._at_rest().get)
         return Pass("first", dict(zip((one.state for one in changed), before, strict=True))) if changed else None
 
-    def _arrival(self, name: str, shift: int, range: Interval) -> Pass:
-        total = self._graph.input(f"sum {name}", range)
-        return Pass(f"arrive {name} {shift}", {name: self._graph.add(total, self._graph.shl(self._weight, shift))})
+    def _arrival(self, name: str, shift: int, range: Interval, less: bool = False) -> Pass:
+        total, weight = self._graph.input(f"sum {name}", range), self._graph.shl(self._weight, shift)
+        joined = self._graph.sub if less else self._graph.add
+        return Pass(f"arrive {name} {shift} {less}", {name: joined(total, weight)})
 
     def _last(self, late: dict[Node, Node], cleared: dict[str, Node]) -> Pass:
         totals = {one.total: self._graph.input(f"sum {one.state}", one.total.range) for one in self._folded.values()}

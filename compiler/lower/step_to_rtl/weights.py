@@ -20,10 +20,10 @@ MOST = 1 << 26
 """The most pairs of a table; the largest device has fewer bits of memory."""
 
 
-def matrix(program: Program, table: step.Table) -> Array:
+def matrix(program: Program, table: step.Table, part: int | None = None) -> Array:
     """The weights [pre, post] as i64, those of several synapses of a pair added up, 0 where there is none.
 
-    A table in parts gives [pre, parts, post].
+    Of a table in parts, those of one part.
     """
     parts = table.parts or 1
     if table.pre * parts * table.post > MOST:
@@ -43,7 +43,7 @@ def matrix(program: Program, table: step.Table) -> Array:
         case _:
             made = rows(Network.of(program, cast(Any, None)), table.sym_name)
             _scatter(found, made.begin, made.target, np.asarray(made.weight))
-    return found if parts == 1 else found.reshape(table.pre, parts, table.post)
+    return found.reshape(table.pre, parts, table.post)[:, part or 0]
 
 
 def _scatter(found: Array, begin: Array, target: Array, weight: Any) -> None:
