@@ -88,7 +88,7 @@ class Names:
                 self._values[value] = name
                 self.ports.add(name)
         self.instances: dict[Any, str] = {}
-        self._next = {
+        self._next: dict[Any, Any] = {
             op.operands[1]: rtl.DIALECT.view(op.operands[0].owner) for op in operations if op.name == rtl.Connect.name()
         }
         for op in operations:

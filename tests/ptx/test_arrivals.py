@@ -11,11 +11,12 @@ import spikec
 from spikec.backends.ptx import assembler, codegen, sass, toolkit
 from spikec.backends.ptx.target import PtxTarget
 from spikec.dialects import powers
+from spikec.dialects.convolution import Convolution
 from spikec.lower import step_to_gpu
 from spikec.runtime.reference.engine import StepEngine
 
 from tests.cpu.conftest import TYPES, Net, equal, interface_of
-from tests.cpu.test_windows import KINDS, layer
+from tests.cpu.test_windows import KINDS, declare, layer
 from tests.programs.engines import Array, differences, reference_of_steps
 from tests.ptx import test_rows as rows
 from tests.ptx.emulated import SEEDS, SHAPES, Emulated
@@ -166,6 +167,24 @@ def test_convolutions(event: str, weight: str, sum: str, seed: int) -> None:
     n = Net()
     _, x = layer(n, np.random.default_rng(seed), event, weight, sum)
     agree(n, x)
+
+
+@pytest.mark.parametrize(("dilation", "padding"), [(140, 0), (40, 70), (2**30, 3)])
+def test_kernels_whose_places_are_far_apart(dilation: int, padding: int) -> None:
+    """Wider than what is looked at by words, and so wide that a place alone lies on the sources."""
+    shape = Convolution((2, 300), (3, 20), (4,), (3,), (padding,), (dilation,), 1)
+    n, rng = Net(), np.random.default_rng(0)
+    declare(n, shape, "f32", rng.standard_normal(shape.weights).astype(np.float32), False)
+    n.buffer("input.x", "input", f"{shape.pre}xi1")
+    n.buffer("acc", "state", f"{shape.post}xf32")
+    n.buffer("output.y", "output", f"{shape.post}xf32")
+    n.buffer("synaptic_events", "counter", "i64")
+    n.stage = [
+        'propagate from = @"input.x", delay = 0, low = 0, table = @t, into = @acc, mode = "dense", '
+        "tally = @synaptic_events",
+        f'copy from = @acc, delay = 0, low = 0, into = @"output.y", to = 0, size = {shape.post}',
+    ]
+    agree(n, rng.random((STEPS, shape.pre)) < 0.4)
 
 
 @pytest.mark.parametrize("event", ["i1", "i2", "f32"])

@@ -47,7 +47,7 @@ EXAMPLES = [
     Example("04_conv/model.snn", 4),
     Example("05_brunel/brunel.snn", 40, quick=False),
     Example("06_spikformer_block/model.snn", 4, quick=False),
-    Example("07_egru/model.snn", 8),
+    Example("07_egru/model.snn", 8, integers=""),
     Example("08_celegans/celegans.snn", 20, integers=""),
     Example("09_shifts/shifts.snn", 20, "weights=4,scale=pow2,state=16"),
     Example("10_dvs/slip.snn", 10),

@@ -40,7 +40,8 @@ def write(program: Program, folder: Path) -> tuple[list[str], str]:
 
 def equivalence(top: str, sources: Sequence[str], text: str) -> list[str]:
     """The commands that prove Verilog and RTLIL of a module to be the same circuit."""
-    flat = [f"hierarchy -check -top {top}", "proc", "flatten", "memory", "opt_clean"]
+    # Memories become registers as they are: `memory` would narrow those of one side, and nothing would have a partner.
+    flat = [f"hierarchy -check -top {top}", "proc", "flatten", "memory_collect", "memory_map", "opt_clean"]
     return [
         "design -reset",
         f"read_verilog {' '.join(sources)}",

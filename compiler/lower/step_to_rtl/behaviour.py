@@ -43,9 +43,7 @@ class Behaviour:
     starts: dict[str, Array]
 
 
-def behaviour(
-    program: Program, core: Core, sums: Mapping[str, Interval], starts: Mapping[str, Array]
-) -> Behaviour:
+def behaviour(program: Program, core: Core, sums: Mapping[str, Interval], starts: Mapping[str, Array]) -> Behaviour:
     """The behaviour of a core; `sums` are the intervals of what arrives in a step, `starts` of states, by buffer."""
     known: dict[str, Interval] = {}
     for _ in range(_ROUNDS):
@@ -81,15 +79,22 @@ class _Reading:
         self._index = self._graph.input("index", Interval(0, core.size - 1))
 
     def behaviour(self) -> Behaviour:
+        for name in self._core.late.values():
+            self._arrive(name, None)
         for op in self._core.ops:
             self._graph.location = op.operation.location
             match op:
+                case step.Copy(from_=source, into=into):
+                    if source not in self._core.late:
+                        self._now[into] = self._value(source)
+                case step.Fill() | step.Propagate() | step.Sweep() if op.into in self._core.late:
+                    pass
                 case step.Fill():
                     self._now[op.into] = self._graph.const(int(python_number(op.value)))
                 case step.Draw():
                     self._now[op.into] = self._draws[op.into] = self._graph.input(f"draw {op.into}", DRAWN)
                 case step.Propagate() | step.Sweep():
-                    self._arrive(op)
+                    self._arrive(op.into, op)
                 case step.Update():
                     self._update(op)
         return Behaviour(
@@ -105,13 +110,13 @@ class _Reading:
             {name: self._start(name) for name in self._states},
         )
 
-    def _arrive(self, op: step.Propagate | step.Sweep) -> None:
-        name = op.into
+    def _arrive(self, name: str, op: Any) -> None:
         if name in self._seen:
             raise Refusal(CODE, "synapses to what was read in this step", op.operation)
         if name not in self._ports:
             self._ports[name] = self._graph.input(f"port {name}", self._sums[name])
-            total = self._graph.add(self._value(name), self._ports[name])
+            before = self._graph.const(0) if op is None else self._value(name)
+            total = self._graph.add(before, self._ports[name])
             self._now[name] = self._graph.wrap(total, self._width(name))
             self._seen.discard(name)
 
@@ -129,7 +134,9 @@ class _Reading:
     def _argument(self, attribute: Any, type: Any) -> Node:
         name = symbol_of(attribute)
         if name is None:
-            return self._index if isinstance(attribute, ir.UnitAttr) else self._graph.const(int(python_number(attribute)))
+            return (
+                self._index if isinstance(attribute, ir.UnitAttr) else self._graph.const(int(python_number(attribute)))
+            )
         if self._buffers[name].kind == "input":
             self._values[name] = self._graph.input(f"value {name}", limits(type))
             return self._values[name]

@@ -13,8 +13,11 @@ import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
 from spikec.lower.step_to_rtl.build import Circuit, Given, Held
+from spikec.lower.step_to_rtl.shape import Stream
 
 BENCH = "bench"
+DRAIN = 400
+"""Cycles after `done` in which the last passes end."""
 
 
 def add_bench(circuit: Circuit, steps: int) -> None:
@@ -25,12 +28,17 @@ def add_bench(circuit: Circuit, steps: int) -> None:
         bench = design.module(BENCH)
         ports: dict[str, Signal] = {}
         taken = {name: bench.wire(f"{name}_taken", 1) for name in circuit.inputs}
-        for name, (width, words) in circuit.inputs.items():
+        for name, stream in circuit.inputs.items():
+            width, words = stream.width, stream.words
             place, valid = _counter(bench, f"{name}_place", steps * words, taken[name])
-            ports |= {f"{name}_valid": valid, f"{name}_data": bench.mem(f"in_{name}", steps * words, width, style="huge").look(place[: _bits(steps * words)])}
+            ports |= {
+                f"{name}_valid": valid,
+                f"{name}_data": bench.mem(f"in_{name}", steps * words, width, style="huge").look(
+                    place[: _bits(steps * words)]
+                ),
+            }
         ports |= {f"{name}_ready": bench.constant(1, 1) for name in circuit.outputs}
-        keys = [name for name in top.inputs if name in circuit.keys or name.endswith("_sample")]
-        ports |= {name: bench.input(name, top.inputs[name]) for name in keys}
+        ports |= {name: bench.input(name, top.inputs[name]) for name in (*circuit.keys, *circuit.samples)}
         readies = {core: bench.wire(f"{core}_ready", 1) for core in circuit.waits}
         for core, givens in circuit.waits.items():
             ports |= _sequence(bench, core, givens, steps, readies[core])
@@ -40,7 +48,8 @@ def add_bench(circuit: Circuit, steps: int) -> None:
             wire.drive(found[f"{name}_ready"] & ports[f"{name}_valid"])
         for core, wire in readies.items():
             wire.drive(found[f"{core}_ready"])
-        for name, (width, words) in circuit.outputs.items():
+        for name, stream in circuit.outputs.items():
+            width, words = stream.width, stream.words
             place, more = _counter(bench, f"{name}_place", steps * words, found[f"{name}_valid"])
             memory = bench.mem(f"out_{name}", steps * words, width, style="huge")
             memory.write(place[: _bits(steps * words)], found[f"{name}_data"], found[f"{name}_valid"] & more)
@@ -86,39 +95,40 @@ def _counter(bench: Module, name: str, most: int, go: Signal) -> tuple[Any, Sign
     return place, more
 
 
-def pack(events: Array, width: int, words: int) -> Array:
-    """Events [steps, elements] as words [steps * words], the first element in the lowest bit."""
-    padded = np.zeros((len(events), words * width), np.uint64)
-    padded[:, : events.shape[1]] = events != 0
-    return (padded.reshape(-1, width) << np.arange(width, dtype=np.uint64)).sum(1)
+def pack(values: Array, elements: int, width: int) -> Array:
+    """Values [steps, n] of `width` bits as words of so many elements, the first one in the lowest bits.
 
-
-def lanes(values: Array, given: Given) -> Array:
-    """Values [steps, elements] as words [steps * groups, 64-bit words], the first element in the lowest bits."""
-    shape = given.shape
-    padded = np.zeros((len(values), shape.groups * shape.lanes), np.int64)
-    padded[:, : shape.size] = values
-    bits = ((padded.reshape(-1, shape.lanes, 1) >> np.arange(given.width)) & 1).astype(np.uint8)
+    Unsigned integers [words], or uint64 [words, parts] for words of more than 64 bits: what `Simulator.memory` has.
+    """
+    padded = np.zeros((len(values), -(-values.shape[1] // elements) * elements), np.int64)
+    padded[:, : values.shape[1]] = values
+    bits = ((padded.reshape(-1, elements, 1) >> np.arange(width)) & 1).astype(np.uint8)
     flat = np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")
-    size = next((size for size in (1, 2, 4, 8) if flat.shape[1] <= size), -(-flat.shape[1] // 8) * 8)
+    size = next((size for size in (1, 2, 4) if flat.shape[1] <= size), -(-flat.shape[1] // 8) * 8)
     found = np.zeros((len(flat), size), np.uint8)
     found[:, : flat.shape[1]] = flat
-    return found.view(f"u{min(8, size)}").squeeze()
+    words = found.view(f"u{min(8, size)}")
+    return words[:, 0] if size <= 8 else words
 
 
-def unpack(words: Array, width: int, count: int, size: int) -> Array:
-    """Words as events [steps, size]."""
-    found = (words[:, None] >> np.arange(width, dtype=words.dtype)) & 1
-    return found.reshape(-1, count * width)[:, :size].astype(bool)
+def unpack(words: Array, elements: int, width: int, signed: bool) -> Array:
+    """The elements of words, one after the other (i64)."""
+    places = np.arange(elements * width)
+    rows = words.reshape(len(words), -1)
+    size = 8 * rows.itemsize
+    bits = (rows[:, places // size] >> (places % size).astype(rows.dtype)) & 1
+    factors = 1 << np.arange(width, dtype=np.int64)
+    if signed:
+        factors[-1] = -factors[-1]
+    return np.asarray((bits.reshape(-1, width).astype(np.int64) * factors).sum(1))
+
+
+def events(words: Array, stream: Stream) -> Array:
+    """The words of a stream as [steps, size]."""
+    found = unpack(words, stream.elements, stream.bits, stream.signed)
+    return found.reshape(-1, stream.elements * stream.words)[:, : stream.size]
 
 
 def state(words: Array, held: Held) -> Array:
     """The values of a state from the words of its memory."""
-    shifts = np.arange(held.lanes * held.width)
-    rows = words.reshape(len(words), -1)
-    size = 8 * rows.itemsize
-    bits = (rows[:, shifts // size] >> (shifts % size).astype(rows.dtype)) & 1
-    places = 1 << np.arange(held.width, dtype=np.int64)
-    if held.signed:
-        places[-1] = -places[-1]
-    return ((bits.reshape(-1, held.width).astype(np.int64) * places).sum(1) >> held.shift)[: held.size]
+    return (unpack(words, held.lanes, held.width, held.signed) >> held.shift)[: held.size]

@@ -20,25 +20,28 @@ from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Design, Memory, Module, Register, Signal
 from spikec.lower.step_to_rtl.datapath import Datapath, Lane
 from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.fold import Plan
+from spikec.lower.step_to_rtl.fold import EVENT, Plan
 from spikec.lower.step_to_rtl.philox import philox
-from spikec.lower.step_to_rtl.shape import Shape
+from spikec.lower.step_to_rtl.shape import Shape, Stream
 
 
 @dataclass(frozen=True)
 class Channel:
-    """What a core needs to know of one that comes in: its port, and how wide its tokens' numbers are."""
+    """What a core needs to know of one that comes in: its port, what its tokens stand for, their rows of weights."""
 
     port: str
-    tokens: int
-    index_width: int
+    stream: Stream
     weights: Array
+
+    @property
+    def index_width(self) -> int:
+        return max(1, (self.stream.words - 1).bit_length() + (self.stream.elements - 1).bit_length())
 
 
 class CoreModule:
     """Builds the module of a core.
 
-    Ports, for each channel k: `token{k}_valid`, `token{k}_last`, `token{k}_index`, `token{k}_ready`.  Without channels:
+    Ports, for each channel k: `token{k}_valid`, `token{k}_last`, `token{k}_index`, `token{k}_value`, `token{k}_ready`.  Without channels:
     `go` and `ready`, for one step: the core with values waits for `go` before its last pass, and `ready` is the cycle in
     which that was read; others wait for the tokens alone.  For the value number k of the host: `value{k}_write`,
     `value{k}_address`, `value{k}_data`, the values of one group; for a draw: `key`, `sample`.  For each buffer that is sent, by its number: `send{k}`, the events of a group, with
@@ -55,12 +58,13 @@ class CoreModule:
         constants: dict[str, Array],
         values: dict[str, int],
         draws: list[str],
+        sends: list[Stream],
     ) -> None:
         """`constants` are arrays by name, `values` the widths of what the host writes, `draws` are named alone."""
         generators = [philox(design, f"{name}_philox{k}", shape, k) for k in range(shape.lanes)] if draws else []
         self.module: Module = design.module(name)
         self._shape, self._plan, self._channels, self._constants = shape, plan, channels, constants
-        self._values, self._draws, self._generators = values, draws, generators
+        self._values, self._draws, self._generators, self._sends = values, draws, generators, sends
         self._datapath = Datapath.of(plan)
         self.span = max(shape.groups, self._datapath.depth + 2)
         self._stages: dict[tuple[str, int], Signal] = {}
@@ -111,9 +115,15 @@ class CoreModule:
         self._stages["group", -1] = group[: max(1, (self._shape.groups - 1).bit_length())]
         for one in plan.passes:
             ports = {port for port, other in plan.arrive.items() if other.name == one.name}
-            names = [one.name] if one.name in state else [f"arrive{k}" for k, c in enumerate(channels) if c.port in ports]
+            names = (
+                [one.name] if one.name in state else [f"arrive{k}" for k, c in enumerate(channels) if c.port in ports]
+            )
             self._stages[one.name, -1] = self._any(state[name] for name in names)
         self._number = self._token_number(tokens, state) if channels else None
+        values = [self._value(k) for k in range(len(channels))]
+        for k, value in enumerate(values):
+            before = self._stages.get(("event", -1))
+            self._stages["event", -1] = value if before is None else module.mux(state[f"arrive{k}"], value, before)
 
     def _draw(self) -> Signal:
         """Random numbers for the elements of the group at hand, in stage 1; whether all are there."""
@@ -138,8 +148,21 @@ class CoreModule:
         valid, last = module.input(f"token{k}_valid", 1), module.input(f"token{k}_last", 1)
         return valid, last, module.input(f"token{k}_index", self._channels[k].index_width)
 
+    def _value(self, k: int) -> Signal:
+        """The value of a token, as wide as the widest of all channels, with a sign where one has."""
+        stream, width = self._channels[k].stream, self._event_bits()[0]
+        value = self.module.input(f"token{k}_value", stream.bits)
+        return value.sext(width) if stream.signed else value.zext(width)
+
+    def _event_bits(self) -> tuple[int, bool]:
+        """The bits of values of events, and whether they have a sign."""
+        streams = [channel.stream for channel in self._channels]
+        signed = any(stream.signed for stream in streams)
+        return max(stream.bits + (signed and not stream.signed) for stream in streams), signed
+
     def _phase(self, state: dict[str, Signal], phases: list[str], k: int, done: Signal, ended: Signal) -> None:
         """A phase is left when its pass is over, one of a channel after the channel's last token."""
+
         def leaves(name: str) -> Signal:
             return state[name] & (ended if name.startswith("arrive") else done)
 
@@ -149,7 +172,7 @@ class CoreModule:
 
     def _token_number(self, tokens: list[tuple[Signal, Signal, Signal]], state: dict[str, Signal]) -> Signal:
         """The row of weights of the token at hand: those of the channels follow each other."""
-        rows = sum(channel.tokens for channel in self._channels)
+        rows = sum(len(channel.weights) for channel in self._channels)
         width = max(1, (rows - 1).bit_length())
         found, before = None, 0
         for k, channel in enumerate(self._channels):
@@ -157,7 +180,7 @@ class CoreModule:
             number = number[:width] if number.width >= width else number.zext(width)
             number = number + before if before else number
             found = number if found is None else self.module.mux(state[f"arrive{k}"], number, found)
-            before += channel.tokens
+            before += len(channel.weights)
         assert found is not None
         return found
 
@@ -174,10 +197,15 @@ class CoreModule:
             start = np.resize(field.start, shape.size) if field.start.size == 1 else field.start
             memory = self._memory(f"field{number}_{_plain(field.name)}", start, width)
             self._fields[field.name] = memory, width
-            self._words[f"field {field.name}"] = self._registered(memory.look(group), f"held{number}"), field.range.low < 0
+            self._words[f"field {field.name}"] = (
+                self._registered(memory.look(group), f"held{number}"),
+                field.range.low < 0,
+            )
         for number, (name, array) in enumerate(self._constants.items()):
             least, most = int(array.min()), int(array.max())
-            width = max(1, most.bit_length()) if least >= 0 else max((~least).bit_length(), max(most, 0).bit_length()) + 1
+            width = (
+                max(1, most.bit_length()) if least >= 0 else max((~least).bit_length(), max(most, 0).bit_length()) + 1
+            )
             memory = self._memory(f"constant_{_plain(name)}", array.reshape(-1), width)
             self._words[f"constant {name}"] = self._registered(memory.look(group), f"parameter{number}"), least < 0
         for number, (name, width) in enumerate(self._values.items()):
@@ -242,7 +270,11 @@ class CoreModule:
         group = self._at("group", last)
         for field in plan.fields:
             memory, width = self._fields[field.name]
-            nodes = {name: one.results[field.name] for name, one in self._datapath.passes.items() if field.name in one.results}
+            nodes = {
+                name: one.results[field.name]
+                for name, one in self._datapath.passes.items()
+                if field.name in one.results
+            }
             if nodes:
                 words = [lane.result(nodes, width) for lane in reversed(lanes)]
                 enable = self._at("valid", last)
@@ -253,10 +285,11 @@ class CoreModule:
         beyond = shape.groups * shape.lanes - shape.size
         final = group.eq(shape.groups - 1) if beyond and shape.groups > 1 else None
         for number, node in enumerate(plan.last.events.values()):
-            found = [lane.result({"last": node}, 1) for lane in lanes]
+            width = self._sends[number].bits
+            found = [lane.result({"last": node}, width) for lane in lanes]
             for k in range(shape.lanes - beyond, shape.lanes):
-                found[k] = found[k] & ~final if final is not None else module.constant(0, 1)
-            events = module.reg(f"events{number}", shape.lanes)
+                found[k] = module.mux(final, 0, found[k]) if final is not None else module.constant(0, width)
+            events = module.reg(f"events{number}", shape.lanes * self._sends[number].bits)
             events.next(module.concat(*found[::-1]))
             module.output(f"send{number}", events)
         push = module.reg("push", 1, init=0)
@@ -268,6 +301,8 @@ class CoreModule:
             key = f"{name} of lane {lane}"
             if name == "index":
                 return self._index(lane), False
+            if name == EVENT:
+                return self._at("event", 1), self._event_bits()[1]
             word, signed = self._words[name]
             if (key, 1) not in self._stages:
                 width = word.width // self._shape.lanes

@@ -43,11 +43,16 @@ class Arrival:
 
 @dataclass
 class Core:
-    """`size` elements; `ops` are all in order, `arrivals` what comes to them; `sends` are buffers that leave."""
+    """`size` elements; `ops` are all in order, `arrivals` what comes to them; `sends` are buffers that leave.
+
+    `late` are states that hold what arrived in the step before, by the buffer where it arrives: the arrival is counted
+    to the step that sees it.
+    """
 
     name: str
     size: int
-    ops: list[Any] = field(default_factory=list)
+    ops: list[Any]
+    late: dict[str, str]
     arrivals: list[Arrival] = field(default_factory=list)
     sends: list[str] = field(default_factory=list)
 
@@ -87,6 +92,7 @@ class _Cutting:
         self._ops = [op for _, op in entry_ops(program) if not isinstance(op, step.Tally | step.Record)]
         self._outputs = [op for op in self._ops if isinstance(op, step.Copy) and self._kind(op.into) == "output"]
         self._inner = [op for op in self._ops if op not in self._outputs]
+        self._late = {op.from_: op.into for op in self._inner if self._is_late(op)}
         for buffer in self._buffers.values():
             if buffer.kind in ("state", "stream", "temp") and not isinstance(buffer.type.element_type, ir.IntegerType):
                 raise Refusal("E1311", "reals have no circuit", buffer.operation, "the pass 'quantize' makes integers")
@@ -100,7 +106,9 @@ class _Cutting:
         for name in [arrival.source for core in cores for arrival in core.arrivals] + [one.source for one in outputs]:
             if name in home and name not in home[name].sends:
                 home[name].sends.append(name)
-        used = dict.fromkeys([arrival.source for core in cores for arrival in core.arrivals] + [o.source for o in outputs])
+        used = dict.fromkeys(
+            [arrival.source for core in cores for arrival in core.arrivals] + [o.source for o in outputs]
+        )
         inputs = tuple(name for name in used if self._kind(name) == "input")
         return Cut(tuple(_ordered(cores, home)), tuple(outputs), inputs, self._buffers)
 
@@ -125,7 +133,8 @@ class _Cutting:
             raise Refusal(CODE, f"elements of {sorted(sizes)} are computed together", ops[-1].operation)
         states = [name for op in ops if isinstance(op, step.Update) for name in _made(op)]
         name = re.sub(r"\W", "_", (states or [f"core{number}"])[0].split(".")[0])
-        core = Core(f"{name}_core", sizes.pop(), ops)
+        late = {x: s for x, s in self._late.items() if any(s in _made(op) for op in ops)}
+        core = Core(f"{name}_core", sizes.pop(), ops, late)
         for op in ops:
             core.arrivals += [arrival for one in propagations(op) for arrival in self._arrivals(op, one)]
         return core
@@ -133,22 +142,21 @@ class _Cutting:
     def _arrivals(self, op: Any, one: Propagation) -> Iterator[Arrival]:
         """What a propagation brings; one through a table in parts brings those of each delay by themselves."""
         buffer = self._buffers[one.from_]
-        if not _is_event(buffer):
-            raise Refusal(CODE, "events with values", op.operation)
         table, late = self._tables[one.table], 0
         if buffer.kind == "state":  # as it was before the update
             writer = next(k for k, other in enumerate(self._inner) if one.from_ in _made(other))
             late = int(self._inner.index(op) < writer)
             if late and buffer.init is not None and python_number(buffer.init) != 0:
                 raise Refusal(CODE, "events before the first step", op.operation)
+        into = self._late.get(one.into, one.into)
+        late += into != one.into
         for sooner in range(one.rounds):
             part = None if one.part is None else one.part - sooner
             if part is None or 0 <= part < (table.parts or 1):
-                yield Arrival(op, one.from_, one.delay - sooner + late, one.low, table, one.into, part)
+                yield Arrival(op, one.from_, one.delay - sooner + late, one.low, table, into, part)
 
     def _output(self, op: Any) -> Output:
-        whole = op.low == op.to == op.delay == 0 and op.size == size(self._buffers[op.from_].type)
-        if not whole or not _is_event(self._buffers[op.from_]):
+        if op.delay or not self._is_whole(op):
             raise Refusal(CODE, "an output that is not the events of one population", op.operation)
         return Output(op, op.from_, op.into)
 
@@ -164,16 +172,29 @@ class _Cutting:
                     raise Refusal(CODE, "an update that looks at other elements or steps", op.operation)
                 if self._kind(name) != "input":
                     yield name
+        elif isinstance(op, step.Copy) and self._is_whole(op) and op.delay == 0:
+            yield op.from_
         elif not isinstance(op, step.Fill | step.Draw) and not propagations(op):
             raise Refusal(CODE, f"'{op.mnemonic}'", op.operation)
 
+    def _is_whole(self, op: step.Copy) -> bool:
+        sizes = {size(self._buffers[name].type) for name in (op.from_, op.into)}
+        return op.low == op.to == 0 and sizes == {op.size}
+
+    def _is_late(self, op: Any) -> bool:
+        """Whether a copy keeps what arrives in this step, starting from 0, for the next one, and nobody else looks."""
+        if not isinstance(op, step.Copy) or self._kind(op.into) != "state" or not self._is_whole(op):
+            return False
+        init = self._buffers[op.into].init
+        if op.delay or (init is not None and (symbol_of(init) is not None or python_number(init) != 0)):
+            return False
+        users = [other for other in self._inner if other is not op and op.from_ in self._elements(other)]
+        keepers = [other for other in self._inner if other is not op and op.into in _made(other)]
+        zero = [other for other in users if isinstance(other, step.Fill) and python_number(other.value) == 0]
+        return not keepers and len(zero) == 1 and all(propagations(other) for other in users if other not in zero)
+
     def _kind(self, name: str) -> str:
         return str(self._buffers[name].kind)
-
-
-def _is_event(buffer: step.Buffer) -> bool:
-    element = buffer.type.element_type
-    return isinstance(element, ir.IntegerType) and element.width == 1
 
 
 def _made(op: Any) -> list[str]:
@@ -190,10 +211,14 @@ def _ordered(cores: list[Core], home: dict[str, Core]) -> Iterator[Core]:
     waiting = list(cores)
     done: set[str] = set()
     while waiting:
-        ready = [core for core in waiting if all(
-            arrival.delay or arrival.source not in home or home[arrival.source].name in done
-            for arrival in core.arrivals
-        )]
+        ready = [
+            core
+            for core in waiting
+            if all(
+                arrival.delay or arrival.source not in home or home[arrival.source].name in done
+                for arrival in core.arrivals
+            )
+        ]
         if not ready:
             raise Refusal(CODE, "cores that wait for each other within one step", waiting[0].location)
         done |= {core.name for core in ready}

@@ -56,7 +56,9 @@ def _decide(graph: Graph, passes: list[Pass]) -> None:
         if open_ is None:
             return
         value, limit = open_.args[0], _number(open_)
-        sums = [node for node in nodes if node.kind == "add" and node.args[0] is value and node.args[1].constant is not None]
+        sums = [
+            node for node in nodes if node.kind == "add" and node.args[0] is value and node.args[1].constant is not None
+        ]
         near = next((node for node in sums if below_power(limit + (node.args[1].constant or 0))), None)
         near = near if near is not None else graph.difference(value, limit)
         change = {open_: graph.test(near, limit + (near.args[1].constant or 0))}
@@ -120,7 +122,10 @@ class Lane:
         self._delayed: dict[tuple[Node | str, int], Signal] = {}
         self._resized: dict[tuple[Node | str, int, int], Signal] = {}
         self._homes = {
-            node: (level, k) for level, units in enumerate(datapath.units) for k, unit in enumerate(units) for node in unit.values()
+            node: (level, k)
+            for level, units in enumerate(datapath.units)
+            for k, unit in enumerate(units)
+            for node in unit.values()
         }
         self._sums: dict[tuple[int, int], Signal] = {}
 
@@ -180,7 +185,9 @@ class Lane:
         match node.kind:
             case "join":
                 zeros = args[0].zeros
-                return self._module.concat(self.resized(args[0], stage, width)[zeros:], self._constant(_number(node), zeros))
+                return self._module.concat(
+                    self.resized(args[0], stage, width)[zeros:], self._constant(_number(node), zeros)
+                )
             case "shl":
                 k = _number(node)
                 return self._module.concat(self.resized(args[0], stage, width - k), self._constant(0, k))

@@ -7,15 +7,16 @@ for each event and one for the next word, so that while a core has G > 1 groups 
 from __future__ import annotations
 
 from spikec.dialects.rtl_builder import Design, Module, Signal
+from spikec.lower.step_to_rtl.shape import Stream
 
 
-def encoder(design: Design, name: str, width: int, words: int, silent: int) -> Module:
-    """The module: `words` words of `width` bits a step, of which the first `silent` steps are not taken but without events.
+def encoder(design: Design, name: str, stream: Stream, silent: int) -> Module:
+    """The module; the first `silent` steps are not taken but without events.
 
-    Ports: `in_valid`, `in_data`, `in_ready` of words; `valid`, `last`, `index`, `ready` of tokens.
+    Ports: `in_valid`, `in_data`, `in_ready` of words; `valid`, `last`, `index`, `value`, `ready` of tokens.
     """
-    module = design.module(name)
-    valid, data, ready = module.input("in_valid", 1), module.input("in_data", width), module.input("ready", 1)
+    module, width, words = design.module(name), stream.elements, stream.words
+    valid, data, ready = module.input("in_valid", 1), module.input("in_data", stream.width), module.input("ready", 1)
     rest = module.reg("rest", width, init=0)
     count = module.reg("count", max(1, words.bit_length()), init=0)
     token, token_last = module.reg("token", 1, init=0), module.reg("token_last", 1)
@@ -32,12 +33,17 @@ def encoder(design: Design, name: str, width: int, words: int, silent: int) -> M
         take = ~some & ~ended
     last = (~some & ended).named("is_last")
     take, load = take.named("take"), (take & valid).named("load")
-    rest.next(module.mux(load, data, rest & (rest - 1)), enable=load | (some & free))
+    present = data
+    if stream.bits > 1:
+        values = [data[stream.bits * k : stream.bits * (k + 1)] for k in range(width)]
+        present = module.concat(*(value.any() for value in values[::-1]))
+    rest.next(module.mux(load, present, rest & (rest - 1)), enable=load | (some & free))
     done = (last & free).named("done")
     count.next(module.mux(done, 0, count + 1), enable=load | done)
     token.next(some | last, enable=free)
     token_last.next(last, enable=free)
     parts = [first_set(module, rest)] if width > 1 else []
+    _value(module, stream, data, load, parts[0] if parts else None, free)
     if words > 1:
         place = module.reg("place", (words - 1).bit_length())
         place.next(count[: place.width], enable=load)
@@ -50,6 +56,25 @@ def encoder(design: Design, name: str, width: int, words: int, silent: int) -> M
     module.output("last", token_last)
     module.output("index", index)
     return module
+
+
+def _value(module: Module, stream: Stream, data: Signal, load: Signal, number: Signal | None, free: Signal) -> None:
+    """The value of the event at hand; that of an event without values is 1."""
+    if stream.bits == 1:
+        module.output("value", module.constant(1, 1))
+        return
+    word = module.reg("values", stream.width)
+    word.next(data, enable=load)
+    found = [word[stream.bits * k : stream.bits * (k + 1)] for k in range(stream.elements)]
+    for k in range(number.width if number is not None else 0):
+        assert number is not None
+        found = [
+            module.mux(number[k], found[j + 1], found[j]) if j + 1 < len(found) else found[j]
+            for j in range(0, len(found), 2)
+        ]
+    value = module.reg("token_value", stream.bits)
+    value.next(found[0], enable=free)
+    module.output("value", value)
 
 
 def first_set(module: Module, word: Signal) -> Signal:

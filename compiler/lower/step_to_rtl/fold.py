@@ -22,7 +22,7 @@ from spikec.dialects.constants import Array
 from spikec.lower.step_to_rtl.behaviour import Behaviour
 from spikec.lower.step_to_rtl.expressions import Graph, Node, above
 
-WEIGHT = "weight"
+WEIGHT, EVENT = "weight", "event"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pass:
 class Plan:
     """`first` comes before the events of a step, `arrive` are the passes for an event by port, `last` ends a step.
 
-    Inputs of their nodes are "field NAME", "weight", "constant NAME", "value NAME", "draw NAME" and "index".
+    Inputs of their nodes are "field NAME", "weight", "event" (its value), "constant NAME", "value NAME", "draw NAME" and "index".
     """
 
     graph: Graph
@@ -79,15 +79,17 @@ class _Folded:
     less: bool
 
 
-def plan(found: Behaviour, weights: Interval) -> Plan:
-    """The passes for a behaviour; `weights` is the interval of single weights."""
-    return _Planning(found, weights).plan()
+def plan(found: Behaviour, weights: Interval, events: Interval | None) -> Plan:
+    """The passes for a behaviour; `weights` is the interval of single weights, `events` that of values of events."""
+    return _Planning(found, weights, events).plan()
 
 
 class _Planning:
-    def __init__(self, found: Behaviour, weights: Interval) -> None:
+    def __init__(self, found: Behaviour, weights: Interval, events: Interval | None) -> None:
         self._found, self._graph = found, found.graph
         self._weight = self._graph.input(WEIGHT, weights)
+        if events is not None:
+            self._weight = self._graph.mul(self._weight, self._graph.input(EVENT, events))
         self._names = [*found.results, *found.events]
         self._roots = [*found.results.values(), *found.events.values()]
         self._folded: dict[str, _Folded] = {}  # by state
@@ -219,7 +221,8 @@ class _Planning:
         found = dict(zip(self._names, nodes, strict=True))
         count = len(self._found.results)
         results = {
-            name: self._graph.shl(node, self._shift(name)) for name, node in zip(self._names[:count], nodes, strict=False)
+            name: self._graph.shl(node, self._shift(name))
+            for name, node in zip(self._names[:count], nodes, strict=False)
         }
         held = self._at_rest()
         kept = {name for name, node in results.items() if node is held[self._found.states[name]]}

@@ -59,9 +59,7 @@ class _Product:
     def load(self, begin: Signal, start: Signal, mix: Signal, following: Signal) -> None:
         """The word is `start` with `begin`, `following` with `mix`; else one digit more is done."""
         module, wide = self._module, WORD + DIGIT
-        parts = [
-            module.mux(self.low[k], module.constant(self._factor << k, wide), 0) for k in range(DIGIT)
-        ]
+        parts = [module.mux(self.low[k], module.constant(self._factor << k, wide), 0) for k in range(DIGIT)]
         total = (parts[0] + parts[1]) + (parts[2] + parts[3]) + self.high.zext(wide)
         fresh = begin | mix
         self.high.next(module.mux(fresh, 0, total[DIGIT:]))

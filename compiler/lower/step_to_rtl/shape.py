@@ -15,3 +15,23 @@ class Shape:
     @property
     def groups(self) -> int:
         return -(-self.size // self.lanes)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The events of a step of `size` sources: words of `elements` values of `bits` bits, the first in the lowest bits."""
+
+    size: int
+    elements: int
+    bits: int = 1
+    signed: bool = False
+
+    @property
+    def words(self) -> int:
+        """The words of a step."""
+        return -(-self.size // self.elements)
+
+    @property
+    def width(self) -> int:
+        """The bits of a word."""
+        return self.elements * self.bits

@@ -27,7 +27,9 @@ def matrix(program: Program, table: step.Table, part: int | None = None) -> Arra
     """
     parts = table.parts or 1
     if table.pre * parts * table.post > MOST:
-        raise Refusal("E1312", f"{table.pre * parts} rows of {table.post} weights are more than a memory holds", table.operation)
+        raise Refusal(
+            "E1312", f"{table.pre * parts} rows of {table.post} weights are more than a memory holds", table.operation
+        )
     found = np.zeros((table.pre * parts, table.post), np.int64)
     match table.format:
         case "dense":
