@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikec.dialects import step
-from spikec.dialects.accesses import Use, conflicts, covered, distance, uses
+from spikec.dialects.accesses import Use, conflicts, covered, distance
+from spikec.dialects.accesses import uses as uses_of_op
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.program import Program
 
@@ -46,14 +47,14 @@ class Dependences:
     edges: Edges
 
     @staticmethod
-    def of(program: Program, entry: str = "step", uses: Uses = uses) -> Dependences:
-        """Those of a program at level `step`, which must be valid; of one of its entries, as `uses` tells of each op."""
+    def of(program: Program, entry: str = "step", uses_of: Uses = uses_of_op) -> Dependences:
+        """Those of an entry of a program at level `step`, which must be valid; `uses_of` tells what each op does."""
         found = list(entry_ops(program, entry))
         buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
         tables = {table.sym_name: table for table in program.ops(step.Table)}
         used: dict[str, list[tuple[int, Use]]] = defaultdict(list)
         for number, (_, op) in enumerate(found):
-            for use in uses(op, buffers):
+            for use in uses_of(op, buffers):
                 used[use.buffer].append((number, use))
         kept = _written_elsewhere(program, buffers)
         renewed = frozenset(
@@ -114,7 +115,7 @@ def _written_elsewhere(program: Program, buffers: dict[str, step.Buffer]) -> set
         for wrapped in symbols[entry].regions[0].blocks[0].operations if entry in symbols else ():
             view = step.DIALECT.view(wrapped.operation)
             if view is not None:
-                written |= {use.buffer for use in uses(view, buffers) if use.writes}
+                written |= {use.buffer for use in uses_of_op(view, buffers) if use.writes}
     return written
 
 

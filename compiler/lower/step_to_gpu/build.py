@@ -140,11 +140,7 @@ class _Builder:
             persistent=persistent,
             skew=order.skew,
             draws=tuple(self.layout.draws[key] for key in sorted(self.layout.draws)),
-            counters=tuple(
-                (name, name)
-                for name, held in self.layout.buffers.items()
-                if held.kind == "counter"
-            ),
+            counters=tuple((name, name) for name, held in self.layout.buffers.items() if held.kind == "counter"),
         )
 
     def _persists(self, grid: int) -> bool:

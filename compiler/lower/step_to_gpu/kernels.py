@@ -155,9 +155,7 @@ def _blocks(works: Sequence[Work]) -> int:
     return sum(work.blocks for work in works)
 
 
-def _side_by_side(
-    entry: Entry, works: Sequence[Work], code: Callable[[Work, Value], None], first: int = 0
-) -> None:
+def _side_by_side(entry: Entry, works: Sequence[Work], code: Callable[[Work, Value], None], first: int = 0) -> None:
     """The code of the section that this block belongs to."""
     if not works:
         return

@@ -95,7 +95,9 @@ class Layout:
 
     def memories(self, used: Mapping[str, int]) -> tuple[Memory, ...]:
         """The memory of all buffers that kernels name (`used`), and of the arrays that those start as."""
-        there = [held for held in self.buffers.values() if (held.stored and held.name in used) or held.kind == "counter"]
+        there = [
+            held for held in self.buffers.values() if (held.stored and held.name in used) or held.kind == "counter"
+        ]
         found = [self._memory(held) for held in there]
         found += [
             Memory(name, "constant", str(array.dtype), int(array.size), stride=int(array.size), size=int(array.size))
