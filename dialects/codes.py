@@ -410,8 +410,8 @@ CODES: dict[str, Code] = {
     "E0705": _code(
         "made for another machine",
         "A library or an artifact holds machine code for another kind of processor or system than this one.\n"
-        "Compile the model here, or with --target cpu:TRIPLE,CPU for a processor that both machines have. Code for a GPU\n"
-        "needs one that is not older than the one of --target ptx:sm_NN, and a driver that knows its version of PTX.",
+        "Compile the model here, or with --target cpu:TRIPLE,CPU for a processor that both machines have. Code for a\n"
+        "GPU needs one that is not older than that of --target ptx:sm_NN, and a driver that knows its version of PTX.",
     ),
     "E0706": _code(
         "too large for the memory",
@@ -505,15 +505,15 @@ CODES: dict[str, Code] = {
     ),
     "E0725": _code(
         "too large for the device",
-        "State, weights and one step's inputs, outputs and probes of one sample must fit into the memory of the GPU, or\n"
-        "into what 'memory' of the target allows. Weights of fewer bits and fewer synapses need less of it.",
+        "State, weights and one step's inputs, outputs and probes of one sample must fit into the memory of the GPU,\n"
+        "or into what 'memory' of the target allows. Weights of fewer bits and fewer synapses need less of it.",
         "spikec run net.snn --target ptx{memory=1MB}",
         "spikec run net.snn --target ptx{memory=1MB} --pipeline quantize{weights=8}",
     ),
     "E0726": _code(
         "too many blocks for a persistent kernel",
-        "The blocks of a persistent kernel wait for each other in every step, so that the GPU must hold all of them at\n"
-        "once. A graph of kernels has no such limit, and launch=auto takes it where it must.",
+        "The blocks of a persistent kernel wait for each other in every step, so that the GPU must hold all of them\n"
+        "at once. A graph of kernels has no such limit, and launch=auto takes it where it must.",
         "spikec run net.snn --target ptx{launch=persistent}",
         "spikec run net.snn --target ptx{launch=auto}",
     ),
@@ -668,9 +668,9 @@ CODES: dict[str, Code] = {
     ),
     "W0701": _code(
         "sums in any order",
-        "On a GPU the events of a large network add reals to their targets as they come, and a sum of reals depends on\n"
-        "its order in the last bits. With sums=ordered each target looks through its synapses in the order of the CPU:\n"
-        "the same bits everywhere, and more work where activity is sparse. Sums of integers have no such freedom.",
+        "On a GPU the events of a large network add reals to their targets as they come, and a sum of reals depends\n"
+        "on its order in the last bits. With sums=ordered each target looks through its synapses in the order of the\n"
+        "CPU: the same bits everywhere, and more work where activity is sparse. Sums of integers have no such freedom.",
         "spikec run net.snn --target ptx",
         "spikec run net.snn --target ptx{sums=ordered}\nspikec run net.snn --target ptx --pipeline quantize",
     ),

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from spikec.analysis.dependence import Dependences
 from spikec.dialects import step
 from spikec.dialects.program import Program
 from spikec.passes.schedule.apply import apply
 from spikec.passes.schedule.blocks import batches, blocked, parts
-from spikec.analysis.dependence import Dependences
 from spikec.passes.schedule.graphs import ordered
 from spikec.passes.schedule.plan import Group, Plan, Stage
 from spikec.runtime.interface import Interface

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spikec
+from spikec.analysis.dependence import Dependences
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects import step
 from spikec.dialects.diagnostics import CompileError, InternalError
@@ -17,7 +18,6 @@ from spikec.dialects.verify import problems
 from spikec.lower import snn_to_step, step_to_cpu
 from spikec.passes.schedule import Schedule
 from spikec.passes.schedule.apply import apply
-from spikec.analysis.dependence import Dependences
 from spikec.passes.schedule.plan import Group, Plan, Stage
 from spikec.passes.schedule.stages import stages
 from spikec.runtime.interface import Interface

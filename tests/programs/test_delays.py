@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import spikec
+from spikec.analysis.dependence import entry_ops
 from spikec.analysis.ranges import analyse
 from spikec.dialects import snn
 from spikec.dialects.diagnostics import CompileError
@@ -15,7 +16,6 @@ from spikec.dialects.verify import problems
 from spikec.lower import connect, snn_to_step
 from spikec.lower.recipes import Recipes
 from spikec.passes.schedule import Schedule
-from spikec.analysis.dependence import entry_ops
 
 from .engines import ENGINES, Array, differences, on_every_engine, run_everywhere
 
