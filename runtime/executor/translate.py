@@ -6,6 +6,7 @@ over the instructions) are saved in the thread's record, and loaded when it is r
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from spikec.runtime.executor import instructions, layout, narrow_floats
@@ -84,8 +85,13 @@ def _function(code: Code, saved: dict[int, list[str]]) -> str:
             body.append(line)
         elif line.number in saved:
             body += _suspension(line, saved[line.number], widths)
-    helpers = compile_functions(narrow_floats.FUNCTIONS)
-    return "\n".join([prelude(), helpers, *head, *body, "}", ""])
+    return "\n".join([_common(), *head, *body, "}", ""])
+
+
+@functools.cache
+def _common() -> str:
+    """What all kernels call."""
+    return prelude() + compile_functions(narrow_floats.FUNCTIONS)
 
 
 def _suspension(suspension: Suspension, registers: list[str], widths: dict[str, int]) -> list[str]:

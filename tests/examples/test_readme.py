@@ -33,6 +33,7 @@ PAGES = (
     "examples/12_pruning/README.md",
     "examples/13_conversion/README.md",
     "examples/14_mixed_precision/README.md",
+    "examples/15_mnist_core/README.md",
     "examples/plugin/README.md",
     "docs/convert.md",
     "docs/cost.md",

@@ -15,7 +15,8 @@ from spikec.dialects.constants import Array
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
 from spikec.lower.step_to_rtl import bench
-from spikec.lower.step_to_rtl.build import Circuit, build
+from spikec.lower.step_to_rtl.build import build
+from spikec.lower.step_to_rtl.circuit import Circuit
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import StepEngine
 from spikec.runtime.rtl.simulator import Simulator

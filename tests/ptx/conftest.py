@@ -15,8 +15,8 @@ from spikec.runtime.reference.engine import StepEngine
 from tests.cpu.conftest import LIF, Net, equal, interface_of
 from tests.ptx.emulated import SEEDS, SHAPES, Emulated
 
-SHARE = 1 if os.environ.get("SPIKEC_FULL") == "1" else 8
-"""Of the tests of ops on the CPU, every eighth runs by default."""
+SHARE = 1 if os.environ.get("SPIKEC_FULL") == "1" else 16
+"""One of so many tests of ops on the CPU runs by default."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:

@@ -56,11 +56,10 @@ class Emulated:
     def executable(self, schedule: int = 0, races: bool = False, shape: Shape = "auto") -> Executable:
         return Executable(self.engine(schedule, races, shape), "ptx", self.seed)
 
-    def runs(self, inputs: Mapping[str, Array], steps: int, **options: Any) -> dict[str, Run]:
-        """One run for each of `SEEDS`, in turn as a graph and as one persistent kernel; the first looks for races."""
-        return {
-            f"ptx, schedule {schedule}": self.executable(
-                schedule, races=schedule == SEEDS[0], shape=SHAPES[schedule % len(SHAPES)]
-            ).run(inputs, steps=steps, **options)
-            for schedule in SEEDS
-        }
+    def runs(self, inputs: Mapping[str, Array], steps: int, checked: Shape = "graph", **options: Any) -> dict[str, Run]:
+        """One run for each of `SEEDS`: the first, of shape `checked`, looks for races, the others have the other shape."""
+        first, *others = SEEDS
+        (other,) = (shape for shape in SHAPES if shape != checked)
+        made = {first: self.executable(first, True, checked)}
+        made |= {schedule: self.executable(schedule, False, other) for schedule in others}
+        return {f"ptx, schedule {seed}": one.run(inputs, steps=steps, **options) for seed, one in made.items()}

@@ -1,4 +1,7 @@
-"""The examples as PTX text, executed: the bits of the CPU, in reals with ordered sums and in integers with atomics."""
+"""The examples as PTX text, executed: the bits of the CPU, in reals with ordered sums and in integers with atomics.
+
+Each example in one of both by default, in both with SPIKEC_FULL=1.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,9 @@ class Example:
     model: str
     steps: int
     integers: str = "weights=8,state=16"
-    quick: bool = True
 
     def levels(self, pipeline: str = "") -> tuple[Program, Program]:
         """The network and its steps."""
-        if not (FULL or self.quick):
-            pytest.skip("runs with SPIKEC_FULL=1")
         options = Options(pipeline=pipeline, params=SMALL.get(self.model, {}))
         return driver.levels(Compilation(FOLDER / self.model, options))
 
@@ -45,8 +45,8 @@ EXAMPLES = [
     Example("02_vogels_abbott/cuba.snn", 30),
     Example("03_digits/digits.snn", 100),
     Example("04_conv/model.snn", 4),
-    Example("05_brunel/brunel.snn", 40, quick=False),
-    Example("06_spikformer_block/model.snn", 4, quick=False),
+    Example("05_brunel/brunel.snn", 40),
+    Example("06_spikformer_block/model.snn", 4),
     Example("07_egru/model.snn", 8, integers=""),
     Example("08_celegans/celegans.snn", 20, integers=""),
     Example("09_shifts/shifts.snn", 20, "weights=4,scale=pow2,state=16"),
@@ -57,6 +57,8 @@ EXAMPLES = [
     Example("13_conversion/rnn.snn", 4),
     Example("15_mnist_core/model.snn", 10),
 ]
+REALS = [e for number, e in enumerate(EXAMPLES) if number % 2 or not e.integers]
+"""By default these run in reals, the others in integers."""
 
 
 def test_all_examples_are_here() -> None:
@@ -65,13 +67,13 @@ def test_all_examples_are_here() -> None:
     }
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@pytest.mark.parametrize("example", EXAMPLES if FULL else REALS, ids=str)
 def test_reals_with_ordered_sums(example: Example) -> None:
     network, steps = example.levels()
     check(network, steps, random_inputs(network, example.steps), example.steps, "ptx{sums=ordered}")
 
 
-@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.integers], ids=str)
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.integers and (FULL or e not in REALS)], ids=str)
 def test_integers_with_atomics(example: Example, tmp_path: Path) -> None:
     inputs = random_inputs(example.levels()[0], example.steps)
     np.savez(tmp_path / "inputs.npz", **inputs)

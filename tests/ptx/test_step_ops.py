@@ -1,6 +1,6 @@
 """What `tests/cpu` asks of each op of level `step`, in all its forms, asked of kernels on the emulated device.
 
-The fixtures of this folder stand in for the CPU's.  Every eighth test runs by default, all with SPIKEC_FULL=1.
+The fixtures of this folder stand in for the CPU's.  A sixteenth of the tests runs by default, all with SPIKEC_FULL=1.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class Behaviour:
     """Nodes of one element: what it holds (`states`), what arrived (`ports`), and what follows from these.
 
     `results` are the new values of states, `events` what is sent; `constants` are arrays with a value per element,
-    `values` those of the host's inputs, `draws` random numbers, each by the name of the buffer.  `starts` are what states hold at first, [size].
+    `values` those of the host's inputs, `draws` random numbers, each by the name of the buffer.  `starts` are what
+    states hold at first, [size].
     """
 
     graph: Graph

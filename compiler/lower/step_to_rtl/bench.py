@@ -1,8 +1,8 @@
 """A bench around a circuit: memories that feed its streams and take what comes out, so that a run is one call.
 
-The bench is the module `bench` of the same design: words of inputs wait in the memory `in_NAME`, values in `PORT_values`
-and those of outputs arrive in `out_NAME`; keys of draws and the sample are its own ports.  `done` rises when all outputs
-are there and every core has begun its last step.
+The bench is the module `bench` of the same design: words of inputs wait in the memory `in_NAME`, values in
+`PORT_values`, and those of outputs arrive in `out_NAME`; keys of draws and the sample are its own ports.  `done` rises
+when all outputs are there and every core has begun its last step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
-from spikec.lower.step_to_rtl.build import Circuit, Given, Held
+from spikec.lower.step_to_rtl.circuit import Circuit, Given, Held
 from spikec.lower.step_to_rtl.shape import Stream
 
 BENCH = "bench"

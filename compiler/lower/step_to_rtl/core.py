@@ -1,352 +1,288 @@
-"""The hardware of a core: fields and weights in memories, the passes over groups of lanes, and what controls them.
+"""The hardware of a core: fields and weights in memories, and the passes over groups of lanes.
 
-Element n is lane n mod P of group n div P.  A pass visits the G groups one after the other, one a cycle; a group that
-was read is written `depth` + 2 cycles later, so a pass takes G' = max(G, depth + 2) cycles.  With E events a step takes
-G' (E + 1) cycles, and G' more where there is a first pass, and one for each channel.
+A group that was read is written `depth` + 2 cycles later, so a pass over G groups takes G' = max(G, depth + 2) cycles
+(blocks of memory are read a cycle earlier, but G is larger then).
+With E events a step takes G' (E + 1) cycles, G' more where there is a first pass, and one for each channel.
 
-    cycle 0   the address of the weights, from the token and the group
-    cycle 1   weights come from their memory; fields are read
-    cycle 2   stage 1 of the datapath
-    cycle 2 + depth   the last stage: fields are written, events are sent
+    stage -1          the control chooses a group; the address of the weights
+    stage 0           weights come from their memory; fields are read
+    stage 1           the datapath begins
+    stage 1 + depth   fields are written, events are sent
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from spikec.analysis.intervals import Interval
 from spikec.dialects.constants import Array
-from spikec.dialects.rtl_builder import Design, Memory, Module, Register, Signal
+from spikec.dialects.rtl_builder import Design, Memory, Module, Signal
+from spikec.lower.step_to_rtl.control import LAST, Control, any_of, phase
 from spikec.lower.step_to_rtl.datapath import Datapath, Lane
 from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.fold import EVENT, Plan
+from spikec.lower.step_to_rtl.fold import EVENT, WEIGHT, Plan
+from spikec.lower.step_to_rtl.names import plain
 from spikec.lower.step_to_rtl.philox import philox
-from spikec.lower.step_to_rtl.shape import Shape, Stream
+from spikec.lower.step_to_rtl.shape import Channel, Shape, Stream
+
+DISTRIBUTED = 64
+"""The most groups whose fields are not worth a block of memory."""
 
 
 @dataclass(frozen=True)
-class Channel:
-    """What a core needs to know of one that comes in: its port, what its tokens stand for, their rows of weights."""
+class Parts:
+    """What a core is made of: arrays of `constants` by name, widths of `values` that the host writes, names of `draws`,
+    and how what it `sends` is told."""
 
-    port: str
-    stream: Stream
-    weights: Array
-
-    @property
-    def index_width(self) -> int:
-        return max(1, (self.stream.words - 1).bit_length() + (self.stream.elements - 1).bit_length())
+    shape: Shape
+    plan: Plan
+    channels: list[Channel]
+    constants: Mapping[str, Array]
+    values: Mapping[str, int]
+    draws: list[str]
+    sends: list[Stream]
+    waits: bool
 
 
 class CoreModule:
-    """Builds the module of a core.
+    """Builds the module of a core.  Its ports:
 
-    Ports, for each channel k: `token{k}_valid`, `token{k}_last`, `token{k}_index`, `token{k}_value`, `token{k}_ready`.  Without channels:
-    `go` and `ready`, for one step: the core with values waits for `go` before its last pass, and `ready` is the cycle in
-    which that was read; others wait for the tokens alone.  For the value number k of the host: `value{k}_write`,
-    `value{k}_address`, `value{k}_data`, the values of one group; for a draw: `key`, `sample`.  For each buffer that is sent, by its number: `send{k}`, the events of a group, with
-    `push`; a step is reserved by `begin` where there is `room`.
+    - for each channel k `token{k}_valid`, `_last`, `_index`, `_value` and `_ready`; `go` and `ready` where it waits
+    - for value k of the host `value{k}_write`, `_address` and `_data`, the values of one group; for draw k `key{k}`,
+      and `sample` for all
+    - for buffer k that is sent `send{k}`, the events of a group, with `push`; a step is reserved by `begin` where there
+      is `room`
     """
 
-    def __init__(
-        self,
-        design: Design,
-        name: str,
-        shape: Shape,
-        plan: Plan,
-        channels: list[Channel],
-        constants: dict[str, Array],
-        values: dict[str, int],
-        draws: list[str],
-        sends: list[Stream],
-    ) -> None:
-        """`constants` are arrays by name, `values` the widths of what the host writes, `draws` are named alone."""
-        generators = [philox(design, f"{name}_philox{k}", shape, k) for k in range(shape.lanes)] if draws else []
+    def __init__(self, design: Design, name: str, parts: Parts) -> None:
+        self._parts, self._shape, self._plan = parts, parts.shape, parts.plan
+        lanes = range(parts.shape.lanes if parts.draws else 0)
+        generators = [philox(design, f"{name}_philox{k}", parts.shape, k) for k in lanes]
         self.module: Module = design.module(name)
-        self._shape, self._plan, self._channels, self._constants = shape, plan, channels, constants
-        self._values, self._draws, self._generators, self._sends = values, draws, generators, sends
-        self._datapath = Datapath.of(plan)
-        self.span = max(shape.groups, self._datapath.depth + 2)
+        self._datapath = Datapath.of(parts.plan)
         self._stages: dict[tuple[str, int], Signal] = {}
-        self._control()
+        self._words: dict[str, tuple[Signal, bool]] = {}
+        self._fields: dict[str, tuple[Memory, int]] = {}
+        taken = self.module.wire("taken", 1) if generators else None
+        drawn = self._draw(generators, taken) if taken is not None else None
+        span = max(self._shape.groups, self._datapath.depth + 2)
+        first = parts.plan.first is not None
+        self._control = Control(self.module, first, parts.channels, self._shape.groups, span, parts.waits, drawn)
+        if taken is not None:
+            taken.drive(self._control.issue & self._control.state[LAST])
+        self._begin()
         self._memories()
         self._lanes()
 
-    # ------------------------------------------------------------ control
+    # ------------------------------------------------------------ stages
 
-    def _control(self) -> None:
-        """Which pass works on which group: signals of stage -1."""
-        module, plan, channels = self.module, self._plan, self._channels
-        room = module.input("room", 1)
-        tokens = [self._token(k) for k in range(len(channels))]
-        group = module.reg("group", max(1, (self.span - 1).bit_length()), init=0)
-        start, end = (group.eq(0), group.eq(self.span - 1)) if self.span > 1 else (module.constant(1, 1),) * 2
-        phases = [*(["first"] if plan.first else []), *[f"arrive{k}" for k in range(len(channels))], "last"]
-        state: dict[str, Signal] = {"last": module.constant(1, 1)}
-        if len(phases) > 1:
-            state = {name: module.reg(f"in_{name}", 1, init=int(name == phases[0])) for name in phases}
-        valid = self._any(state[f"arrive{k}"] & tokens[k][0] for k in range(len(channels)))
-        ended = self._any(state[f"arrive{k}"] & tokens[k][0] & tokens[k][1] for k in range(len(channels)))
-        self.waits = not channels or bool(self._values)
-        go = module.input("go", 1) if self.waits else module.constant(1, 1)
-        may = state["last"] & room & go
+    def _begin(self) -> None:
+        """The signals of stage -1 that go through the pipeline."""
+        control, channels = self._control, self._parts.channels
+        self._stages["valid", -1] = control.issue
+        self._stages["group", -1] = control.group
+        for one in self._plan.passes:
+            ports = {port for port, other in self._plan.arrive.items() if other is one}
+            phases = [phase(k) for k, channel in enumerate(channels) if channel.port in ports]
+            self._stages[one.name, -1] = any_of(self.module, [control.state[name] for name in phases or [one.name]])
         if channels:
-            may = may | (valid & ~ended)
-        if plan.first:
-            may = may | (state["first"] & (tokens[0][0] if channels else go))
-        run = ~start | may
-        drawn = self._draw() if self._draws else None
-        if drawn is not None:
-            run = run & (~state["last"] | drawn)
-        run = run.named("run")
-        group.next(module.mux(end, 0, group + 1), enable=run)
-        done = (run & end).named("pass_done")
-        for k in range(len(phases)):
-            self._phase(state, phases, k, done, start & ended)
-        for k in range(len(channels)):
-            module.output(f"token{k}_ready", state[f"arrive{k}"] & (done | (start & tokens[k][0] & tokens[k][1])))
-        if self.waits:
-            module.output("ready", state["last"] & done)
-        module.output("begin", state["last"] & run & start)
-        inside = run if self.span == self._shape.groups else run & group.ult(self._shape.groups)
-        self._stages["valid", -1] = inside.named("issue")
-        if drawn is not None:
-            self._popped.drive(inside & state["last"])
-        self._stages["group", -1] = group[: max(1, (self._shape.groups - 1).bit_length())]
-        for one in plan.passes:
-            ports = {port for port, other in plan.arrive.items() if other.name == one.name}
-            names = (
-                [one.name] if one.name in state else [f"arrive{k}" for k, c in enumerate(channels) if c.port in ports]
-            )
-            self._stages[one.name, -1] = self._any(state[name] for name in names)
-        self._number = self._token_number(tokens, state) if channels else None
-        values = [self._value(k) for k in range(len(channels))]
-        for k, value in enumerate(values):
-            before = self._stages.get(("event", -1))
-            self._stages["event", -1] = value if before is None else module.mux(state[f"arrive{k}"], value, before)
+            width, signed = self._event_bits()
+            values = [token.value.sext(width) if signed else token.value.zext(width) for token in control.tokens]
+            self._stages[EVENT, -1] = self._of_channel(values)
 
-    def _draw(self) -> Signal:
-        """Random numbers for the elements of the group at hand, in stage 1; whether all are there."""
-        module, self._popped = self.module, self.module.wire("popped", 1)
-        there, sample = [], module.input("sample", 32)
-        for number, draw in enumerate(self._draws):
-            key, words = module.input(f"key{number}", 64), []
-            for lane, generator in enumerate(self._generators):
-                ports = module.instance(
-                    generator, f"draw{number}_{lane}", {"key": key, "sample": sample, "ready": self._popped}
-                )
-                there.append(ports["valid"])
-                words.append(ports["drawn"])
-            self._stages[f"draw {draw}", -1] = module.concat(*words[::-1])
-        found = there[0]
-        for other in there[1:]:
-            found = found & other
+    def _at(self, name: str, stage: int) -> Signal:
+        """A signal of stage -1 in a later one; `valid` falls with the reset."""
+        if (name, stage) not in self._stages:
+            before = self._at(name, stage - 1)
+            register = self.module.reg(f"{plain(name)}_{stage}", before.width, init=0 if name == "valid" else None)
+            register.next(before)
+            self._stages[name, stage] = register
+        return self._stages[name, stage]
+
+    def _active(self, names: Iterable[str], stage: int) -> Signal:
+        return any_of(self.module, [self._at(name, stage) for name in names])
+
+    def _of_channel(self, signals: list[Signal]) -> Signal:
+        """The signal of the channel whose phase it is."""
+        found = signals[0]
+        for k, signal in enumerate(signals[1:], 1):
+            found = self.module.mux(self._control.state[phase(k)], signal, found)
         return found
-
-    def _token(self, k: int) -> tuple[Signal, Signal, Signal]:
-        module = self.module
-        valid, last = module.input(f"token{k}_valid", 1), module.input(f"token{k}_last", 1)
-        return valid, last, module.input(f"token{k}_index", self._channels[k].index_width)
-
-    def _value(self, k: int) -> Signal:
-        """The value of a token, as wide as the widest of all channels, with a sign where one has."""
-        stream, width = self._channels[k].stream, self._event_bits()[0]
-        value = self.module.input(f"token{k}_value", stream.bits)
-        return value.sext(width) if stream.signed else value.zext(width)
 
     def _event_bits(self) -> tuple[int, bool]:
         """The bits of values of events, and whether they have a sign."""
-        streams = [channel.stream for channel in self._channels]
+        streams = [channel.stream for channel in self._parts.channels]
         signed = any(stream.signed for stream in streams)
         return max(stream.bits + (signed and not stream.signed) for stream in streams), signed
-
-    def _phase(self, state: dict[str, Signal], phases: list[str], k: int, done: Signal, ended: Signal) -> None:
-        """A phase is left when its pass is over, one of a channel after the channel's last token."""
-
-        def leaves(name: str) -> Signal:
-            return state[name] & (ended if name.startswith("arrive") else done)
-
-        register = state[phases[k]]
-        if isinstance(register, Register):
-            register.next(leaves(phases[k - 1]) | (register & ~leaves(phases[k])))
-
-    def _token_number(self, tokens: list[tuple[Signal, Signal, Signal]], state: dict[str, Signal]) -> Signal:
-        """The row of weights of the token at hand: those of the channels follow each other."""
-        rows = sum(len(channel.weights) for channel in self._channels)
-        width = max(1, (rows - 1).bit_length())
-        found, before = None, 0
-        for k, channel in enumerate(self._channels):
-            number = tokens[k][2]
-            number = number[:width] if number.width >= width else number.zext(width)
-            number = number + before if before else number
-            found = number if found is None else self.module.mux(state[f"arrive{k}"], number, found)
-            before += len(channel.weights)
-        assert found is not None
-        return found
 
     # ------------------------------------------------------------ memories
 
     def _memories(self) -> None:
-        """Fields and constants as they stand in stage 1, a word of all lanes each; weights too."""
-        shape = self._shape
-        self._words: dict[str, tuple[Signal, bool]] = {}
-        self._fields: dict[str, tuple[Memory, int]] = {}
-        group = self._at("group", 0)
+        """What the lanes read, in words of all lanes in stage 1."""
+        parts, module = self._parts, self.module
         for number, field in enumerate(self._plan.fields):
-            width = bits(field.range)
-            start = np.resize(field.start, shape.size) if field.start.size == 1 else field.start
-            memory = self._memory(f"field{number}_{_plain(field.name)}", start, width)
-            self._fields[field.name] = memory, width
-            self._words[f"field {field.name}"] = (
-                self._registered(memory.look(group), f"held{number}"),
-                field.range.low < 0,
-            )
-        for number, (name, array) in enumerate(self._constants.items()):
-            least, most = int(array.min()), int(array.max())
-            width = (
-                max(1, most.bit_length()) if least >= 0 else max((~least).bit_length(), max(most, 0).bit_length()) + 1
-            )
-            memory = self._memory(f"constant_{_plain(name)}", array.reshape(-1), width)
-            self._words[f"constant {name}"] = self._registered(memory.look(group), f"parameter{number}"), least < 0
-        for number, (name, width) in enumerate(self._values.items()):
-            memory = self.module.mem(f"value{number}", shape.groups, shape.lanes * width, style="distributed")
-            address = self.module.input(f"value{number}_address", memory.address_width)
-            data = self.module.input(f"value{number}_data", memory.width)
-            memory.write(address, data, self.module.input(f"value{number}_write", 1))
-            self._words[f"value {name}"] = self._registered(memory.look(group), f"given{number}"), width > 1
-        for name in self._draws:
+            memory = self._memory(field_memory(number, field.name), field.start, field.range)
+            self._fields[field.name] = memory, bits(field.range)
+            self._read(f"field {field.name}", memory, f"held{number}", field.range.low < 0)
+        for number, (name, array) in enumerate(parts.constants.items()):
+            around = Interval(int(array.min()), int(array.max()))
+            memory = self._memory(f"constant{number}", array.reshape(-1), around)
+            self._read(f"constant {name}", memory, f"parameter{number}", around.low < 0)
+        for number, (name, width) in enumerate(parts.values.items()):
+            memory = module.mem(f"value{number}", self._shape.groups, self._shape.lanes * width, style=self._style)
+            address = module.input(f"value{number}_address", memory.address_width)
+            data = module.input(f"value{number}_data", memory.width)
+            memory.write(address, data, module.input(f"value{number}_write", 1))
+            self._read(f"value {name}", memory, f"given{number}", width > 1)
+        for name in parts.draws:
             self._words[f"draw {name}"] = self._at(f"draw {name}", 1), False
-        if self._channels:
-            self._words["weight"] = self._weights(), True
+        if parts.channels:
+            self._words[WEIGHT] = self._weights(), True
 
-    def _memory(self, name: str, array: Array, width: int) -> Memory:
-        shape = self._shape
-        rows = np.zeros(shape.groups * shape.lanes, np.int64)
-        rows[: shape.size] = array
-        # The constants store takes what memory_content reads: lanes in two's complement.
-        content = _as_lanes(rows.reshape(shape.groups, shape.lanes), width) if rows.any() else None
-        return self.module.mem(name, shape.groups, shape.lanes * width, content, style="distributed")
+    @property
+    def _style(self) -> str:
+        """A few groups lie in the tables of the logic, more of them in blocks of memory."""
+        return "distributed" if self._shape.groups <= DISTRIBUTED else "block"
 
-    def _weights(self) -> Signal:
-        """The weights of the token at hand to a group of targets, in stage 1."""
-        shape, module = self._shape, self.module
-        rows = np.concatenate([channel.weights for channel in self._channels])
-        padded = np.zeros((len(rows), shape.groups * shape.lanes), np.int64)
-        padded[:, : shape.size] = rows
-        width = max(2, int(max(padded.max(initial=0), ~padded.min(initial=0))).bit_length() + 1)
-        content = _as_lanes(padded.reshape(len(rows) * shape.groups, shape.lanes), width)
-        memory = module.mem("weights", len(rows) * shape.groups, shape.lanes * width, content, style="block")
-        read = memory.read(self._address(memory.address_width), "weights_read")
-        return self._registered(read, "weights_word")
-
-    def _address(self, width: int) -> Signal:
-        """token * G + group."""
-        module, groups = self.module, self._shape.groups
-        assert self._number is not None
-        number, group = self._number, self._stages["group", -1]
-        if groups == 1:
-            return number[:width] if number.width >= width else number.zext(width)
-        if groups & (groups - 1) == 0:
-            whole = module.concat(number, group)
-            return whole[:width] if whole.width >= width else whole.zext(width)
-        wide = number.zext(width) if number.width < width else number[:width]
-        terms = [wide << k if k else wide for k in range(groups.bit_length()) if groups >> k & 1]
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total + (group.zext(width) if group.width < width else group[:width])
+    def _read(self, name: str, memory: Memory, register: str, signed: bool) -> None:
+        """A block is read a stage before, so that its word is there at the same time."""
+        word = memory.look(self._at("group", 0)) if self._style == "distributed" else memory.read(self._at("group", -1))
+        self._words[name] = self._registered(word, register), signed
 
     def _registered(self, signal: Signal, name: str) -> Signal:
         register = self.module.reg(name, signal.width)
         register.next(signal)
         return register
 
+    def _memory(self, name: str, array: Array, around: Interval) -> Memory:
+        """Numbers of each element, in words of all lanes; what is 0 at first needs no content."""
+        shape = self._shape
+        rows = np.zeros(shape.groups * shape.lanes, np.int64)
+        rows[: shape.size] = array
+        content = two_complement(rows.reshape(shape.groups, shape.lanes), bits(around)) if rows.any() else None
+        return self.module.mem(name, shape.groups, shape.lanes * bits(around), content, self._style)
+
+    def _weights(self) -> Signal:
+        """The weights of the token at hand to a group of targets, in stage 1."""
+        shape, module = self._shape, self.module
+        rows = np.concatenate([channel.weights for channel in self._parts.channels])
+        padded = np.zeros((len(rows), shape.groups * shape.lanes), np.int64)
+        padded[:, : shape.size] = rows
+        width = bits(Interval(min(-1, int(padded.min())), int(padded.max())))
+        content = two_complement(padded.reshape(-1, shape.lanes), width)
+        memory = module.mem("weights", len(content), shape.lanes * width, content, style="block")
+        read = memory.read(self._address(memory.address_width), "weights_read")
+        return self._registered(read, "weights_word")
+
+    def _address(self, width: int) -> Signal:
+        """token * G + group; the rows of the channels follow each other."""
+        numbers, before = [], 0
+        for offer, channel in zip(self._control.tokens, self._parts.channels, strict=True):
+            number = fitted(offer.index, width)
+            numbers.append(number + before if before else number)
+            before += len(channel.weights)
+        token, groups = self._of_channel(numbers), self._shape.groups
+        group = fitted(self._control.group, width)
+        if groups == 1 or before == 1:
+            return token if groups == 1 else group
+        if groups & (groups - 1) == 0:
+            low = groups.bit_length() - 1
+            return self.module.concat(token[: width - low], self._control.group)
+        for k in range(groups.bit_length()):
+            if groups >> k & 1:
+                group = group + (token << k if k else token)
+        return group
+
+    # ------------------------------------------------------------ random numbers
+
+    def _draw(self, generators: list[Module], taken: Signal) -> Signal:
+        """Random numbers for the elements of the group at hand, in stage -1; whether all are there."""
+        module = self.module
+        sample, missing = module.input("sample", 32), []
+        for number, draw in enumerate(self._parts.draws):
+            key, words = module.input(f"key{number}", 64), []
+            for lane, generator in enumerate(generators):
+                inputs = {"key": key, "sample": sample, "ready": taken}
+                ports = module.instance(generator, f"draw{number}_{lane}", inputs)
+                missing.append(~ports["valid"])
+                words.append(ports["drawn"])
+            self._stages[f"draw {draw}", -1] = module.concat(*words[::-1])
+        return ~any_of(module, missing)
+
     # ------------------------------------------------------------ lanes
 
     def _lanes(self) -> None:
-        plan, shape, module = self._plan, self._shape, self.module
-        last = self._datapath.depth + 1
-        lanes = [Lane(module, f"lane{k}", self._datapath, self._source(k), self._active) for k in range(shape.lanes)]
-        group = self._at("group", last)
-        for field in plan.fields:
+        """The datapath of each lane, and what becomes of its results."""
+        last, module = self._datapath.depth + 1, self.module
+        lanes = [
+            Lane(module, f"lane{k}", self._datapath, self._source(k), self._active) for k in range(self._shape.lanes)
+        ]
+        for field in self._plan.fields:
             memory, width = self._fields[field.name]
-            nodes = {
-                name: one.results[field.name]
-                for name, one in self._datapath.passes.items()
-                if field.name in one.results
-            }
+            passes = self._datapath.passes.items()
+            nodes = {name: one.results[field.name] for name, one in passes if field.name in one.results}
             if nodes:
                 words = [lane.result(nodes, width) for lane in reversed(lanes)]
                 enable = self._at("valid", last)
-                if len(nodes) < len(plan.passes):
-                    enable = enable & self._active(nodes, last)
-                memory.write(group, module.concat(*words), enable)
-        valid = self._at("valid", last) & self._active(["last"], last)
-        beyond = shape.groups * shape.lanes - shape.size
-        final = group.eq(shape.groups - 1) if beyond and shape.groups > 1 else None
-        for number, node in enumerate(plan.last.events.values()):
-            width = self._sends[number].bits
-            found = [lane.result({"last": node}, width) for lane in lanes]
-            for k in range(shape.lanes - beyond, shape.lanes):
-                found[k] = module.mux(final, 0, found[k]) if final is not None else module.constant(0, width)
-            events = module.reg(f"events{number}", shape.lanes * self._sends[number].bits)
-            events.next(module.concat(*found[::-1]))
-            module.output(f"send{number}", events)
+                enable = enable & self._active(nodes, last) if len(nodes) < len(passes) else enable
+                memory.write(self._at("group", last), module.concat(*words), enable)
+        for number in range(len(self._parts.sends)):
+            self._send(number, lanes, last)
         push = module.reg("push", 1, init=0)
-        push.next(valid)
+        push.next(self._at("valid", last) & self._active(["last"], last))
         module.output("push", push)
 
-    def _source(self, lane: int) -> "object":
+    def _send(self, number: int, lanes: list[Lane], last: int) -> None:
+        """The events of a group; the lanes of the last group that have no element send none."""
+        shape, module, width = self._shape, self.module, self._parts.sends[number].bits
+        node = list(self._plan.last.events.values())[number]
+        found = [lane.result({"last": node}, width) for lane in lanes]
+        beyond = shape.groups * shape.lanes - shape.size
+        if beyond:
+            final = self._at("group", last).eq(shape.groups - 1)
+            found[-beyond:] = [module.mux(final, 0, one) for one in found[-beyond:]]
+        module.output(f"send{number}", self._registered(module.concat(*found[::-1]), f"events{number}"))
+
+    def _source(self, lane: int) -> Callable[[str], tuple[Signal, bool]]:
+        """What a lane sees in stage 1, by name, and whether it has a sign."""
+        slices: dict[str, Signal] = {}
+
         def found(name: str) -> tuple[Signal, bool]:
-            key = f"{name} of lane {lane}"
-            if name == "index":
-                return self._index(lane), False
             if name == EVENT:
-                return self._at("event", 1), self._event_bits()[1]
+                return self._at(EVENT, 1), self._event_bits()[1]
+            if name == "index":
+                slices[name] = slices.get(name) or self._index(lane)
+                return slices[name], False
             word, signed = self._words[name]
-            if (key, 1) not in self._stages:
-                width = word.width // self._shape.lanes
-                self._stages[key, 1] = word[lane * width : (lane + 1) * width]
-            return self._stages[key, 1], signed
+            width = word.width // self._shape.lanes
+            slices[name] = slices.get(name) or word[lane * width : (lane + 1) * width]
+            return slices[name], signed
 
         return found
 
     def _index(self, lane: int) -> Signal:
         """The number of the element: group * P + lane."""
-        key = f"index of lane {lane}"
-        if (key, 1) not in self._stages:
-            shape = self._shape
-            width = max(1, (shape.groups * shape.lanes - 1).bit_length())
-            group = self._at("group", 1)
-            wide = group.zext(width) if group.width < width else group[:width]
-            self._stages[key, 1] = wide * shape.lanes + lane if shape.groups > 1 else self.module.constant(lane, width)
-        return self._stages[key, 1]
-
-    def _active(self, names: Iterable[str], stage: int) -> Signal:
-        return self._any(self._at(name, stage) for name in names)
-
-    def _at(self, name: str, stage: int) -> Signal:
-        """A signal of the control, in a stage; `valid` falls with the reset."""
-        if (name, stage) not in self._stages:
-            before = self._at(name, stage - 1)
-            register = self.module.reg(f"{_plain(name)}_{stage}", before.width, init=0 if name == "valid" else None)
-            register.next(before)
-            self._stages[name, stage] = register
-        return self._stages[name, stage]
-
-    def _any(self, signals: Iterable[Signal]) -> Signal:
-        found = None
-        for signal in signals:
-            found = signal if found is None else found | signal
-        return found if found is not None else self.module.constant(0, 1)
+        shape = self._shape
+        width = max(1, (shape.groups * shape.lanes - 1).bit_length())
+        if shape.groups == 1:
+            return self.module.constant(lane, width)
+        return fitted(self._at("group", 1), width) * shape.lanes + lane
 
 
-def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name)
+def field_memory(number: int, name: str) -> str:
+    """What the memory of a field is called."""
+    return f"field{number}_{plain(name)}"
 
 
-def _as_lanes(rows: Array, width: int) -> Array:
-    """Rows of lanes in two's complement of `width` bits, in the smallest type that has them."""
+def fitted(signal: Signal, width: int) -> Signal:
+    """The lowest bits of an unsigned number, or the number in more bits."""
+    return signal[:width] if width <= signal.width else signal.zext(width)
+
+
+def two_complement(rows: Array, width: int) -> Array:
+    """The lowest bits of numbers, as numbers with a sign in the smallest type that has them."""
     size = next(size for size in (8, 16, 32, 64) if width <= size)
-    half = 1 << (width - 1)
-    return (((rows + half) & ((1 << width) - 1)) - half).astype(f"i{size // 8}") if width < 64 else rows.astype("i8")
+    shift = np.int64(64 - width)
+    return ((rows << shift) >> shift).astype(f"i{size // 8}")

@@ -137,6 +137,8 @@ class _Cutting:
         core = Core(f"{name}_core", sizes.pop(), ops, late)
         for op in ops:
             core.arrivals += [arrival for one in propagations(op) for arrival in self._arrivals(op, one)]
+        # What is of this step comes first: with it the step begins.
+        core.arrivals.sort(key=lambda arrival: arrival.delay)
         return core
 
     def _arrivals(self, op: Any, one: Propagation) -> Iterator[Arrival]:

@@ -254,20 +254,20 @@ class Lane:
         second: dict[str, Signal] = {}
         inverted: dict[int, Signal] = {}
         for name, node in unit.items():
-            a, b = node.args if node.kind == "sub" or held(node.args[1]) != usual else node.args[::-1]
-            first[name], second[name] = self.resized(a, stage, width), self.resized(b, stage, width)
+            in_order = node.kind == "sub" or held(node.args[1]) != usual
+            one, other = (self.resized(arg, stage, width) for arg in (node.args if in_order else node.args[::-1]))
+            first[name], second[name] = one, other
             if node.kind == "sub":
-                plain = second[name]
-                second[name] = inverted.setdefault(id(plain), plain if len(unit) == 1 else ~plain)
+                second[name] = inverted.setdefault(id(other), other if len(unit) == 1 else ~other)
         subtractions = [name for name, node in unit.items() if node.kind == "sub"]
         a, b = self._chosen(first, stage), self._chosen(second, stage)
         if not subtractions:
             return a + b
         if len(unit) == 1:
             return a - b
-        one = self._constant(1, 1)
-        carry = one if len(subtractions) == len(unit) else self._active(subtractions, stage)
-        return (self._module.concat(a, one) + self._module.concat(b, carry))[1:]
+        lowest = self._constant(1, 1)
+        carry = lowest if len(subtractions) == len(unit) else self._active(subtractions, stage)
+        return (self._module.concat(a, lowest) + self._module.concat(b, carry))[1:]
 
     def _chosen(self, signals: dict[str, Signal], stage: int) -> Signal:
         """The signal of the pass that is in a stage; of those that are not named, any."""

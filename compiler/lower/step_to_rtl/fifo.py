@@ -18,7 +18,7 @@ def fifo(design: Design, name: str, width: int, words: int, steps: int) -> Modul
     begin, push, data = module.input("begin", 1), module.input("push", 1), module.input("data", width)
     ready = module.input("out_ready", 1)
     slots = steps.bit_length()  # one bit more than the numbers of the slots, to tell a full queue from an empty one
-    written, written_last = _place(module, "write", words, slots, push)
+    written, _ = _place(module, "write", words, slots, push)
     valid = module.wire("valid", 1)
     pop = (valid & ready).named("pop")
     read, read_last = _place(module, "read", words, slots, pop)

@@ -13,7 +13,6 @@ field for a while; they are right modulo its size, and their end fits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,7 +48,8 @@ class Pass:
 class Plan:
     """`first` comes before the events of a step, `arrive` are the passes for an event by port, `last` ends a step.
 
-    Inputs of their nodes are "field NAME", "weight", "event" (its value), "constant NAME", "value NAME", "draw NAME" and "index".
+    Inputs of their nodes are "field NAME" (in the last pass "sum NAME" where events were added to it), "weight",
+    "event" (its value), "constant NAME", "value NAME", "draw NAME" and "index".
     """
 
     graph: Graph
@@ -66,9 +66,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Folded:
-    """What port `port` brings joins `state`: `total` = `before` + port * 2^`shift`, where `before` is made of the state.
+    """What port `port` brings joins `state`: `total` = `before` + port * 2^`shift`, with - if it is `less`.
 
-    `less`: it is taken away.
+    `before` is made of the state.
     """
 
     port: str
@@ -217,17 +217,13 @@ class _Planning:
 
     def _last(self, late: dict[Node, Node], cleared: dict[str, Node]) -> Pass:
         totals = {one.total: self._graph.input(f"sum {one.state}", one.total.range) for one in self._folded.values()}
-        nodes = self._graph.rebuilt(self._roots, {**self._at_rest(), **late, **totals}.get)
-        found = dict(zip(self._names, nodes, strict=True))
-        count = len(self._found.results)
-        results = {
-            name: self._graph.shl(node, self._shift(name))
-            for name, node in zip(self._names[:count], nodes, strict=False)
-        }
         held = self._at_rest()
-        kept = {name for name, node in results.items() if node is held[self._found.states[name]]}
-        results = {name: node for name, node in results.items() if name not in kept} | cleared
-        return Pass("last", results, dict(zip(self._names[count:], nodes[count:], strict=True)))
+        nodes = self._graph.rebuilt(self._roots, {**held, **late, **totals}.get)
+        found = dict(zip(self._names, nodes, strict=True))
+        events = {name: found[name] for name in self._found.events}
+        results = {name: self._graph.shl(found[name], self._shift(name)) for name in self._found.results}
+        changed = {name: node for name, node in results.items() if node is not held[self._found.states[name]]}
+        return Pass("last", changed | cleared, events)
 
 
 def _times(range: Interval, shift: int) -> Interval:

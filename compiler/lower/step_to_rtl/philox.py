@@ -18,7 +18,7 @@ STEP_BITS = 48
 
 
 def philox(design: Design, name: str, shape: Shape, lane: int) -> Module:
-    """The module: ports `key` (word 0 in the low half) and `sample`, which stay as they are, `valid`, `drawn`, `ready`."""
+    """The module: `key` (word 0 in the low half) and `sample`, which stay as they are; `valid`, `drawn`, `ready`."""
     module = design.module(name)
     key, sample = module.input("key", 2 * WORD), module.input("sample", WORD)
     ready = module.input("ready", 1)

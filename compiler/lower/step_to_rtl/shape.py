@@ -1,8 +1,10 @@
-"""How the elements of a core lie in groups of lanes."""
+"""How elements lie in groups of lanes, and events in words of streams."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from spikec.dialects.constants import Array
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Stream:
-    """The events of a step of `size` sources: words of `elements` values of `bits` bits, the first in the lowest bits."""
+    """The events of a step of `size` sources: words of `elements` values of `bits` bits, the first one lowest."""
 
     size: int
     elements: int
@@ -35,3 +37,17 @@ class Stream:
     def width(self) -> int:
         """The bits of a word."""
         return self.elements * self.bits
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a core needs to know of events that come in: the port that they act on, and the weights of each source."""
+
+    port: str
+    stream: Stream
+    weights: Array
+
+    @property
+    def index_width(self) -> int:
+        """The bits of the number of a source: that of its word, then that in the word."""
+        return max(1, (self.stream.words - 1).bit_length() + (self.stream.elements - 1).bit_length())

@@ -40,8 +40,8 @@ def matrix(program: Program, table: step.Table, part: int | None = None) -> Arra
             shape = Convolution.of(table.connect)
             weights = _numbers(program, table)
             plain = shape.plain(weights) if weights.ndim else np.full(shape.weights, weights)
-            made, each = convolved(shape, plain.reshape(shape.weights))
-            _scatter(found, made.row, made.col.astype(np.int64), each)
+            windows, each = convolved(shape, plain.reshape(shape.weights))
+            _scatter(found, windows.row, windows.col.astype(np.int64), each)
         case _:
             made = rows(Network.of(program, cast(Any, None)), table.sym_name)
             _scatter(found, made.begin, made.target, np.asarray(made.weight))

@@ -1,0 +1,48 @@
+"""A circuit, and what a host must know to feed it and to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spikec.dialects.rtl_builder import Design, Module
+from spikec.lower.step_to_rtl.shape import Shape, Stream
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where a state lives: `memory` has groups of `lanes` fields of `width` bits, each the state times 2^`shift`."""
+
+    memory: str
+    width: int
+    signed: bool
+    lanes: int
+    shift: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input whose values the host writes, a group at a time, by the ports `port`_write, _address and _data."""
+
+    input: str
+    port: str
+    width: int
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """`inputs` and `outputs` are the host's streams by name; `states` by buffer.
+
+    `waits` are the cores that do a step for each `go`, with what the host gives each; `keys` are (seed, path) of
+    random draws by the port that takes the key, `samples` the ports that take the number of the sample.
+    """
+
+    design: Design
+    top: Module
+    inputs: dict[str, Stream]
+    outputs: dict[str, Stream]
+    states: dict[str, Held]
+    waits: dict[str, list[Given]]
+    keys: dict[str, tuple[int, str]]
+    samples: list[str]
