@@ -883,6 +883,19 @@ CODES: dict[str, Code] = {
         "Each value is an input, an array of the file or the output of one node, and nodes stand in an order in which\n"
         "values are given before they are used.",
     ),
+    "E1311": _code(
+        "an operation without a circuit",
+        "Circuits compute with integers, so reals become integers first. They add, subtract, compare, choose and\n"
+        "multiply, and shift by constants; a division by something else than a power of two has no form.",
+        "spikec compile net.snn --target fpga",
+        "spikec compile net.snn --target fpga --pipeline 'quantize{weights=8,state=16}'",
+    ),
+    "E1312": _code(
+        "a network that cannot be cut into cores",
+        "In a circuit a core updates the elements of its populations one by one, and what crosses between elements\n"
+        "goes through synapses. Sums over elements, other moves of elements, and populations that wait for each other\n"
+        "within one step have no form there. A delay of one step between two populations breaks such a circle.",
+    ),
     "W1201": _code(
         "a layer whose weights are all zero",
         "Every weight of a projection is zero, so nothing passes through it. Its integers are zeros and its scale\n"

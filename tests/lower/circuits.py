@@ -147,7 +147,7 @@ def simulate(circuit: Circuit, data: dict[str, Array], steps: int, seed: int = 0
     outputs = {name: simulator.memory(f"out_{name}") for name in circuit.outputs}
     return Ran(
         {name: bench.events(words, circuit.outputs[name]) for name, words in outputs.items()},
-        {name: bench.state(simulator.memory(f"top.{held.memory}"), held) for name, held in circuit.states.items()},
+        {name: bench.state(simulator, held) for name, held in circuit.states.items()},
         cycles,
     )
 

@@ -15,7 +15,7 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import problems
 
-FUZZ = 20000 if os.environ.get("SPIKEC_FULL") == "1" else 1000
+FUZZ = 20000 if os.environ.get("SPIKEC_FULL") == "1" else 150
 CONTENT = np.arange(6, dtype=np.int8).reshape(3, 2)
 CONSTANTS = Constants({"W": CONTENT, "reals": np.zeros(3), "wide": np.array([300]), "odd": np.zeros((3, 5), np.int8)})
 

@@ -14,6 +14,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
 from spikec.lower.step_to_rtl.circuit import Circuit, Given, Held
 from spikec.lower.step_to_rtl.shape import Stream
+from spikec.runtime.rtl.simulator import Simulator
 
 BENCH = "bench"
 DRAIN = 400
@@ -129,6 +130,12 @@ def events(words: Array, stream: Stream) -> Array:
     return found.reshape(-1, stream.elements * stream.words)[:, : stream.size]
 
 
-def state(words: Array, held: Held) -> Array:
-    """The values of a state from the words of its memory."""
+def state(simulator: Simulator, held: Held) -> Array:
+    """The values of a state in a bench that has run."""
+    path = f"top.{held.memory}"
+    if held.size <= held.lanes:
+        size = -(-held.lanes * held.width // 8)
+        words = np.frombuffer(simulator.peek(path).to_bytes(size, "little"), np.uint8).reshape(1, -1)
+    else:
+        words = simulator.memory(path)
     return (unpack(words, held.lanes, held.width, held.signed) >> held.shift)[: held.size]

@@ -10,7 +10,10 @@ from spikec.lower.step_to_rtl.shape import Shape, Stream
 
 @dataclass(frozen=True)
 class Held:
-    """Where a state lives: `memory` has groups of `lanes` fields of `width` bits, each the state times 2^`shift`."""
+    """Where a state lives: `memory` has groups of `lanes` fields of `width` bits, each the state times 2^`shift`.
+
+    Of a single group it is a register.
+    """
 
     memory: str
     width: int

@@ -34,8 +34,8 @@ class Token:
 class Control:
     """The ports and registers of the control; `state` has a signal for each phase, `issue` is 1 for a group to work on.
 
-    `drawn` says that random numbers are there.  A core that `waits` does nothing of a step before `go`, which stays
-    until `ready`.
+    `quick`: a pass for a token takes one cycle.  `drawn` says that random numbers are there.  A core that `waits` does
+    nothing of a step before `go`, which stays until `ready`.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Control:
         channels: list[Channel],
         groups: int,
         span: int,
+        quick: bool,
         waits: bool,
         drawn: Signal | None,
     ) -> None:
@@ -56,6 +57,8 @@ class Control:
             self.state = {name: module.reg(f"in_{name}", 1, init=int(name == phases[0])) for name in phases}
         group = module.reg("group", max(1, (span - 1).bit_length()), init=0)
         start, end = (group.eq(0), group.eq(span - 1)) if span > 1 else (module.constant(1, 1),) * 2
+        if quick:
+            end = end | any_of(module, [self.state[phase(k)] for k in range(len(channels))])
         may, ended = self._may(module.input("go", 1) if waits else None, drawn)
         run = (~start | may) if drawn is None else (~start | may) & (~self.state[LAST] | drawn)
         run = run.named("run")

@@ -4,6 +4,9 @@ A group that was read is written `depth` + 2 cycles later, so a pass over G grou
 (blocks of memory are read a cycle earlier, but G is larger then).
 With E events a step takes G' (E + 1) cycles, G' more where there is a first pass, and one for each channel.
 
+The field of a single group is a register.  Where all that arrives is one addition, it is made in one cycle, and a step
+takes E + 2 (depth + 2) cycles.
+
     stage -1          the control chooses a group; the address of the weights
     stage 0           weights come from their memory; fields are read
     stage 1           the datapath begins
@@ -18,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from spikec.analysis.intervals import Interval
 from spikec.dialects.constants import Array
-from spikec.dialects.rtl_builder import Design, Memory, Module, Signal
+from spikec.dialects.rtl_builder import Design, Memory, Module, Register, Signal
 from spikec.lower.step_to_rtl.control import LAST, Control, any_of, phase
 from spikec.lower.step_to_rtl.datapath import Datapath, Lane
 from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.fold import EVENT, WEIGHT, Plan
+from spikec.lower.step_to_rtl.fold import EVENT, WEIGHT, Field, Plan
 from spikec.lower.step_to_rtl.names import plain
 from spikec.lower.step_to_rtl.philox import philox
 from spikec.lower.step_to_rtl.shape import Channel, Shape, Stream
@@ -64,12 +67,20 @@ class CoreModule:
         self._datapath = Datapath.of(parts.plan)
         self._stages: dict[tuple[str, int], Signal] = {}
         self._words: dict[str, tuple[Signal, bool]] = {}
-        self._fields: dict[str, tuple[Memory, int]] = {}
+        self._fields: dict[str, Memory | Register] = {}
         taken = self.module.wire("taken", 1) if generators else None
         drawn = self._draw(generators, taken) if taken is not None else None
-        span = max(self._shape.groups, self._datapath.depth + 2)
-        first = parts.plan.first is not None
-        self._control = Control(self.module, first, parts.channels, self._shape.groups, span, parts.waits, drawn)
+        self._quick = self._shape.groups == 1 and self._datapath.sums_at_once(parts.plan.arrive.values())
+        self._control = Control(
+            self.module,
+            first=parts.plan.first is not None,
+            channels=parts.channels,
+            groups=self._shape.groups,
+            span=max(self._shape.groups, self._datapath.depth + 2),
+            quick=self._quick,
+            waits=parts.waits,
+            drawn=drawn,
+        )
         if taken is not None:
             taken.drive(self._control.issue & self._control.state[LAST])
         self._begin()
@@ -123,8 +134,12 @@ class CoreModule:
         """What the lanes read, in words of all lanes in stage 1."""
         parts, module = self._parts, self.module
         for number, field in enumerate(self._plan.fields):
-            memory = self._memory(field_memory(number, field.name), field.start, field.range)
-            self._fields[field.name] = memory, bits(field.range)
+            name = field_memory(number, field.name)
+            if self._shape.groups == 1:
+                self._words[f"field {field.name}"] = self._register(name, field), field.range.low < 0
+                continue
+            memory = self._memory(name, field.start, field.range)
+            self._fields[field.name] = memory
             self._read(f"field {field.name}", memory, f"held{number}", field.range.low < 0)
         for number, (name, array) in enumerate(parts.constants.items()):
             around = Interval(int(array.min()), int(array.max()))
@@ -140,6 +155,14 @@ class CoreModule:
             self._words[f"draw {name}"] = self._at(f"draw {name}", 1), False
         if parts.channels:
             self._words[WEIGHT] = self._weights(), True
+
+    def _register(self, name: str, field: Field) -> Register:
+        """The field of a single group."""
+        width, start = bits(field.range), np.broadcast_to(field.start, self._shape.size)
+        init = sum((int(value) & ((1 << width) - 1)) << (width * k) for k, value in enumerate(start))
+        register = self.module.reg(name, self._shape.lanes * width, init=init)
+        self._fields[field.name] = register
+        return register
 
     @property
     def _style(self) -> str:
@@ -220,19 +243,42 @@ class CoreModule:
             Lane(module, f"lane{k}", self._datapath, self._source(k), self._active) for k in range(self._shape.lanes)
         ]
         for field in self._plan.fields:
-            memory, width = self._fields[field.name]
-            passes = self._datapath.passes.items()
-            nodes = {name: one.results[field.name] for name, one in passes if field.name in one.results}
-            if nodes:
-                words = [lane.result(nodes, width) for lane in reversed(lanes)]
-                enable = self._at("valid", last)
-                enable = enable & self._active(nodes, last) if len(nodes) < len(passes) else enable
-                memory.write(self._at("group", last), module.concat(*words), enable)
+            self._write(field, lanes, last)
         for number in range(len(self._parts.sends)):
             self._send(number, lanes, last)
         push = module.reg("push", 1, init=0)
-        push.next(self._at("valid", last) & self._active(["last"], last))
+        push.next(self._during(["last"], last))
         module.output("push", push)
+
+    def _write(self, field: Field, lanes: list[Lane], last: int) -> None:
+        """What becomes of a field; in a single group that is quick, what arrives is added at once."""
+        held, width, passes = self._fields[field.name], bits(field.range), self._datapath.passes
+        nodes = {name: one.results[field.name] for name, one in passes.items() if field.name in one.results}
+        arriving = {one.name for one in self._plan.arrive.values() if self._quick}
+        early = {name: node for name, node in nodes.items() if name in arriving}
+        late = {name: node for name, node in nodes.items() if name not in arriving}
+        if isinstance(held, Memory):
+            if late:
+                data = self._word([lane.result(late, width) for lane in lanes])
+                held.write(self._at("group", last), data, self._during(late, last))
+            return
+        data, enable = held, self._during(nodes, last)
+        if late:
+            data = self._word([lane.result(late, width) for lane in lanes])
+        if early:
+            now = self._during(early, 1)
+            data = self.module.mux(now, self._word([lane.at_once(early, width) for lane in lanes]), data)
+            enable = now | self._during(late, last) if late else now
+        held.next(data, enable)
+
+    def _word(self, lanes: list[Signal]) -> Signal:
+        return self.module.concat(*lanes[::-1])
+
+    def _during(self, passes: Iterable[str], stage: int) -> Signal:
+        """Whether a group of one of some passes is in a stage."""
+        names = list(passes)
+        valid = self._at("valid", stage)
+        return valid & self._active(names, stage) if len(names) < len(self._datapath.passes) else valid
 
     def _send(self, number: int, lanes: list[Lane], last: int) -> None:
         """The events of a group; the lanes of the last group that have no element send none."""
@@ -243,7 +289,7 @@ class CoreModule:
         if beyond:
             final = self._at("group", last).eq(shape.groups - 1)
             found[-beyond:] = [module.mux(final, 0, one) for one in found[-beyond:]]
-        module.output(f"send{number}", self._registered(module.concat(*found[::-1]), f"events{number}"))
+        module.output(f"send{number}", self._registered(self._word(found), f"events{number}"))
 
     def _source(self, lane: int) -> Callable[[str], tuple[Signal, bool]]:
         """What a lane sees in stage 1, by name, and whether it has a sign."""

@@ -43,6 +43,11 @@ class Datapath:
                     _place(units[level[node] - 1], one.name, node)
         return Datapath({one.name: one for one in plan.passes}, level, units)
 
+    def sums_at_once(self, passes: Iterable[Pass]) -> bool:
+        """Whether all results of some passes are sums of what stage 1 has."""
+        nodes = [node for one in passes for node in one.results.values()]
+        return all(node.kind in ("add", "sub") and self.level[node] == 1 for node in nodes)
+
 
 def _roots(passes: Iterable[Pass]) -> list[Node]:
     return [node for one in passes for node in (*one.results.values(), *one.events.values())]
@@ -127,11 +132,25 @@ class Lane:
             for k, unit in enumerate(units)
             for node in unit.values()
         }
-        self._sums: dict[tuple[int, int], Signal] = {}
+        self._sums: dict[tuple[int, int], Signal] = {}  # behind the registers of adders
+        self._totals: dict[tuple[int, int], Signal] = {}  # before them
 
     def result(self, nodes: dict[str, Node], width: int) -> Signal:
         """What passes end with, by pass, as a number of so many bits in the last stage."""
         return self._chosen({name: self.resized(node, self._last, width) for name, node in nodes.items()}, self._last)
+
+    def at_once(self, nodes: dict[str, Node], width: int) -> Signal:
+        """Sums of what stage 1 has, by pass, as soon as the adders have them."""
+        return self._chosen({name: self._early(node, width) for name, node in nodes.items()}, 1)
+
+    def _early(self, node: Node, width: int) -> Signal:
+        self._sum(node, 2)
+        total = self._totals[self._homes[node]]
+        key = (f"total {self._homes[node]} {node.range.low < 0}", width)
+        if key not in self._delayed:
+            wide = total[: min(width, node.width)]
+            self._delayed[key] = wide.sext(width) if node.range.low < 0 else wide.zext(width)
+        return self._delayed[key]
 
     def resized(self, node: Node, stage: int, width: int) -> Signal:
         """The lowest bits of a node, or the node with copies of its sign."""
@@ -230,22 +249,19 @@ class Lane:
     def _sum(self, node: Node, stage: int) -> Signal:
         level, k = self._homes[node]
         if (level, k) not in self._sums:
-            self._sums[level, k] = self._unit(
-                f"{self._name}_sum{level + 1}_{k}", self._datapath.units[level][k], level + 1
-            )
+            total = self._unit(self._datapath.units[level][k], level + 1)
+            register = self._module.reg(f"{self._name}_sum{level + 1}_{k}", total.width)
+            register.next(total)
+            self._totals[level, k], self._sums[level, k] = total, register
         return self._wait(f"sum {level} {k}", self._sums[level, k], level + 2, stage)
 
-    def _unit(self, name: str, unit: Unit, stage: int) -> Signal:
-        """An adder and the register behind it."""
+    def _unit(self, unit: Unit, stage: int) -> Signal:
+        """What an adder computes."""
         width = max(node.width for node in unit.values())
-        if any(node.kind == "mul" for node in unit.values()):
-            node = next(iter(unit.values()))
-            total = self.resized(node.args[0], stage, width) * self.resized(node.args[1], stage, width)
-        else:
-            total = self._added(unit, stage, width)
-        register = self._module.reg(name, width)
-        register.next(total)
-        return register
+        if all(node.kind != "mul" for node in unit.values()):
+            return self._added(unit, stage, width)
+        one, other = (self.resized(arg, stage, width) for arg in next(iter(unit.values())).args)
+        return one * other
 
     def _added(self, unit: Unit, stage: int, width: int) -> Signal:
         operands = Counter(held(arg) for node in unit.values() for arg in node.args[: 1 + (node.kind == "add")])
