@@ -13,6 +13,7 @@ from tests.programs.engines import Array, cpu, differences, same_bits
 from tests.ptx.emulated import Emulated
 
 SAMPLES, STEPS, SIZE = 5, 70, 45
+ORDERED = "ptx{sums=ordered}"
 MODEL = f"""model Net {{
   step 1 ms
   neuron N {{ in I; var V = 0; V := 0.9 * V + I; spike when V > 1 {{ V := 0 }} }}
@@ -34,23 +35,25 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=[32, 64])
-def program(model: Path, request: pytest.FixtureRequest) -> spikec.Program:
-    return spikec.load(model, real=request.param)
+@pytest.fixture(scope="module")
+def program(model: Path) -> spikec.Program:
+    return spikec.load(model)
 
 
 @pytest.fixture(scope="module")
 def emulated(program: spikec.Program) -> Emulated:
-    return Emulated.of(program, "ptx{sums=ordered}")
+    return Emulated.of(program, ORDERED)
 
 
 def x() -> Array:
     return np.random.default_rng(0).random((SAMPLES, SIZE), np.float32)
 
 
-def test_a_batch_is_that_of_the_cpu(program: spikec.Program, emulated: Emulated) -> None:
+@pytest.mark.parametrize("real", [32, 64])
+def test_a_batch_is_that_of_the_cpu(model: Path, real: int) -> None:
+    program = spikec.load(model, real=real)
     runs = {"cpu": cpu(program, 0).run({"x": x()}, steps=STEPS, batch=SAMPLES)}
-    runs |= emulated.runs({"x": x()}, STEPS, batch=SAMPLES)
+    runs |= Emulated.of(program, ORDERED).runs({"x": x()}, STEPS, batch=SAMPLES)
     assert not differences(runs)
     assert runs["cpu"].counts["a"] > 500
 
@@ -77,8 +80,6 @@ def test_pieces_are_one_run(emulated: Emulated, shape: Shape) -> None:
 
 def test_seeds_choose_the_numbers(program: spikec.Program) -> None:
     """Connections are drawn from the run seed too, so each seed has its own text."""
-    runs = [
-        Emulated.of(program, "ptx{sums=ordered}", seed).executable().run({"x": x()[0]}, steps=20) for seed in (3, 4)
-    ]
+    runs = [Emulated.of(program, ORDERED, seed).executable().run({"x": x()[0]}, steps=20) for seed in (3, 4)]
     assert not differences({"cpu": cpu(program, 3).run({"x": x()[0]}, steps=20), "ptx": runs[0]})
     assert not np.array_equal(runs[0].outputs["y"], runs[1].outputs["y"])

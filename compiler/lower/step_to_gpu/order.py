@@ -59,18 +59,11 @@ def grow(dependences: Dependences, sections: list[Section], order: Order) -> dic
             return 0 if u < v and owns(dependences, u, one) and owns(dependences, v, two) else 1
         return -((order.order[second] - order.order[first] - 1) // order.kernels)
 
-    return {
-        name: max(
-            [
-                1,
-                *(
-                    gap(u, one, v, two) + one.delay - two.delay
-                    for (u, one), (v, two) in conflicts(dependences.uses[name])
-                ),
-            ]
-        )
-        for name in sorted(dependences.renewed)
-    }
+    def slots(name: str) -> int:
+        pairs = conflicts(dependences.uses[name])
+        return max([1, *(gap(u, one, v, two) + one.delay - two.delay for (u, one), (v, two) in pairs)])
+
+    return {name: slots(name) for name in sorted(dependences.renewed)}
 
 
 def _home(dependences: Dependences, sections: list[Section]) -> list[int]:

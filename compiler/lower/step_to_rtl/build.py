@@ -23,17 +23,19 @@ def build(
     lanes: Lanes = 1,
     starts: Mapping[str, Array] | None = None,
     ranges: Mapping[str, Interval] | None = None,
+    bank: int | None = None,
 ) -> Circuit:
     """The circuit of a program; `lanes` of all cores, or by the name of a core.  Raises `Refusal`.
 
     `starts` are the states after the program's `@init`, by buffer; without them it must not compute any.  `ranges` are
-    intervals of input buffers, narrower than their types.
+    intervals of input buffers, narrower than their types.  `bank` cuts memories of weights into banks of so many rows, a
+    power of two, with registers between them and what chooses among them: without them a deep memory is slow.
     """
     first = next((op for _, op in entry_ops(program, "init")), None)
     if starts is None and first is not None:
         raise Refusal(CODE, "states that are computed before the first step", first.operation)
     with program.module.context, ir.Location.unknown():
-        plans = Plans.of(program, lanes, starts or {}, ranges or {})
+        plans = Plans.of(program, lanes, starts or {}, ranges or {}, bank)
         name = plain(str(program.attribute("model")))
         design = Design(name)
         with design:

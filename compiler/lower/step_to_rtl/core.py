@@ -7,7 +7,7 @@ With E events a step takes G' (E + 1) cycles, G' more where there is a first pas
 The field of a single group is a register.  Where all that arrives is one addition, it is made in one cycle, and a step
 takes E + 2 (depth + 2) cycles.
 
-    stage -1          the control chooses a group; the address of the weights
+    stage -1          the control chooses a group; the address of the weights (stage -2 for weights in several banks)
     stage 0           weights come from their memory; fields are read
     stage 1           the datapath begins
     stage 1 + depth   fields are written, events are sent
@@ -37,7 +37,7 @@ DISTRIBUTED = 64
 @dataclass(frozen=True)
 class Parts:
     """What a core is made of: arrays of `constants` by name, widths of `values` that the host writes, names of `draws`,
-    and how what it `sends` is told."""
+    and how what it `sends` is told.  Weights lie in banks of so many rows, a power of two, if `bank` is given."""
 
     shape: Shape
     plan: Plan
@@ -47,6 +47,7 @@ class Parts:
     draws: list[str]
     sends: list[Stream]
     waits: bool
+    bank: int | None
 
 
 class CoreModule:
@@ -71,6 +72,9 @@ class CoreModule:
         taken = self.module.wire("taken", 1) if generators else None
         drawn = self._draw(generators, taken) if taken is not None else None
         self._quick = self._shape.groups == 1 and self._datapath.sums_at_once(parts.plan.arrive.values())
+        # With several banks of weights, the choice among what they gave takes one stage more.
+        self._banks = -(-self._rows // (parts.bank or self._rows)) if parts.channels else 1
+        self._start = -1 if self._banks == 1 else -2
         self._control = Control(
             self.module,
             first=parts.plan.first is not None,
@@ -90,24 +94,26 @@ class CoreModule:
     # ------------------------------------------------------------ stages
 
     def _begin(self) -> None:
-        """The signals of stage -1 that go through the pipeline."""
+        """The signals of the first stage that go through the pipeline."""
         control, channels = self._control, self._parts.channels
-        self._stages["valid", -1] = control.issue
-        self._stages["group", -1] = control.group
+        self._stages["valid", self._start] = control.issue
+        self._stages["group", self._start] = control.group
         for one in self._plan.passes:
             ports = {port for port, other in self._plan.arrive.items() if other is one}
             phases = [phase(k) for k, channel in enumerate(channels) if channel.port in ports]
-            self._stages[one.name, -1] = any_of(self.module, [control.state[name] for name in phases or [one.name]])
+            self._stages[one.name, self._start] = any_of(
+                self.module, [control.state[name] for name in phases or [one.name]]
+            )
         if channels:
             width, signed = self._event_bits()
             values = [token.value.sext(width) if signed else token.value.zext(width) for token in control.tokens]
-            self._stages[EVENT, -1] = self._of_channel(values)
+            self._stages[EVENT, self._start] = self._of_channel(values)
 
     def _at(self, name: str, stage: int) -> Signal:
-        """A signal of stage -1 in a later one; `valid` falls with the reset."""
+        """A signal of the first stage in a later one.  A reset keeps control out of shift registers, which are memory."""
         if (name, stage) not in self._stages:
             before = self._at(name, stage - 1)
-            register = self.module.reg(f"{plain(name)}_{stage}", before.width, init=0 if name == "valid" else None)
+            register = self.module.reg(f"{plain(name)}_{stage - self._start}", before.width, init=0)
             register.next(before)
             self._stages[name, stage] = register
         return self._stages[name, stage]
@@ -195,9 +201,28 @@ class CoreModule:
         padded[:, : shape.size] = rows
         width = bits(Interval(min(-1, int(padded.min())), int(padded.max())))
         content = two_complement(padded.reshape(-1, shape.lanes), width)
-        memory = module.mem("weights", len(content), shape.lanes * width, content, style="block")
-        read = memory.read(self._address(memory.address_width), "weights_read")
-        return self._registered(read, "weights_word")
+        address = self._address(max(1, (self._rows - 1).bit_length()))
+        depth = self._parts.bank if self._banks > 1 and self._parts.bank else self._rows
+        words = []
+        for k in range(self._banks):
+            part = content[k * depth : (k + 1) * depth]
+            memory = module.mem(f"weights{k}", len(part), shape.lanes * width, part, style="block")
+            read = memory.read(address[: memory.address_width], f"weights{k}_read")
+            words.append(self._registered(read, f"weights{k}_word"))
+        if self._banks == 1:
+            return words[0]
+        number = address[(depth - 1).bit_length() :]
+        for stage in range(self._start + 1, 1):
+            number = self._registered(number, f"bank_{stage - self._start}")
+        found = words[0]
+        for k, word in enumerate(words[1:], 1):
+            found = module.mux(number.eq(k), word, found)
+        return self._registered(found, "weights_word")
+
+    @property
+    def _rows(self) -> int:
+        """The words of all weights."""
+        return sum(len(channel.weights) for channel in self._parts.channels) * self._shape.groups
 
     def _address(self, width: int) -> Signal:
         """token * G + group; the rows of the channels follow each other."""
@@ -231,7 +256,7 @@ class CoreModule:
                 ports = module.instance(generator, f"draw{number}_{lane}", inputs)
                 missing.append(~ports["valid"])
                 words.append(ports["drawn"])
-            self._stages[f"draw {draw}", -1] = module.concat(*words[::-1])
+            self._stages[f"draw {draw}", self._start] = module.concat(*words[::-1])
         return ~any_of(module, missing)
 
     # ------------------------------------------------------------ lanes

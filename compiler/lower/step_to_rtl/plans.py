@@ -41,17 +41,27 @@ class Planned:
 
 @dataclass
 class Plans:
-    """All cores; `ranges` are the values of the events of buffers, where more is known than their type."""
+    """All cores; `ranges` are the values of the events of buffers, where more is known than their type.
+
+    `bank` is the number of rows of a bank of weights.
+    """
 
     program: Program
     cut: Cut
     ranges: dict[str, Interval]
+    bank: int | None
     cores: list[Planned] = field(default_factory=list)
 
     @staticmethod
-    def of(program: Program, lanes: Lanes, starts: Mapping[str, Array], ranges: Mapping[str, Interval]) -> Plans:
+    def of(
+        program: Program,
+        lanes: Lanes,
+        starts: Mapping[str, Array],
+        ranges: Mapping[str, Interval],
+        bank: int | None,
+    ) -> Plans:
         """Those of a program; `starts` are what states hold at first where that is computed.  Raises `Refusal`."""
-        plans = Plans(program, cut(program), dict(ranges))
+        plans = Plans(program, cut(program), dict(ranges), bank)
         for core in plans.cut.cores:
             wanted = lanes if isinstance(lanes, int) else lanes.get(core.name, 1)
             plans.cores.append(plans._planned(core, _lanes(core.size, wanted), starts))
@@ -109,6 +119,7 @@ class Plans:
             draws=list(one.found.draws),
             sends=[self.stream(name) for name in one.core.sends],
             waits=one.waits,
+            bank=self.bank,
         )
 
 
