@@ -15,13 +15,16 @@ from spikec.runtime.reference.engine import StepEngine
 from tests.cpu.conftest import LIF, Net, equal, interface_of
 from tests.ptx.emulated import SEEDS, SHAPES, Emulated
 
-SHARE = 1 if os.environ.get("SPIKEC_FULL") == "1" else 16
-"""One of so many tests of ops on the CPU runs by default."""
+FULL = os.environ.get("SPIKEC_FULL") == "1"
+SHARES = {"test_step_ops.py": 16, "test_arrivals.py": 4, "test_rows.py": 3, "test_text.py": 3}
+"""One of so many tests of a file runs by default."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
-    corpus = [item for item in items if item.path.name == "test_step_ops.py"]
-    left_out = {item for number, item in enumerate(corpus) if number % SHARE}
+    left_out: set[pytest.Item] = set()
+    for name, share in SHARES.items() if not FULL else ():
+        corpus = [item for item in items if item.path.name == name and item.path.parent.name == "ptx"]
+        left_out |= {item for number, item in enumerate(corpus) if number % share}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
