@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import spikec
-from spikec.dialects import random as numbers
 from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
 from spikec.lower.step_to_rtl import bench
+from spikec.lower.step_to_rtl.bench import Ran
 from spikec.lower.step_to_rtl.build import build
 from spikec.lower.step_to_rtl.circuit import Circuit
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import StepEngine
-from spikec.runtime.rtl.simulator import Simulator
-
-MOST = 2_000_000  # cycles of a run; more of them mean that a circuit stands still
 
 NEURONS = {
     "leaky": "in I\n var V = {v}\n V := exp(-dt / {tau}) * V + I\n spike when V >= {theta} {{ V -= {theta} }}",
@@ -71,7 +67,10 @@ def write(random: Random) -> Case:
         )
         neurons.append(f"  neuron N{layer} {{\n {body}\n  }}")
         arrays[f"w{layer}"] = (rng.normal(0.15, 0.5, (count, width))).astype("f4")
-        lines += [f"  pop {name} : N{layer}[{count}]", f'  param w{layer} : real[{count}, {width}] = load("arrays.npz", "w{layer}")']
+        lines += [
+            f"  pop {name} : N{layer}[{count}]",
+            f'  param w{layer} : real[{count}, {width}] = load("arrays.npz", "w{layer}")',
+        ]
         lines.append(f"  {name}.I = w{layer} @ {before}")
         if random.random() < 0.4:
             arrays[f"r{layer}"] = rng.normal(0, 0.3, (count, count)).astype("f4")
@@ -110,46 +109,15 @@ def integers(case: Case, random: Random, folder: Path) -> Program:
     return spikec.pipeline(f"quantize{{{text}}}")(network)
 
 
-@dataclass(frozen=True)
-class Ran:
-    """Outputs [steps, n] and states at the end by name, and how many cycles it took."""
-
-    outputs: dict[str, Array]
-    states: dict[str, Array]
-    cycles: int
-
-
-def lowered(network: Program, lanes: dict[str, int] | int, seed: int = 0) -> tuple[Program, Circuit]:
+def lowered(
+    network: Program, lanes: dict[str, int] | int, seed: int = 0, bank: int | None = None
+) -> tuple[Program, Circuit]:
     """A network's program at level `step`, and its circuit."""
     program = snn_to_step.lower(network, seed)
     engine = StepEngine(program, Interface.of(network))
     engine.reset(seed, 0)
     states = [buffer.sym_name for buffer in program.ops(step.Buffer) if buffer.kind == "state"]
-    return program, build(program, lanes, {name: engine.state(name) for name in states})
-
-
-def simulate(circuit: Circuit, data: dict[str, Array], steps: int, seed: int = 0) -> Ran:
-    """Runs a circuit in its bench; data has the integers of each input, [steps, ...]."""
-    bench.add_bench(circuit, steps)
-    simulator = Simulator(circuit.design.program(), bench.BENCH)
-    flat = {name: np.asarray(array).reshape(steps, -1) for name, array in data.items()}
-    for name, stream in circuit.inputs.items():
-        simulator.memory(f"in_{name}")[:] = bench.pack(flat[name], stream.elements, stream.bits)
-    for given in (given for givens in circuit.waits.values() for given in givens):
-        simulator.memory(f"{given.port}_values")[:] = bench.pack(flat[given.input], given.shape.lanes, given.width)
-    keys = {port: numbers.key(seed, *source) for port, source in circuit.keys.items()}
-    ports: dict[str, Any] = {port: low | high << 32 for port, (low, high) in keys.items()}
-    ports |= dict.fromkeys(circuit.samples, 0)
-    simulator.run(MOST, ports, record=[], stop="done")
-    cycles = simulator.cycles
-    assert cycles < MOST, "the circuit stands still"
-    simulator.run(bench.DRAIN, ports, record=[])
-    outputs = {name: simulator.memory(f"out_{name}") for name in circuit.outputs}
-    return Ran(
-        {name: bench.events(words, circuit.outputs[name]) for name, words in outputs.items()},
-        {name: bench.state(simulator, held) for name, held in circuit.states.items()},
-        cycles,
-    )
+    return program, build(program, lanes, {name: engine.state(name) for name in states}, bank=bank)
 
 
 def integer_inputs(network: Program, inputs: dict[str, Array], steps: int) -> dict[str, Array]:
@@ -158,7 +126,9 @@ def integer_inputs(network: Program, inputs: dict[str, Array], steps: int) -> di
     for entry in Interface.of(network).inputs:
         array = np.asarray(inputs[entry.name], np.float64) / (entry.scale or 1.0)
         low, high = (None if end is None else np.rint(end / (entry.scale or 1.0)) for end in (entry.low, entry.high))
-        found[entry.name] = np.clip(np.rint(array), low, high) if low is not None or high is not None else np.rint(array)
+        found[entry.name] = (
+            np.clip(np.rint(array), low, high) if low is not None or high is not None else np.rint(array)
+        )
         found[entry.name] = found[entry.name].astype(entry.dtype).reshape(steps, *entry.shape)
     return found
 
@@ -182,11 +152,18 @@ def differences(found: Ran, expected: Ran) -> list[str]:
     return texts + [f"output {name} is missing" for name in expected.outputs.keys() - found.outputs.keys()]
 
 
-def compare(network: Program, inputs: dict[str, Array], steps: int, lanes: dict[str, int] | int, seed: int = 0) -> Ran:
+def compare(
+    network: Program,
+    inputs: dict[str, Array],
+    steps: int,
+    lanes: dict[str, int] | int,
+    seed: int = 0,
+    bank: int | None = None,
+) -> Ran:
     """Runs both and returns the circuit's run; raises AssertionError where they differ."""
-    program, circuit = lowered(network, lanes, seed)
+    program, circuit = lowered(network, lanes, seed, bank)
     data = integer_inputs(network, inputs, steps)
-    found = simulate(circuit, data, steps, seed)
+    found = bench.run(circuit, data, steps, seed)
     texts = differences(found, interpreted(network, program, data, steps, seed))
     assert not texts, texts
     return found

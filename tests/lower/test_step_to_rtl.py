@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from random import Random
@@ -58,7 +59,12 @@ def test_random_networks_give_the_same_bits(share: int) -> None:
         random = Random(number)
         case = write(random)
         with tempfile.TemporaryDirectory() as folder:
-            ran = compare(integers(case, random, Path(folder)), case.inputs, case.steps, random.choice((1, 2, 4, 8)))
+            net, lanes, bank = (
+                integers(case, random, Path(folder)),
+                random.choice((1, 2, 4, 8, 64)),
+                random.choice((None, 8)),
+            )
+            ran = compare(net, case.inputs, case.steps, lanes, bank=bank)
         spikes += any(output.any() for output in ran.outputs.values())
     assert spikes >= NETWORKS // SHARES // 2
 
@@ -72,7 +78,9 @@ def test_digits_with_the_encoder_on_the_chip() -> None:
 
 def test_recurrent_populations_and_delays(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    body = f" neuron N {{ in I\n var V = 0\n {LEAKY} }}\n input x : spikes[20]\n" + load("f", 24, 20) + load("a", 24, 24)
+    body = (
+        f" neuron N {{ in I\n var V = 0\n {LEAKY} }}\n input x : spikes[20]\n" + load("f", 24, 20) + load("a", 24, 24)
+    )
     body += " pop n : N[24]\n n.I = f @ x\n proj n -> n.I { connect all if pre != post; weight a; delay 1 ms }\n"
     body += " proj n -> n.I { connect prob(0.2) seed 1; weight -0.2; delay uniform(1 ms, 5 ms) seed 2 }\n output y = n"
     net = network(tmp_path, body, f=rng.normal(0.1, 0.3, (24, 20)), a=rng.normal(0, 0.2, (24, 24)))
@@ -107,6 +115,15 @@ def test_a_step_takes_the_cycles_of_the_formula(tmp_path: Path) -> None:
     assert foretold <= ran.cycles <= 1.01 * foretold + 200
 
 
+def test_a_lane_for_each_neuron_takes_an_event_a_cycle(tmp_path: Path) -> None:
+    """An empty word of 16 inputs takes a cycle too, as does the end of a step; the other two passes take 3 cycles each."""
+    x = np.random.default_rng(0).random((100, 304)) < 0.1
+    ran = compare(two_layers(tmp_path, x), {"x": x}, 100, {"a_core": 32, "b_core": 10})
+    events = x.reshape(-1, 16).sum(1)
+    foretold = np.maximum(events, 1).sum() + (2 * 3 + 1) * len(x)
+    assert 0.98 * foretold <= ran.cycles <= 1.02 * foretold
+
+
 def test_without_leak_there_is_no_first_pass(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random((100, 300)) < 0.1
     net = two_layers(tmp_path, x, "V := V + I\n spike when V >= 1 { V -= 1 }")
@@ -119,11 +136,22 @@ def test_without_leak_there_is_no_first_pass(tmp_path: Path) -> None:
 def test_factors_and_powers_of_two_take_no_multiplier(tmp_path: Path, decay: str) -> None:
     rng = np.random.default_rng(0)
     body = f" neuron N {{ in I\n var V = 0\n {LEAKY} }}\n input x : spikes[6]\n" + load("w", 9, 6)
-    net = network(tmp_path, body + " a = N[9](w @ x)\n output y = a", f"scale=pow2,decay={decay}", w=rng.normal(0, 1, (9, 6)))
+    net = network(
+        tmp_path, body + " a = N[9](w @ x)\n output y = a", f"scale=pow2,decay={decay}", w=rng.normal(0, 1, (9, 6))
+    )
     program = lowered(net, 4)[1].design.program()
     names = {op.name for op in walk(program.module.operation)}
     assert rtl.Add.name() in names
     assert rtl.Mul.name() not in names
+
+
+def test_the_page_works_as_it_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (EXAMPLES.parent / "docs" / "fpga.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "docs/fpga.md", "exec"), {})
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from spikec.analysis.fixpoint import Solver
 from spikec.analysis.intervals import Interval, limits
 from spikec.dialects import step
 from spikec.dialects.constants import Array
@@ -19,7 +20,7 @@ from spikec.lower.step_to_rtl.cores import CODE, Core
 from spikec.lower.step_to_rtl.expressions import Graph, Node
 from spikec.lower.step_to_rtl.programs import read
 
-_ROUNDS = 4  # how often a bound of a state is narrowed; each one holds, so that any number will do
+_ROUNDS = 24  # how often a step is followed before what still grows is widened
 DRAWN = Interval(0, (1 << 24) - 1)
 
 
@@ -46,15 +47,22 @@ class Behaviour:
 
 def behaviour(program: Program, core: Core, sums: Mapping[str, Interval], starts: Mapping[str, Array]) -> Behaviour:
     """The behaviour of a core; `sums` are the intervals of what arrives in a step, `starts` of states, by buffer."""
-    known: dict[str, Interval] = {}
-    for _ in range(_ROUNDS):
-        found = _Reading(program, core, sums, known, starts).behaviour()
-        known = {name: _invariant(node.range, found.starts[name]) for name, node in found.results.items()}
-    return found
 
+    def read_with(known: Mapping[str, Interval]) -> Behaviour:
+        return _Reading(program, core, sums, known, starts).behaviour()
 
-def _invariant(result: Interval, start: Array) -> Interval:
-    return result.hull(Interval(int(start.min()), int(start.max())))
+    found = read_with({})
+    init = {name: Interval(int(start.min()), int(start.max())) for name, start in found.starts.items()}
+    numbers = {sign * value for value in found.graph.constants() for sign in (1, -1)}
+    solver = Solver(
+        init,
+        {name: node.range for name, node in found.states.items()},
+        frozenset(init),
+        ([], sorted(numbers)),
+        lambda known: {name: node.range for name, node in read_with(known).results.items()},
+        _ROUNDS,
+    )
+    return read_with(solver.solve()[0])
 
 
 class _Reading:
@@ -129,7 +137,8 @@ class _Reading:
         for attribute, value in zip(op.results_, results, strict=True):
             name = symbol_of(attribute)
             if name is not None:
-                self._state(name)
+                if name not in self._core.sends:  # events are told, and held only if they are looked at
+                    self._state(name)
                 self._now[name] = value
 
     def _argument(self, attribute: Any, type: Any) -> Node:

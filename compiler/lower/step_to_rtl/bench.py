@@ -7,9 +7,12 @@ when all outputs are there and every core has begun its last step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from spikec.dialects import random
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
 from spikec.lower.step_to_rtl.circuit import Circuit, Given, Held
@@ -17,8 +20,36 @@ from spikec.lower.step_to_rtl.shape import Stream
 from spikec.runtime.rtl.simulator import Simulator
 
 BENCH = "bench"
-DRAIN = 400
-"""Cycles after `done` in which the last passes end."""
+_DRAIN = 400  # cycles after `done` in which the last passes end
+_MOST = 10**9  # cycles of a run
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Outputs [steps, n] and the states at the end, flat, as integers (i64) by name; `cycles` until the last output."""
+
+    outputs: dict[str, Array]
+    states: dict[str, Array]
+    cycles: int
+
+
+def run(circuit: Circuit, inputs: Mapping[str, Array], steps: int, seed: int = 0, sample: int = 0) -> Ran:
+    """Simulates a circuit, to which no bench was added yet, from its start; `inputs` are integers [steps, ...]."""
+    add_bench(circuit, steps)
+    simulator = Simulator(circuit.design.program(), BENCH)
+    flat = {name: np.asarray(array).reshape(steps, -1) for name, array in inputs.items()}
+    for name, stream in circuit.inputs.items():
+        simulator.memory(f"in_{name}")[:] = pack(flat[name], stream.elements, stream.bits)
+    for given in (given for givens in circuit.waits.values() for given in givens):
+        simulator.memory(f"{given.port}_values")[:] = pack(flat[given.input], given.shape.lanes, given.width)
+    keys = {port: random.key(seed, *source) for port, source in circuit.keys.items()}
+    ports: dict[str, Any] = {port: low | high << 32 for port, (low, high) in keys.items()}
+    ports |= dict.fromkeys(circuit.samples, sample)
+    simulator.run(_MOST, ports, record=[], stop="done")
+    cycles = simulator.cycles
+    simulator.run(_DRAIN, ports, record=[])
+    outputs = {name: events(simulator.memory(f"out_{name}"), stream) for name, stream in circuit.outputs.items()}
+    return Ran(outputs, {name: state(simulator, held) for name, held in circuit.states.items()}, cycles)
 
 
 def add_bench(circuit: Circuit, steps: int) -> None:

@@ -28,8 +28,8 @@ def build(
     """The circuit of a program; `lanes` of all cores, or by the name of a core.  Raises `Refusal`.
 
     `starts` are the states after the program's `@init`, by buffer; without them it must not compute any.  `ranges` are
-    intervals of input buffers, narrower than their types.  `bank` cuts memories of weights into banks of so many rows, a
-    power of two, with registers between them and what chooses among them: without them a deep memory is slow.
+    intervals of input buffers, narrower than their types.  `bank` cuts memories of weights into banks of so many rows,
+    a power of two, with registers before what chooses among them: a deep memory is slow without.
     """
     first = next((op for _, op in entry_ops(program, "init")), None)
     if starts is None and first is not None:

@@ -69,19 +69,19 @@ class CoreModule:
         self._stages: dict[tuple[str, int], Signal] = {}
         self._words: dict[str, tuple[Signal, bool]] = {}
         self._fields: dict[str, Memory | Register] = {}
-        taken = self.module.wire("taken", 1) if generators else None
-        drawn = self._draw(generators, taken) if taken is not None else None
-        self._quick = self._shape.groups == 1 and self._datapath.sums_at_once(parts.plan.arrive.values())
         # With several banks of weights, the choice among what they gave takes one stage more.
         self._banks = -(-self._rows // (parts.bank or self._rows)) if parts.channels else 1
         self._start = -1 if self._banks == 1 else -2
+        taken = self.module.wire("taken", 1) if generators else None
+        drawn = self._draw(generators, taken) if taken is not None else None
+        self.quick = self._shape.groups == 1 and self._datapath.sums_at_once(parts.plan.arrive.values())
         self._control = Control(
             self.module,
             first=parts.plan.first is not None,
             channels=parts.channels,
             groups=self._shape.groups,
             span=max(self._shape.groups, self._datapath.depth + 2),
-            quick=self._quick,
+            quick=self.quick,
             waits=parts.waits,
             drawn=drawn,
         )
@@ -99,7 +99,7 @@ class CoreModule:
         self._stages["valid", self._start] = control.issue
         self._stages["group", self._start] = control.group
         for one in self._plan.passes:
-            ports = {port for port, other in self._plan.arrive.items() if other is one}
+            ports = {port for port, other in self._plan.arrive.items() if other.name == one.name}
             phases = [phase(k) for k, channel in enumerate(channels) if channel.port in ports]
             self._stages[one.name, self._start] = any_of(
                 self.module, [control.state[name] for name in phases or [one.name]]
@@ -110,7 +110,7 @@ class CoreModule:
             self._stages[EVENT, self._start] = self._of_channel(values)
 
     def _at(self, name: str, stage: int) -> Signal:
-        """A signal of the first stage in a later one.  A reset keeps control out of shift registers, which are memory."""
+        """A signal of the first stage in a later one; with a reset, since shift registers would be made of memory."""
         if (name, stage) not in self._stages:
             before = self._at(name, stage - 1)
             register = self.module.reg(f"{plain(name)}_{stage - self._start}", before.width, init=0)
@@ -206,7 +206,9 @@ class CoreModule:
         words = []
         for k in range(self._banks):
             part = content[k * depth : (k + 1) * depth]
-            memory = module.mem(f"weights{k}", len(part), shape.lanes * width, part, style="block")
+            # A bank of a power of two of rows needs no choice inside.
+            held = len(part) if self._banks == 1 else 1 << (len(part) - 1).bit_length()
+            memory = module.mem(f"weights{k}", held, shape.lanes * width, part, style="block")
             read = memory.read(address[: memory.address_width], f"weights{k}_read")
             words.append(self._registered(read, f"weights{k}_word"))
         if self._banks == 1:
@@ -279,7 +281,7 @@ class CoreModule:
         """What becomes of a field; in a single group that is quick, what arrives is added at once."""
         held, width, passes = self._fields[field.name], bits(field.range), self._datapath.passes
         nodes = {name: one.results[field.name] for name, one in passes.items() if field.name in one.results}
-        arriving = {one.name for one in self._plan.arrive.values() if self._quick}
+        arriving = {one.name for one in self._plan.arrive.values() if self.quick}
         early = {name: node for name, node in nodes.items() if name in arriving}
         late = {name: node for name, node in nodes.items() if name not in arriving}
         if isinstance(held, Memory):

@@ -2,6 +2,7 @@
 
 After those of a step it gives a token `last`, of no event.  A word without events takes one cycle, another one a cycle
 for each event and one for the next word, so that while a core has G > 1 groups for each event the search is hidden.
+For a core that takes an event each cycle an `eager` encoder takes the next word together with the last event of one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from spikec.dialects.rtl_builder import Design, Module, Signal
 from spikec.lower.step_to_rtl.shape import Stream
 
 
-def encoder(design: Design, name: str, stream: Stream, silent: int) -> Module:
+def encoder(design: Design, name: str, stream: Stream, silent: int, eager: bool) -> Module:
     """The module; the first `silent` steps are not taken but without events.
 
     Ports: `in_valid`, `in_data`, `in_ready` of words; `valid`, `last`, `index`, `value`, `ready` of tokens.
@@ -22,22 +23,22 @@ def encoder(design: Design, name: str, stream: Stream, silent: int) -> Module:
     token, token_last = module.reg("token", 1, init=0), module.reg("token_last", 1)
     free = (~token | ready).named("free")
     some = rest.any().named("some")
+    cleared = rest & (rest - 1)
     ended = count.eq(words)
     if silent:
         quiet = module.reg("quiet", silent.bit_length(), init=silent)
         off = quiet.any()
         quiet.next(quiet - 1, enable=free & off)
         ended = ended | off
-        take = ~some & ~count.eq(words) & ~off
-    else:
-        take = ~some & ~ended
     last = (~some & ended).named("is_last")
-    take, load = take.named("take"), (take & valid).named("load")
+    empty = ~cleared.any() & (free | ~some) if eager else ~some
+    take = (empty & ~ended).named("take")
+    load = (take & valid).named("load")
     present = data
     if stream.bits > 1:
         values = [data[stream.bits * k : stream.bits * (k + 1)] for k in range(width)]
         present = module.concat(*(value.any() for value in values[::-1]))
-    rest.next(module.mux(load, present, rest & (rest - 1)), enable=load | (some & free))
+    rest.next(module.mux(load, present, cleared), enable=load | (some & free))
     done = (last & free).named("done")
     count.next(module.mux(done, 0, count + 1), enable=load | done)
     token.next(some | last, enable=free)

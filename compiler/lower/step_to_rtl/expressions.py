@@ -99,6 +99,10 @@ class Graph:
         found.aligned = aligned
         return found
 
+    def constants(self) -> set[int]:
+        """The numbers that occur."""
+        return {int(node.range.low) for node in self._known.values() if node.kind == "const"}
+
     # ------------------------------------------------------------ arithmetic
 
     def add(self, a: Node, b: Node) -> Node:

@@ -44,7 +44,7 @@ class Top:
         arrivals = [arrival for one in plans.cores for arrival in one.core.arrivals]
         self._consumers = Counter([arrival.source for arrival in arrivals] + [one.source for one in plans.cut.outputs])
         self._producers = {name: self._producer(name) for name in self._consumers if self._is_queued(name)}
-        tokens = [self._tokens(one) for one in plans.cores]
+        tokens = [self._tokens(*one) for one in zip(plans.cores, units, strict=True)]
         for output in plans.cut.outputs:
             self._output(output.source, plain(output.into.removeprefix("output.")))
         for source in plans.cut.inputs:
@@ -68,12 +68,13 @@ class Top:
         wires = {name: self._module.wire(f"{plain(source)}_{name}", width) for name, width in widths.items()}
         return _Producer(**wires, room=[])
 
-    def _tokens(self, one: Planned) -> list[tuple[dict[str, Signal], Wire]]:
+    def _tokens(self, one: Planned, unit: CoreModule) -> list[tuple[dict[str, Signal], Wire]]:
         """What the encoders of a core's arrivals offer, and the wires that take it."""
-        return [self._channel(f"{one.core.name}_{k}", arrival) for k, arrival in enumerate(one.core.arrivals)]
+        arrivals = enumerate(one.core.arrivals)
+        return [self._channel(f"{one.core.name}_{k}", arrival, unit.quick) for k, arrival in arrivals]
 
-    def _channel(self, name: str, arrival: Arrival) -> tuple[dict[str, Signal], Wire]:
-        unit = encoder(self._design, f"{name}_encoder", self._plans.stream(arrival.source), arrival.delay)
+    def _channel(self, name: str, arrival: Arrival, eager: bool) -> tuple[dict[str, Signal], Wire]:
+        unit = encoder(self._design, f"{name}_encoder", self._plans.stream(arrival.source), arrival.delay, eager)
         ready, taken = self._module.wire(f"{name}_ready", 1), self._module.wire(f"{name}_taken", 1)
         valid, data = self._words(arrival.source, name, arrival.delay, taken)
         ports = self._module.instance(unit, f"{name}_tokens", {"in_valid": valid, "in_data": data, "ready": ready})
