@@ -24,6 +24,7 @@ NEURONS = {
     "hard": "in I\n var V = {v}\n V := exp(-dt / {tau}) * V + I\n spike when V >= {theta} {{ V := 0; hold V for {k} ms }}",
     "perfect": "in I\n var V = {v}\n V := V + I + {bias}\n spike when V >= {theta} {{ V -= {theta} }}",
     "current": "in I\n var V = 0\n I' = -I / 4 ms\n V' = (I - V) / {tau}\n spike when V >= {theta} {{ V := 0 }}",
+    "undone": "in I\n var V = 0\n prior = V\n V := V + I\n spike when V >= {theta} {{ V := 0.5 * prior }}",
     "adaptive": "in I\n var V = 0, a = 0\n V := exp(-dt / {tau}) * V + I - a\n a := 0.9 * a\n"
     " spike when V >= {theta} {{ V := 0; a += 0.25 }}",
 }

@@ -142,7 +142,7 @@ class _Planning:
         inputs = {one for one in above([before]) if one.kind == "input"}
         if inputs & {*self._found.ports.values(), *self._found.values.values(), *self._found.draws.values()}:
             return
-        rest = self._without({total: graph.const(0)})
+        rest = self._beside([total])
         for name, state in self._found.states.items():
             if state in inputs and state not in rest and name not in self._folded:
                 self._folded[name] = _Folded(port, name, total, before, shift, user.kind == "sub")
@@ -151,7 +151,7 @@ class _Planning:
     def _keep_apart(self) -> None:
         """Gives up what is folded into a state that the last pass must see as it was."""
         while True:
-            rest = self._without({one.total: self._graph.const(0) for one in self._folded.values()})
+            rest = self._beside([one.total for one in self._folded.values()])
             seen = [name for name in self._folded if self._found.states[name] in rest]
             if not seen:
                 return
@@ -173,8 +173,10 @@ class _Planning:
     def _users(self, node: Node) -> list[Node]:
         return [one for one in above(self._roots) if node in one.args]
 
-    def _without(self, change: dict[Node, Node]) -> set[Node]:
-        return set(above(self._graph.rebuilt(self._roots, change.get)))
+    def _beside(self, totals: list[Node]) -> set[Node]:
+        """What the results need beside some values, of which nothing is known."""
+        opaque = {total: self._graph.input(f"total {total.number}", total.range) for total in totals}
+        return set(above(self._graph.rebuilt(self._roots, opaque.get)))
 
     def _replace(self, old: Node, new: Node) -> None:
         self._roots = self._graph.rebuilt(self._roots, {old: new}.get)
