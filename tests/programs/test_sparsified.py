@@ -21,7 +21,7 @@ from spikec.dialects.verify import problems
 
 from .engines import differences, on_every_engine
 from .generator import Case, write_case
-from .test_quantized import REFUSALS
+from .integers import REFUSALS
 
 PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 10
 SHARES = 2
