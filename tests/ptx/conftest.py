@@ -16,7 +16,7 @@ from tests.cpu.conftest import LIF, Net, equal, interface_of
 from tests.ptx.emulated import SEEDS, SHAPES, Emulated
 
 FULL = os.environ.get("SPIKEC_FULL") == "1"
-SHARES = {"test_step_ops.py": 16, "test_arrivals.py": 4, "test_rows.py": 3, "test_text.py": 3}
+SHARES = {"test_step_ops.py": 24, "test_arrivals.py": 8, "test_rows.py": 6, "test_text.py": 6, "test_examples.py": 3}
 """One of so many tests of a file runs by default."""
 
 
