@@ -144,11 +144,13 @@ class _Builder:
         )
 
     def _persists(self, grid: int) -> bool:
-        """Whether one kernel does whole runs: where each block has a multiprocessor of its own, unless it is chosen."""
+        """Whether one kernel does whole runs: if it is not chosen, where that takes one wait of all blocks a step, and
+        each block has a multiprocessor of its own."""
         limits = self.network.limits
         if limits.launch == "persistent":
             return True
-        return limits.launch == "auto" and grid <= (CHIPS[limits.chip].multiprocessors or SMALL_BOARD)
+        most = CHIPS[limits.chip].multiprocessors or SMALL_BOARD
+        return limits.launch == "auto" and self.kernels == 1 and grid <= most
 
     def _once(self, kernels: Kernels, entry: str) -> tuple[Kernel, ...]:
         part = self.parts[entry]
