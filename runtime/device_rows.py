@@ -39,7 +39,10 @@ def constant(memory: Memory, array: Array) -> Array:
 
 def initial(memory: Memory, value: float | Array) -> Array:
     """One sample of a buffer that starts as a number, or as an array, in its last slot and as zero in all others."""
-    row = np.full(memory.size, value) if isinstance(value, (int, float)) else np.asarray(value).reshape(-1)
+    if isinstance(value, (int, float)):
+        row = np.full(memory.size, value, np.bool_ if memory.bits else None)
+    else:
+        row = np.asarray(value).reshape(-1)
     slots = np.zeros((memory.slots, memory.stride), memory.dtype)
     slot = Memory(memory.name, memory.kind, memory.dtype, memory.stride, size=memory.size, bits=memory.bits)
     slots[-1] = constant(slot, row)

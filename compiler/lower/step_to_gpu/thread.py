@@ -179,6 +179,8 @@ class Thread:
         held = self.held(name)
         size = held.size if size is None else size
         whole = low == 0 and size == held.size
+        keeps = not whole and (name in self.known or not held.on_host)
+        before = self.read(name) if keeps else None
         if held.bits:
             self._write_bit(held, value, low, size, whole)
         elif held.stored and whole and not held.on_host:
@@ -187,8 +189,8 @@ class Thread:
             when(self.within(low, size), lambda: self.values(name).store(value, self.n))
         if whole:
             self.known[name] = value
-        elif name in self.known or not held.on_host:
-            self.known[name] = arith.select(self.within(low, size), value, self.read(name))
+        elif before is not None:
+            self.known[name] = arith.select(self.within(low, size), value, before)
 
     def _write_bit(self, held: Held, value: Value, low: int, size: int, whole: bool) -> None:
         if not held.stored:
