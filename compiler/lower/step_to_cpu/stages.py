@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,9 @@ from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects import step
 from spikec.dialects.accesses import uses
 from spikec.dialects.diagnostics import InternalError
-from spikec.dialects.mlir import PassManager, arith, func, ir, llvm, memref, scf
+from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
 from spikec.dialects.program import Program
+from spikec.lower import to_llvm
 from spikec.lower.code import index, integer, loop, python_number
 from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, update
 from spikec.lower.step_to_cpu.places import Frame
@@ -31,27 +31,13 @@ def build(program: Program, target: CpuTarget) -> CpuModule:
     with program.module.context, ir.Location.unknown():
         placed = plan(program, target)
         module = _Builder(program, placed, target).module()
-        try:
-            module.operation.verify()
-        except ir.MLIRError as error:
-            raise InternalError(f"invalid IR: {error}", "step_to_cpu", str(module)) from None
+        to_llvm.check(module, "step_to_cpu")
         mlir = str(module)
         PassManager.parse(PIPELINE).run(module.operation)
         described = layout(placed, program)
         entries.add(module, placed, described)
-        for operation in _all(module.operation):
-            if not operation.name.startswith(("llvm.", "builtin.module")):
-                raise InternalError(f"'{operation.name}' was not lowered to LLVM", "step_to_cpu", str(module))
-        text = llvm.translate_module_to_llvmir(module.operation)
+        text = to_llvm.text(module, "step_to_cpu")
     return CpuModule(program.attribute("model"), mlir, text, described)
-
-
-def _all(operation: Any) -> Iterator[Any]:
-    yield operation
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                yield from _all(inner.operation)
 
 
 class _Builder:

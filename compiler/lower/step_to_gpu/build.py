@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,10 +16,11 @@ from spikec.backends.ptx.module import GpuModule
 from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import InternalError
-from spikec.dialects.mlir import PassManager, ir, llvm
+from spikec.dialects.mlir import PassManager, ir
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
 from spikec.dialects.propagations import propagations
+from spikec.lower import to_llvm
 from spikec.lower.step_to_gpu import arrivals, elements, exact, forms, maps, rows
 from spikec.lower.step_to_gpu.code import WORD
 from spikec.lower.step_to_gpu.kernels import Kernels, Work
@@ -104,17 +105,11 @@ class _Builder:
         module = ir.Module.create()
         kernels = Kernels(module, self.layout)
         launches = self._launches(kernels)
-        try:
-            module.operation.verify()
-        except ir.MLIRError as error:
-            raise InternalError(f"invalid IR: {error}", "step_to_gpu", str(module)) from None
+        to_llvm.check(module, "step_to_gpu")
         exact.adapt(module)
         mlir = str(module)
         PassManager.parse(PIPELINE).run(module.operation)
-        for operation in _all(module.operation):
-            if not operation.name.startswith(("llvm.", "nvvm.", "builtin.module")):
-                raise InternalError(f"'{operation.name}' was not lowered to LLVM", "step_to_gpu", str(module))
-        text = llvm.translate_module_to_llvmir(module.operation)
+        text = to_llvm.text(module, "step_to_gpu")
         name = self.network.program.attribute("model")
         return GpuModule(name, mlir, text, launches, self._constants(launches), (self._table(),), self._reordered())
 
@@ -247,11 +242,3 @@ def _in_registers(part: _Part, name: str) -> bool:
         return False
     homes = {number for number, section in enumerate(part.sections) for one, _ in users if one in section.ops}
     return len(homes) == 1 and all(owns(part.dependences, number, use) for number, use in users)
-
-
-def _all(operation: Any) -> Iterator[Any]:
-    yield operation
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                yield from _all(inner.operation)

@@ -17,8 +17,8 @@ from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.mlir import arith, ir, math
 from spikec.dialects.propagations import Propagation
+from spikec.lower import synapses
 from spikec.lower.code import Value, converted, intrinsic, number, product, repeat, summed, when
-from spikec.lower.step_to_gpu import synapses
 from spikec.lower.step_to_gpu.code import (
     WORD,
     Elements,
@@ -58,7 +58,9 @@ def one_to_one(thread: Thread, network: Network, op: Propagation, total: Value) 
     source, n = Source(thread, op, table.pre), least(thread.n, table.pre - 1)
     active, value = source.active(add(n, op.low))
     thread.count(op.tally, arith.extui(i32(), both(active, thread.inside(table.post))))
-    arriving = weights(thread, f"{op.table}:weights", synapses.weights(network, table)).arriving(n, value, total.type)
+    arriving = weights(thread, f"{op.table}:weights", synapses.weights(network.program, table)).arriving(
+        n, value, total.type
+    )
     return arith.select(active, summed(total, arriving), total)
 
 
@@ -101,7 +103,7 @@ def _own_word(thread: Thread, source: Source, first: Value) -> Value:
 def _way(thread: Thread, network: Network, op: Propagation, source: Source, total: Value) -> Word:
     table = network.tables[op.table]
     target = least(thread.n, table.post - 1)
-    stored = synapses.weights(network, table)
+    stored = synapses.weights(network.program, table)
     if isinstance(total.type, ir.IntegerType):
         size = _one_size(stored)
         if source.spikes and size is not None:
@@ -117,7 +119,7 @@ def _events(thread: Thread, network: Network, table: step.Table, source: Source,
     def padded(stored: Array) -> Array:
         return np.concatenate([np.zeros((source.low % WORD, table.post), stored.dtype), stored])
 
-    all = weights(thread, source.named(table, "rows"), synapses.weights(network, table), padded)
+    all = weights(thread, source.named(table, "rows"), synapses.weights(network.program, table), padded)
 
     def word(w: Value, active: Value, total: Value) -> Value:
         first = times(minus(w, source.words.start), WORD * table.post)

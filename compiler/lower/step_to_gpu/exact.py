@@ -6,9 +6,9 @@ The square root is rounded, not approximated.  There is no mode that flushes sub
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
+from spikec.dialects.functions import walk
 from spikec.dialects.mlir import arith, ir, math
 from spikec.lower.code import Value, intrinsic, number
 
@@ -19,7 +19,7 @@ SMALLEST = 2.0**-1022
 
 def adapt(module: Any) -> None:
     """Replaces them in a module."""
-    for operation in list(_inner(module.operation)):
+    for operation in list(walk(module.operation)):
         if operation.name == "math.sqrt":
             _replace(operation, lambda made: intrinsic(ROOTS[str(made.type)], [made.owner.operands[0]], made.type))
         elif operation.name in ROUNDED and isinstance(operation.results[0].type, ir.F64Type):
@@ -38,11 +38,3 @@ def _flushed(value: Value) -> Value:
     zero = math.copysign(number(0.0, value.type), value)
     tiny = arith.cmpf(arith.CmpFPredicate.OLT, math.absf(value), number(SMALLEST, value.type))
     return arith.select(tiny, zero, value)
-
-
-def _inner(operation: Any) -> Iterator[Any]:
-    for region in operation.regions:
-        for block in region.blocks:
-            for inner in block.operations:
-                yield from _inner(inner.operation)
-                yield inner.operation

@@ -18,7 +18,6 @@ from spikec.dialects.constants import Array
 from spikec.dialects.mlir import arith, ir
 from spikec.dialects.propagations import Propagation
 from spikec.lower.code import Value, number, summed
-from spikec.lower.step_to_gpu import synapses
 from spikec.lower.step_to_gpu.code import WORD, add, constant, either, equal, i32, loop, times
 from spikec.lower.step_to_gpu.layout import BLOCK, DTYPES
 from spikec.lower.step_to_gpu.network import Network
@@ -142,7 +141,7 @@ def _sortable(key: Array) -> Array:
 
 def _synapses(network: Network, op: Propagation, number: int) -> tuple[Array, Array]:
     """Target, round, `number` and source (a row each) of the synapses that act in an op; their weights or the one."""
-    rows, table = synapses.rows(network, op.table), network.tables[op.table]
+    rows, table = network.rows(op.table), network.tables[op.table]
     source, part = np.divmod(rows.numbers(), table.parts or 1)
     round = part if op.part is None else op.part - part
     acting = (round >= 0) & (round < op.rounds)

@@ -12,11 +12,11 @@ from typing import Any
 from spikec.dialects import step
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import arith, ir
-from spikec.lower import scalars
+from spikec.lower import affine_maps, scalars
+from spikec.lower.affine_maps import map_of
 from spikec.lower.code import Value, when
 from spikec.lower.step_to_gpu.code import (
     WORD,
-    add,
     between,
     both,
     constant,
@@ -25,7 +25,6 @@ from spikec.lower.step_to_gpu.code import (
     minus,
     over,
     rest,
-    times,
 )
 from spikec.lower.step_to_gpu.thread import Thread
 
@@ -60,7 +59,7 @@ def lower(thread: Thread, op: step.Map, symbols: dict[str, Any]) -> None:
     def read(name: str, delay: int, map: Any) -> Value:
         if _own(op, name, map, shape):
             return thread.read(name, delay)
-        return thread.read_at(name, _flat(thread, name, map, at), delay)
+        return thread.read_at(name, affine_maps.place(map, thread.held(name).shape, at, constant), delay)
 
     def point(sums: list[Value]) -> list[Value]:
         values = [read(*one) for one in zip(op.args, op.delays, op.maps, strict=True)]
@@ -116,7 +115,8 @@ def _alone(thread: Thread, op: step.Map, program: Any) -> None:
     at: list[Value] = [constant(0)] * len(op.extents)
 
     def point(sums: list[Value]) -> list[Value]:
-        places = [_flat(thread, name, map, at) for name, map in zip(names, all_maps, strict=True)]
+        shapes = [thread.held(name).shape for name in names]
+        places = [affine_maps.place(*one, at, constant) for one in zip(all_maps, shapes, strict=True)]
         read = [thread.read_at(n, p, d) for n, p, d in zip(names, places, delays, strict=True)]
         values = scalars.run(program, read, 1)
         for name, place, value in zip(op.results_, places[len(op.args) :], values, strict=True):
@@ -152,8 +152,8 @@ class _Place:
 
 def _places(op: step.Map, shape: Shapes) -> list[_Place] | None:
     """The indices of the results' elements; None where results differ in them, or loops come to one more than once."""
-    first, extents = _map(op.result_maps[0]), shape(op.results_[0])
-    if any(_map(m) != first or shape(name) != extents for name, m in zip(op.results_, op.result_maps, strict=True)):
+    first, extents = map_of(op.result_maps[0]), shape(op.results_[0])
+    if any(map_of(m) != first or shape(name) != extents for name, m in zip(op.results_, op.result_maps, strict=True)):
         return None
     places = []
     for expression in first.results:
@@ -178,7 +178,7 @@ def _place(expression: Any) -> _Place | None:
 
 def _own(op: step.Map, name: str, map: Any, shape: Shapes) -> bool:
     """Whether an argument's element is, for each point, the one that the result has."""
-    return bool(_map(map) == _map(op.result_maps[0])) and shape(name) == shape(op.results_[0])
+    return bool(map_of(map) == map_of(op.result_maps[0])) and shape(name) == shape(op.results_[0])
 
 
 def _shapes(buffers: Mapping[str, step.Buffer]) -> Shapes:
@@ -189,36 +189,3 @@ def _plain(op: step.Map, axes: list[int]) -> bool:
     """Whether the loops of a result are parallel, and all others not: then no point is done twice."""
     parallel = [axis for axis, kind in enumerate(op.iterators) if str(kind).strip('"') == "parallel"]
     return all(axis in axes or op.extents[axis] == 1 for axis in parallel) and all(axis in parallel for axis in axes)
-
-
-def _map(attribute: Any) -> Any:
-    made = ir.AffineMapAttr(attribute)
-    return made.value if hasattr(made, "value") else attribute
-
-
-def _flat(thread: Thread, name: str, map: Any, at: list[Value]) -> Value:
-    """The flat place of a point in a buffer."""
-    place, stride = constant(0), 1
-    for expression, extent in zip(reversed(list(_map(map).results)), reversed(thread.held(name).shape), strict=True):
-        place = add(place, times(_affine(expression, at), stride))
-        stride *= extent
-    return place
-
-
-def _affine(expression: Any, at: list[Value]) -> Value:
-    """An affine expression of the loop indices; all of them are zero or more."""
-    if isinstance(expression, ir.AffineDimExpr):
-        return at[expression.position]
-    if isinstance(expression, ir.AffineConstantExpr):
-        return constant(expression.value)
-    left, right = _affine(expression.lhs, at), _affine(expression.rhs, at)
-    match expression:
-        case ir.AffineAddExpr():
-            return arith.addi(left, right)
-        case ir.AffineMulExpr():
-            return arith.muli(left, right)
-        case ir.AffineModExpr():
-            return arith.remui(left, right)
-        case ir.AffineFloorDivExpr():
-            return arith.divui(left, right)
-    return arith.ceildivui(left, right)

@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.program import Program
+from spikec.lower import synapses
+from spikec.lower.synapses import Rows
 
 
 class Limits(Protocol):
@@ -30,7 +32,7 @@ class Limits(Protocol):
 class Network:
     """`owned` says that targets gather all that arrives, so that a round needs fewer kernels.
 
-    `decoded` keeps the rows of tables that were decoded.
+    `decoded` keeps what was made of tables.
     """
 
     program: Program
@@ -51,6 +53,13 @@ class Network:
             limits,
             owned,
         )
+
+    def rows(self, name: str) -> Rows:
+        """The synapses of a table, decoded once."""
+        if name not in self.decoded:
+            self.decoded[name] = synapses.rows(self.program, self.tables[name])
+        found: Rows = self.decoded[name]
+        return found
 
     @property
     def constants(self) -> Mapping[str, Array]:

@@ -18,8 +18,8 @@ from spikec.dialects.mlir import arith, vector
 from spikec.lower.code import Type, Value, converted, number
 from spikec.lower.step_to_gpu.code import WORD, Elements, constant, i32
 from spikec.lower.step_to_gpu.network import Network
-from spikec.lower.step_to_gpu.synapses import Rows, rows
 from spikec.lower.step_to_gpu.thread import Thread
+from spikec.lower.synapses import Rows
 
 AT_ONCE = 8
 """Synapses that a lane loads at once, at most."""
@@ -32,7 +32,7 @@ def packed(network: Network, name: str) -> Packed:
     """The rows of a table, packed; once for a network."""
     key = f"{name}.packed"
     if key not in network.decoded:
-        network.decoded[key] = Packed(rows(network, name), network.tables[name].post)
+        network.decoded[key] = Packed(network.rows(name), network.tables[name].post)
     found: Packed = network.decoded[key]
     return found
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from spikec.dialects.convolution import Axis, Convolution
 from spikec.dialects.mlir import arith, ir, math
 from spikec.dialects.propagations import Propagation
+from spikec.lower import synapses
 from spikec.lower.code import Value, converted, intrinsic, number, product, repeat, summed
-from spikec.lower.step_to_gpu import synapses
 from spikec.lower.step_to_gpu.code import (
     WORD,
     add,
@@ -48,7 +48,7 @@ def lower(thread: Thread, network: Network, op: Propagation, total: Value) -> Va
     shape = Convolution.of(table.connect)
     rows, columns = (POINT, *shape.axes)[-2:]
     source = Source(thread, op, table.pre)
-    kernels = weights(thread, f"{op.table}:kernels", synapses.weights(network, table), shape.plain)
+    kernels = weights(thread, f"{op.table}:kernels", synapses.weights(network.program, table), shape.plain)
     outputs, members = shape.output[0] // shape.groups, shape.input[0] // shape.groups
     # Threads beyond the last target stay where memory is.
     line, x = _split(least(thread.n, table.post - 1), columns.output)

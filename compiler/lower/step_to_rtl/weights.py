@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from spikec.dialects import powers, step
+from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
-from spikec.dialects.functions import symbol_of
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
-from spikec.lower.code import python_number
 from spikec.lower.convolution import convolved
-from spikec.lower.step_to_gpu.network import Network
-from spikec.lower.step_to_gpu.synapses import rows
+from spikec.lower.synapses import rows, weights
 
 MOST = 1 << 26
 """The most pairs of a table; the largest device has fewer bits of memory."""
@@ -33,17 +30,18 @@ def matrix(program: Program, table: step.Table, part: int | None = None) -> Arra
     found = np.zeros((table.pre * parts, table.post), np.int64)
     match table.format:
         case "dense":
-            found[:] = _numbers(program, table).reshape(table.pre, table.post)
+            stored = _numbers(program, table)
+            found[:] = stored.reshape(table.pre, table.post) if stored.ndim else stored
         case "one_to_one":
             np.fill_diagonal(found, _numbers(program, table))
         case "conv":
             shape = Convolution.of(table.connect)
-            weights = _numbers(program, table)
-            plain = shape.plain(weights) if weights.ndim else np.full(shape.weights, weights)
+            stored = _numbers(program, table)
+            plain = shape.plain(stored) if stored.ndim else np.full(shape.weights, stored)
             windows, each = convolved(shape, plain.reshape(shape.weights))
             _scatter(found, windows.row, windows.col.astype(np.int64), each)
         case _:
-            made = rows(Network.of(program, cast(Any, None)), table.sym_name)
+            made = rows(program, table)
             _scatter(found, made.begin, made.target, np.asarray(made.weight))
     return found.reshape(table.pre, parts, table.post)[:, part or 0]
 
@@ -54,7 +52,5 @@ def _scatter(found: Array, begin: Array, target: Array, weight: Any) -> None:
 
 
 def _numbers(program: Program, table: step.Table) -> Array:
-    if table.weight is not None:
-        return np.asarray(python_number(table.weight), np.int64)
-    stored = program.constants[str(symbol_of(table.arrays["w"]))]
-    return (stored if table.code is None else powers.decode(stored)).astype(np.int64).reshape(-1)
+    """The weights in the order of the format, of rank 0 where all are one number."""
+    return np.asarray(weights(program, table), np.int64)

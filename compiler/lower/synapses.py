@@ -1,4 +1,4 @@
-"""The synapses of a table in rows, whatever format it is stored in: what the tables on the device are made from."""
+"""The synapses of a table in rows, whatever format it is stored in: what the tables of other targets are made from."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from spikec.dialects import powers, step
 from spikec.dialects.constants import Array
 from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
 from spikec.lower import connect, filters
 from spikec.lower.code import python_number
-from spikec.lower.step_to_gpu.network import Network
 
 
 @dataclass(frozen=True)
@@ -34,56 +34,52 @@ class Rows:
         return np.repeat(np.arange(len(self.begin) - 1), self.lengths())
 
 
-def rows(network: Network, name: str) -> Rows:
-    """The rows of a table of the formats csr, bitmap, block and procedural, as i64; decoded once for a network."""
-    if name not in network.decoded:
-        table = network.tables[name]
-        begin, target = _FORMATS[table.format](network, table)
-        network.decoded[name] = Rows(begin.astype(np.int64), target.astype(np.int64), weights(network, table))
-    found: Rows = network.decoded[name]
-    return found
+def rows(program: Program, table: step.Table) -> Rows:
+    """The rows of a table of the formats csr, bitmap, block and procedural, as i64."""
+    begin, target = _FORMATS[table.format](program, table)
+    return Rows(begin.astype(np.int64), target.astype(np.int64), weights(program, table))
 
 
-def weights(network: Network, table: step.Table) -> Array | float:
+def weights(program: Program, table: step.Table) -> Array | float:
     """The weights in the order of the format, or the one that all synapses have."""
     if table.weight is not None:
         return python_number(table.weight)
-    stored = _array(network, table, "w")
+    stored = _array(program, table, "w")
     stored = stored if table.code is None else powers.decode(stored)
     alike = stored.size > 0 and stored.flat[0] != 0 and bool((stored == stored.flat[0]).all())
     return stored.flat[0].item() if alike else stored
 
 
-def _array(network: Network, table: step.Table, key: str) -> Array:
-    return network.constants[str(symbol_of(table.arrays[key]))]
+def _array(program: Program, table: step.Table, key: str) -> Array:
+    return program.constants[str(symbol_of(table.arrays[key]))]
 
 
-def _csr(network: Network, table: step.Table) -> tuple[Array, Array]:
-    column = _array(network, table, "col")
-    return _array(network, table, "row"), column.view(f"u{column.itemsize}")
+def _csr(program: Program, table: step.Table) -> tuple[Array, Array]:
+    column = _array(program, table, "col")
+    return _array(program, table, "row"), column.view(f"u{column.itemsize}")
 
 
-def _bitmap(network: Network, table: step.Table) -> tuple[Array, Array]:
-    words = _array(network, table, "bits").astype("<i2").reshape(table.pre, -1)
+def _bitmap(program: Program, table: step.Table) -> tuple[Array, Array]:
+    words = _array(program, table, "bits").astype("<i2").reshape(table.pre, -1)
     bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
-    return _array(network, table, "row"), np.nonzero(bits)[1]
+    return _array(program, table, "row"), np.nonzero(bits)[1]
 
 
-def _blocks(network: Network, table: step.Table) -> tuple[Array, Array]:
-    begin, column = _csr(network, table)
+def _blocks(program: Program, table: step.Table) -> tuple[Array, Array]:
+    begin, column = _csr(program, table)
     first = column.astype(np.int64) * table.block
     return begin.astype(np.int64) * table.block, (first[:, np.newaxis] + np.arange(table.block)).reshape(-1)
 
 
-def _drawn(network: Network, table: step.Table) -> tuple[Array, Array]:
+def _drawn(program: Program, table: step.Table) -> tuple[Array, Array]:
     name = symbol_of(table.connect.get("filter"))
-    keep = None if name is None else filters.filter_of(network.symbols[name])
+    keep = None if name is None else filters.filter_of(program.symbols()[name])
     p, (low, high) = ir.FloatAttr(table.connect["p"]).value, table.key
     made = connect.probable(table.pre, table.post, p, (low, high), keep)
     return made.row, made.col
 
 
-_FORMATS: dict[str, Callable[[Network, step.Table], tuple[Array, Array]]] = {
+_FORMATS: dict[str, Callable[[Program, step.Table], tuple[Array, Array]]] = {
     "csr": _csr,
     "bitmap": _bitmap,
     "block": _blocks,
