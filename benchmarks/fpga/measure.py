@@ -20,9 +20,9 @@ import numpy as np
 import spikec
 from spikec.backends.fpga import verilog
 from spikec.lower import snn_to_step
-from spikec.lower.step_to_rtl import bench
 from spikec.lower.step_to_rtl.build import build
-from spikec.lower.step_to_rtl.circuit import Circuit
+from spikec.runtime.rtl import bench
+from spikec.runtime.rtl.circuit import Circuit
 
 HERE = Path(__file__).parent
 STEPS = 100

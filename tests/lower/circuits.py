@@ -12,12 +12,12 @@ from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
-from spikec.lower.step_to_rtl import bench
-from spikec.lower.step_to_rtl.bench import Ran
 from spikec.lower.step_to_rtl.build import build
-from spikec.lower.step_to_rtl.circuit import Circuit
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import StepEngine
+from spikec.runtime.rtl import bench
+from spikec.runtime.rtl.bench import Ran
+from spikec.runtime.rtl.circuit import Circuit
 
 NEURONS = {
     "leaky": "in I\n var V = {v}\n V := exp(-dt / {tau}) * V + I\n spike when V >= {theta} {{ V -= {theta} }}",

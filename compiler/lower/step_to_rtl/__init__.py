@@ -7,7 +7,6 @@ datapath     the adders that the passes share, stage by stage; the code of a lan
 core         memories and lanes, control: which pass works on which group
 encoder      words of events become tokens; fifo: words wait between cores; philox: random numbers
 plans, top   the cores of a program with their shapes; the module around them
-bench        a circuit between memories, for simulations
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.dialects.rtl_builder import Design
-from spikec.lower.step_to_rtl.circuit import Circuit
 from spikec.lower.step_to_rtl.cores import CODE
 from spikec.lower.step_to_rtl.names import plain
 from spikec.lower.step_to_rtl.plans import Lanes, Plans
 from spikec.lower.step_to_rtl.top import Top
+from spikec.runtime.rtl.circuit import Circuit
 
 
 def build(

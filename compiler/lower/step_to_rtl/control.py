@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spikec.dialects.rtl_builder import Module, Register, Signal
-from spikec.lower.step_to_rtl.shape import Channel
+from spikec.lower.step_to_rtl.channel import Channel
 
 FIRST, LAST = "first", "last"
 

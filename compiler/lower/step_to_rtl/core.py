@@ -22,13 +22,14 @@ import numpy as np
 from spikec.analysis.intervals import Interval
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Design, Memory, Module, Register, Signal
+from spikec.lower.step_to_rtl.channel import Channel
 from spikec.lower.step_to_rtl.control import LAST, Control, any_of, phase
 from spikec.lower.step_to_rtl.datapath import Datapath, Lane
 from spikec.lower.step_to_rtl.expressions import bits
 from spikec.lower.step_to_rtl.fold import EVENT, WEIGHT, Field, Plan
 from spikec.lower.step_to_rtl.names import plain
 from spikec.lower.step_to_rtl.philox import philox
-from spikec.lower.step_to_rtl.shape import Channel, Shape, Stream
+from spikec.runtime.rtl.circuit import Shape, Stream
 
 DISTRIBUTED = 64
 """The most groups whose fields are not worth a block of memory."""

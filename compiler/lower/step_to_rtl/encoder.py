@@ -8,7 +8,7 @@ For a core that takes an event each cycle an `eager` encoder takes the next word
 from __future__ import annotations
 
 from spikec.dialects.rtl_builder import Design, Module, Signal
-from spikec.lower.step_to_rtl.shape import Stream
+from spikec.runtime.rtl.circuit import Stream
 
 
 def encoder(design: Design, name: str, stream: Stream, silent: int, eager: bool) -> Module:

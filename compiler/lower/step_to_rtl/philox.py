@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from spikec.dialects.random import MULTIPLIERS, ROUNDS, WEYL
 from spikec.dialects.rtl_builder import Design, Module, Register, Signal
-from spikec.lower.step_to_rtl.shape import Shape
+from spikec.runtime.rtl.circuit import Shape
 
 WORD = 32
 DIGIT = 4

@@ -11,11 +11,12 @@ from spikec.dialects.constants import Array
 from spikec.dialects.functions import size
 from spikec.dialects.program import Program
 from spikec.lower.step_to_rtl.behaviour import Behaviour, behaviour
+from spikec.lower.step_to_rtl.channel import Channel
 from spikec.lower.step_to_rtl.core import Parts
 from spikec.lower.step_to_rtl.cores import Core, Cut, cut
 from spikec.lower.step_to_rtl.fold import Plan, plan
-from spikec.lower.step_to_rtl.shape import Channel, Shape, Stream
 from spikec.lower.step_to_rtl.weights import matrix
+from spikec.runtime.rtl.circuit import Shape, Stream
 
 HOST_WORD = 16
 """The most events of a word of the host."""

@@ -15,8 +15,7 @@ import numpy as np
 from spikec.dialects import random
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
-from spikec.lower.step_to_rtl.circuit import Circuit, Given, Held
-from spikec.lower.step_to_rtl.shape import Stream
+from spikec.runtime.rtl.circuit import Circuit, Given, Held, Stream
 from spikec.runtime.rtl.simulator import Simulator
 
 BENCH = "bench"

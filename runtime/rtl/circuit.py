@@ -1,11 +1,42 @@
-"""A circuit, and what a host must know to feed it and to read it."""
+"""A circuit, and what a host must know to feed it and to read it: how elements lie in lanes, events in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from spikec.dialects.rtl_builder import Design, Module
-from spikec.lower.step_to_rtl.shape import Shape, Stream
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`size` elements in `groups` of `lanes`: element n is lane n mod `lanes` of group n div `lanes`."""
+
+    size: int
+    lanes: int
+
+    @property
+    def groups(self) -> int:
+        return -(-self.size // self.lanes)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The events of a step of `size` sources: words of `elements` values of `bits` bits, the first one lowest."""
+
+    size: int
+    elements: int
+    bits: int = 1
+    signed: bool = False
+
+    @property
+    def words(self) -> int:
+        """The words of a step."""
+        return -(-self.size // self.elements)
+
+    @property
+    def width(self) -> int:
+        """The bits of a word."""
+        return self.elements * self.bits
 
 
 @dataclass(frozen=True)
