@@ -37,21 +37,25 @@ PAGES = (
     "examples/plugin/README.md",
     "docs/convert.md",
     "docs/cost.md",
+    "docs/fpga.md",
     "docs/new_pass.md",
     "docs/ptx.md",
     "docs/quantize.md",
     "docs/sparsify.md",
 )
 SHOWN = (
-    "03_digits",
-    "04_conv",
-    "06_spikformer_block",
-    "07_egru",
-    "09_shifts",
-    "11_bit_budget",
-    "12_pruning",
-    "14_mixed_precision",
+    "01_lif/run",
+    "03_digits/demo",
+    "04_conv/demo",
+    "06_spikformer_block/demo",
+    "07_egru/demo",
+    "09_shifts/demo",
+    "10_dvs/slip",
+    "11_bit_budget/demo",
+    "12_pruning/demo",
+    "14_mixed_precision/demo",
 )
+"""Demonstrations that have tests of their own, which run them."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -77,10 +81,7 @@ def test_commands_run(page: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(site)}
     commands = "".join(blocks(page, "sh"))
     assert commands
-    # Demonstrations have tests of their own, which run them.
-    commands = re.sub(
-        rf"^python examples/({'|'.join(SHOWN)})/demo.py\b.*$", r"\g<0> --help", commands, flags=re.MULTILINE
-    )
+    commands = re.sub(rf"^python examples/({'|'.join(SHOWN)})\.py\b.*$", r"\g<0> --help", commands, flags=re.MULTILINE)
     done = subprocess.run(["sh", "-e"], input=commands, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Traceback" not in done.stderr
