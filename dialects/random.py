@@ -70,6 +70,12 @@ def integers(
     return (_philox(key, elements, step, sample)[0] >> np.uint32(8)).astype(np.int32)
 
 
+def shift_registers(key: tuple[int, int], elements: np.ndarray[Any, Any]) -> Words:
+    """What shift registers of 32 bits hold at first (uint32): word 0 of the counters of step 0, 1 in place of 0."""
+    found = _philox(key, elements, 0, 0)[0]
+    return np.where(found == 0, np.uint32(1), found)
+
+
 def _philox(
     key: tuple[int, int], elements: np.ndarray[Any, Any], step: int | np.ndarray[Any, Any], sample: int
 ) -> Counter:

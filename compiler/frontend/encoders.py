@@ -2,6 +2,7 @@
 
 poisson(rate)          a spike with probability 1 - exp(-rate dt)
 bernoulli(p)           a spike with probability p
+lfsr(rate)             a spike with this probability, or a rate times dt, from a shift register
 poisson_count(rate)    a count with mean rate dt
 latency(x, window)     one spike, the sooner the larger x is
 delta(x, threshold)    +1 or -1 where x has left its reference by the threshold, which then moves by it
@@ -21,6 +22,7 @@ from spikec.dialects.diagnostics import Span, did_you_mean
 from spikec.dialects.mlir import arith, file_location, ir
 from spikec.frontend import syntax
 from spikec.frontend.emitter import CMPF, show_shape
+from spikec.frontend.shift_registers import shift_register_spikes
 from spikec.frontend.units import NUMBER, Dimension, describe
 from spikec.frontend.values import Mistake, Value, as_array, fits, number
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "poisson": ("rate",),
     "bernoulli": ("p",),
+    "lfsr": ("rate",),
     "poisson_count": ("rate",),
     "latency": ("x", "window"),
     "delta": ("x", "threshold"),
@@ -76,6 +79,10 @@ def _poisson(expressions: DataflowExpressions, given: list[syntax.Expr], span: S
 
 def _bernoulli(expressions: DataflowExpressions, given: list[syntax.Expr], span: Span) -> Value:
     return _draw_spikes(expressions, "bernoulli", expressions.eval(given[0]), span)
+
+
+def _lfsr(expressions: DataflowExpressions, given: list[syntax.Expr], span: Span) -> Value:
+    return shift_register_spikes(expressions, expressions.eval(given[0]), span)
 
 
 def spike_probability(expressions: DataflowExpressions, rate: Value, span: Span) -> Value:
@@ -301,6 +308,7 @@ def _remembering(
 _ENCODERS: Mapping[str, Callable[[DataflowExpressions, list[syntax.Expr], Span], Value]] = {
     "poisson": _poisson,
     "bernoulli": _bernoulli,
+    "lfsr": _lfsr,
     "poisson_count": _poisson_count,
     "latency": _latency,
     "delta": _delta,

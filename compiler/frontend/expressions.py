@@ -24,7 +24,7 @@ from spikec.frontend.values import Mistake, Value, as_array, fits, integral, not
 # Functions of the language that are not built yet: refused by name, never misread.
 LATER = frozenset(
     (
-        *("lfsr", "delay_sum", "gauss", "time_surface", "window"),
+        *("delay_sum", "gauss", "time_surface", "window"),
         *("normalize", "norm", "unit_rows", "outer", "transpose"),
         *("glorot", "orthogonal"),
         *("distance", "grid", "named", "fixed_in", "fixed_out", "fixed_total", "from", "conv"),

@@ -129,7 +129,7 @@ def _spellings(name: str) -> Iterator[str]:
 def element_of(array: Array) -> Any:
     if array.dtype.kind == "f":
         return ir.F32Type.get() if array.dtype == np.float32 else ir.F64Type.get()
-    return ir.IntegerType.get_signless(1 if array.dtype.kind == "b" else 64)
+    return ir.IntegerType.get_signless(1 if array.dtype.kind == "b" else 8 * array.itemsize)
 
 
 def zero(element: Any) -> Any:
