@@ -28,6 +28,11 @@ class GpuModule:
     reordered: tuple[str, ...] = ()
 
     @property
+    def plan(self) -> Launches:
+        """What an artifact tells a host."""
+        return self.launches
+
+    @property
     def state_bytes(self) -> int:
         """What one sample takes on the device, without constants."""
         return self.launches.state_bytes

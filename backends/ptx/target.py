@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+from spikec.backends import options
 from spikec.backends.ptx.chips import CHIPS, OLDEST
 from spikec.backends.ptx.module import GpuModule
 from spikec.dialects.constants import Array
-from spikec.dialects.diagnostics import UsageError, did_you_mean
+from spikec.dialects.diagnostics import did_you_mean
 from spikec.dialects.notes import Table
 from spikec.runtime.cache import Cache
 from spikec.runtime.devices import Device, open_device
@@ -43,16 +44,8 @@ class PtxTarget:
     @staticmethod
     def parse(text: str = "ptx") -> PtxTarget:
         """`ptx`, or `ptx:sm_90{sums=ordered,memory=8GB,launch=graph}`; raises `UsageError` with all mistakes."""
-        base, brace, braced = text.partition("{")
-        head, colon, chip = base.strip().partition(":")
-        wrong = [] if head == "ptx" else [f"the target is '{head}', not ptx"]
-        if colon or chip:
-            wrong += _wrong_chip(chip)
-        if brace and not braced.rstrip().endswith("}"):
-            wrong.append("the closing brace is missing")
-        given, mistakes = _options(braced.strip().removesuffix("}"))
-        if wrong := [*wrong, *mistakes]:
-            raise UsageError(f"--target {text}: " + "\n  ".join(["", *wrong] if len(wrong) > 1 else wrong))
+        chip, given, wrong = options.parse(text, "ptx", _READ)
+        options.refuse(text, [*([] if chip is None else _wrong_chip(chip)), *wrong])
         return PtxTarget(text, chip or DEFAULT_CHIP, **given)
 
     @property
@@ -155,36 +148,4 @@ def _wrong_chip(name: str) -> list[str]:
     return [f"unknown chip '{name}'; {near or 'there is ' + ', '.join(CHIPS)}"]
 
 
-def _options(text: str) -> tuple[dict[str, Any], list[str]]:
-    """The options within the braces, and what is wrong with them."""
-    given: dict[str, Any] = {}
-    wrong = []
-    for one in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, value = (part.strip() for part in one.partition("="))
-        if name not in _READ:
-            near = did_you_mean(name, _READ)
-            wrong.append(f"there is no option '{name}'; {near or 'there is ' + ', '.join(_READ)}")
-        elif name in given:
-            wrong.append(f"'{name}' is given twice")
-        elif not equals or not value:
-            wrong.append(f"'{name}' has no value")
-        else:
-            try:
-                given[name] = _READ[name](value)
-            except ValueError as error:
-                given[name] = None
-                wrong.append(f"{name}: {error}")
-    return given, wrong
-
-
-def _one_of(words: tuple[str, ...]) -> Any:
-    def read(text: str) -> str:
-        if text not in words:
-            near = did_you_mean(text, words)
-            raise ValueError(f"'{text}' is not one of {', '.join(words)}" + (f"; {near}" if near else ""))
-        return text
-
-    return read
-
-
-_READ = {"sums": _one_of(get_args(Sums)), "memory": bytes_of, "launch": _one_of(get_args(Launch))}
+_READ = {"sums": options.one_of(get_args(Sums)), "memory": bytes_of, "launch": options.one_of(get_args(Launch))}
