@@ -885,16 +885,56 @@ CODES: dict[str, Code] = {
     ),
     "E1311": _code(
         "an operation without a circuit",
-        "Circuits compute with integers, so reals become integers first. They add, subtract, compare, choose and\n"
-        "multiply, and shift by constants; a division by something else than a power of two has no form.",
+        "Circuits compute with integers, so reals become integers first. They add, subtract, compare, choose,\n"
+        "multiply and shift, and divide by constants; a division by a variable has no form.",
         "spikec compile net.snn --target fpga",
         "spikec compile net.snn --target fpga --pipeline 'quantize{weights=8,state=16}'",
     ),
     "E1312": _code(
         "a network that cannot be cut into cores",
         "In a circuit a core updates the elements of its populations one by one, and what crosses between elements\n"
-        "goes through synapses. Sums over elements, other moves of elements, and populations that wait for each other\n"
-        "within one step have no form there. A delay of one step between two populations breaks such a circle.",
+        "goes through synapses, where it is added up. A maximum, or another reduction that is no sum, takes values\n"
+        "one after the other and has no form for many of them. Nor has a state of which only a part is written, or a\n"
+        "table with more weights than any device holds; sparse ones and convolutions need the fewest.",
+    ),
+    "E1321": _code(
+        "a device that is too small for the latency",
+        "Each core of a circuit has the fewest lanes with which a sample is fast enough. With these the circuit takes\n"
+        "more of the device, or of what may be used of it (lut=, bram=), than there is, as the compiler predicts it;\n"
+        "cells of logic may be a fifth less in the end. A longer latency needs fewer lanes, weights of fewer bits\n"
+        "need less memory.",
+        "spikec compile net.snn --target 'fpga:ecp5{device=25k,latency=100us}'",
+        "spikec compile net.snn --target 'fpga:ecp5{device=85k,latency=100us}'",
+    ),
+    "E1322": _code(
+        "a latency that no circuit reaches",
+        "Even with a lane for each neuron, all steps of a sample take longer than the target allows: a core takes a\n"
+        "cycle for each event, and the events of a step, at most, follow from the option activity. A higher clock, a\n"
+        "longer latency or fewer steps of a sample help.",
+        "spikec compile net.snn --target 'fpga:xilinx{latency=1us}'",
+        "spikec compile net.snn --target 'fpga:xilinx{latency=100us}'",
+    ),
+    "E1331": _code(
+        "an outside tool fails",
+        "Yosys, nextpnr or a packer of bitstreams ended with an error while it worked on a circuit. Its last words\n"
+        "stand in the message. Another version of the tool may do better; what is emitted as Verilog or RTLIL needs\n"
+        "none of them.",
+    ),
+    "E1332": _code(
+        "a circuit that does not fit its device",
+        "The netlist takes more tables of logic, registers or blocks of memory than the device has, or the router\n"
+        "found no place for all of them. Fewer lanes take less logic, and weights and states of fewer bits less\n"
+        "memory.",
+        "spikec compile net.snn --target 'fpga:ice40{device=hx1k}' --emit bitstream -o net.bin",
+        "spikec compile net.snn --target 'fpga:ice40{device=hx8k}' --emit bitstream -o net.bin",
+    ),
+    "E1333": _code(
+        "a circuit that is too slow for its clock",
+        "After placement and routing, the slowest path of the circuit takes longer than a period of the clock that\n"
+        "the target asks for. There is no bitstream of it: on a device it would compute something else now and then.\n"
+        "A lower clock gives one.",
+        "spikec compile net.snn --target 'fpga:ice40{device=up5k,clock=100MHz}' --emit bitstream -o net.bin",
+        "spikec compile net.snn --target 'fpga:ice40{device=up5k,clock=20MHz}' --emit bitstream -o net.bin",
     ),
     "W1201": _code(
         "a layer whose weights are all zero",

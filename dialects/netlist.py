@@ -47,6 +47,7 @@ class Memory:
     depth: int
     width: int
     array: Array | None
+    style: str
     exclusive: bool
 
     def words(self) -> list[int]:
@@ -145,7 +146,7 @@ class _Elaboration:
     def memory(self, view: rtl.Mem, path: str) -> int:
         depth, width = view.operation.result.type.shape[0], view.operation.result.type.element_type.width
         array = self._program.constants[view.content] if view.content is not None else None
-        self.netlist.memories.append(Memory(path, depth, width, array, view.exclusive))
+        self.netlist.memories.append(Memory(path, depth, width, array, view.style, view.exclusive))
         return len(self.netlist.memories) - 1
 
     def function(self, name: str) -> Any:

@@ -44,7 +44,7 @@ def word(value: int, width: int) -> Any:
 
     MLIR's bindings end the process where a number does not fit 64 bits; its parser takes any.
     """
-    return ir.Attribute.parse(f"{value & ((1 << width) - 1)} : i{width}")
+    return ir.Attribute.parse(f"{value & ((1 << width) - 1):#x} : i{width}")
 
 
 class Word(Field):
@@ -57,10 +57,24 @@ class Word(Field):
         if text in ("true", "false"):
             return int(text == "true")
         value, width = re.fullmatch(r"(-?\d+) : i(\d+)", text).groups()  # type: ignore[union-attr]
-        return int(value) & ((1 << int(width)) - 1)
+        return _whole(value) & ((1 << int(width)) - 1)
 
     def accepts(self, attribute: Any) -> bool:
         return isinstance(attribute, ir.IntegerAttr | ir.BoolAttr)
+
+
+_DIGITS = 4000  # as many as Python takes at once
+
+
+def _whole(text: str) -> int:
+    """The number of a decimal text of any length."""
+    if len(text) <= _DIGITS:
+        return int(text)
+    sign, digits, value = -1 if text[0] == "-" else 1, text.removeprefix("-"), 0
+    for begin in range(0, len(digits), _DIGITS):
+        part = digits[begin : begin + _DIGITS]
+        value = value * 10 ** len(part) + int(part)
+    return sign * value
 
 
 class _Logic(Op):

@@ -310,6 +310,7 @@ class Design:
             self._module.operation.attributes[rtl.MODEL] = ir.StringAttr.get(model)
         self.body = self._module.body
         self._modules: dict[str, Module] = {}
+        self._program: Program | None = None
         self._entered = ExitStack()
 
     def __enter__(self) -> Design:
@@ -324,14 +325,16 @@ class Design:
         """A new module."""
         if name in self._modules:
             raise InternalError(f"two modules named '{name}'", "rtl")
+        self._program = None
         self._modules[name] = Module(self, name)
         return self._modules[name]
 
     def program(self) -> Program:
         """The circuit as a program, verified."""
-        with self._context, ir.Location.unknown():
-            for module in self._modules.values():
-                module.close()
-        program = Program(self._module, self.constants)
-        verify(program, "rtl")
-        return program
+        if self._program is None:
+            with self._context, ir.Location.unknown():
+                for module in self._modules.values():
+                    module.close()
+            self._program = Program(self._module, self.constants)
+            verify(self._program, "rtl")
+        return self._program

@@ -1,7 +1,8 @@
 """Artifacts: a folder with a compiled network, its `manifest.json`, and all that running it takes.
 
 `manifest.json` is for people and other tools; `layout.json` says where things lie in the memory of code for
-processors, `launches.json` what kernels for GPUs need of their host.  The manifest holds the hash of every
+processors, `launches.json` what kernels for GPUs need of their host, `circuit.json` how a host is connected to a
+circuit.  The manifest holds the hash of every
 other file, so that a damaged artifact is refused.
 """
 
@@ -11,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spikec.dialects.diagnostics import CompileError, Diagnostic
@@ -24,7 +25,7 @@ from spikec.runtime.layout import Layout
 from spikec.runtime.run import Executable
 
 FORMAT = 1
-MANIFEST, LAYOUT, LAUNCHES = "manifest.json", "layout.json", "launches.json"
+MANIFEST, LAYOUT, LAUNCHES, WIRING = "manifest.json", "layout.json", "launches.json", "circuit.json"
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,19 @@ class About:
     tools: Mapping[str, str]
 
 
-def pack(about: About, interface: Interface, plan: Layout | Launches, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of an artifact by name, the manifest last."""
+def pack(
+    about: About, interface: Interface, plan: Layout | Launches | Mapping[str, Any], files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The files of an artifact by name, the manifest last; a `plan` that is a mapping stands in the manifest."""
+    made, more = dict(files), {}
     if isinstance(plan, Layout):
-        made = {**files, LAYOUT: _json(plan.to_json())}
-    else:
+        made[LAYOUT] = _json(plan.to_json())
+    elif isinstance(plan, Launches):
         # The keys of the seed that a stranger, who cannot make them, runs it with.
-        made = {**files, LAUNCHES: _json({**plan.to_json(), "keys": plan.keys(about.seed).tolist()})}
+        made[LAUNCHES] = _json({**plan.to_json(), "keys": plan.keys(about.seed).tolist()})
+        more = _launched(plan)
+    else:
+        more = dict(plan)
     shown = interface.to_json()
     manifest = {
         "format": FORMAT,
@@ -75,7 +82,7 @@ def pack(about: About, interface: Interface, plan: Layout | Launches, files: Map
         "seed": about.seed,
         "random_structure": about.random_structure,
         "tools": dict(about.tools),
-        **(_launched(plan) if isinstance(plan, Launches) else {}),
+        **more,
         "files": {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
             for name, data in sorted(made.items())
@@ -131,8 +138,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_file(folder: Path, name: str, entry: Any) -> None:
-    if Path(name).name != name or not isinstance(entry, dict):
-        raise _error("E0720", folder / MANIFEST, f"not a manifest: '{name}' is not the name of a file beside it")
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or str(place) != name or not isinstance(entry, dict):
+        raise _error("E0720", folder / MANIFEST, f"not a manifest: '{name}' is not the name of a file below it")
     try:
         with (folder / name).open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -171,6 +179,22 @@ def open_on_device(folder: Path, manifest: Mapping[str, Any], device: Device, sh
         text = (folder / str(_ends(manifest, ".ptx"))).read_text(encoding="utf-8")
         constants = load((folder / str(_ends(manifest, ".safetensors"))).read_bytes())
         return lambda: GpuEngine(device, text, launches, constants, interface, shape)
+
+    return _opened(folder, manifest, read)
+
+
+def is_circuit(manifest: Mapping[str, Any]) -> bool:
+    """Whether an artifact holds a circuit."""
+    return WIRING in manifest["files"]
+
+
+def open_circuit(folder: Path, manifest: Mapping[str, Any], clock: float) -> Executable:
+    """The network of an artifact with a circuit whose manifest was read, for the simulator.  Raises CompileError."""
+    from spikec.runtime import circuits
+
+    def read(interface: Interface) -> Callable[[], Engine]:
+        engine = circuits.loaded(lambda name: (folder / name).read_bytes(), interface, clock)
+        return lambda: engine
 
     return _opened(folder, manifest, read)
 

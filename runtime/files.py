@@ -45,7 +45,7 @@ def write(path: Path, data: bytes, force: bool = False) -> None:
 
 
 def write_folder(path: Path, files: Mapping[str, bytes | Path], force: bool = False) -> None:
-    """Writes a folder of files, each given by its bytes or by a file to copy.
+    """Writes a folder of files, each given by its bytes or by a file to copy; names may have folders of their own.
 
     A new folder appears complete or not at all.  In a folder that exists (with `force`) the files are
     replaced one by one, the last of `files` last, and nothing else is touched.
@@ -54,12 +54,14 @@ def write_folder(path: Path, files: Mapping[str, bytes | Path], force: bool = Fa
     try:
         if path.exists():
             for name, content in files.items():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
                 _replace(path / name, content)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         try:
             for name, content in files.items():
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
                 _fill(partial / name, content)
             partial.chmod(0o777 & ~_umask())
             partial.rename(path)

@@ -217,7 +217,8 @@ class Trace:
 
     outputs: name -> (steps, *shape); probes: key -> (samples, *shape) for values; for events, int32 rows
     (step, flat index) sorted, with the events' values under `key` in `values` where they are not plain
-    spikes; emitted: population -> number of nonzero events; projections: projection -> weight additions done.
+    spikes; emitted: population -> number of nonzero events; projections: projection -> weight additions done;
+    cycles: clock cycles of a circuit.
     """
 
     outputs: dict[str, Array]
@@ -225,6 +226,7 @@ class Trace:
     values: dict[str, Array]
     emitted: dict[str, int]
     projections: dict[str, int]
+    cycles: int = 0
 
     @property
     def synaptic_events(self) -> int:
@@ -246,6 +248,7 @@ class Trace:
             joined("values"),
             summed([p.emitted for p in pieces]),
             summed([p.projections for p in pieces]),
+            sum(p.cycles for p in pieces),
         )
 
 
@@ -271,6 +274,13 @@ class Engine(Protocol):
 
     def finish(self) -> dict[str, Array]:
         """The outputs that are computed once, over all steps since `reset`."""
+
+
+@runtime_checkable
+class Clocked(Engine, Protocol):
+    """An engine of a circuit, whose traces have cycles of a clock (Hz)."""
+
+    clock: float
 
 
 @runtime_checkable

@@ -105,9 +105,18 @@ def shown(run: Run, interface: Interface, raw: bool = False) -> str:
     lines = [f"{interface.model}: {samples}{run.steps} steps{duration}, in {run.seconds['run']:.3g} s"]
     rows = [(name, f"{count} events") for name, count in run.counts.items()]
     rows.append(("synapses", f"{run.synaptic_events} weight additions"))
+    if run.cycles:
+        rows.append(("circuit", _clocked(run)))
     rows += [(name, _short(_kept(run, name, _output))) for name in run.outputs]
     width = max(len(name) for name, _ in rows)
     return "\n".join(lines + [f"  {name:<{width}}  {text}" for name, text in rows])
+
+
+def _clocked(run: Run) -> str:
+    """The cycles of a circuit: in all, of a step, and the time of a sample."""
+    samples = run.batch or 1
+    step, time = run.cycles / (samples * run.steps), run.cycles / samples / run.clock
+    return f"{run.cycles} cycles, {step:.4g} a step; {time * 1e6:.4g} us a sample at {run.clock / 1e6:g} MHz"
 
 
 def _short(array: Array) -> str:

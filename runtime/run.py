@@ -15,7 +15,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError
 from spikec.runtime import memory
 from spikec.runtime.inputs import Inputs, Source, prepare
-from spikec.runtime.interface import Batches, Engine, Interface, Trace, summed
+from spikec.runtime.interface import Batches, Clocked, Engine, Interface, Trace, summed
 
 # A run that somebody watches is done in this many pieces.
 PIECES = 100
@@ -33,6 +33,7 @@ class Run:
     seconds: wall time of the parts, `compile` and `run`.
     scales: what the integers of an output or probe are multiplied by to give reals (rank 0, or the probe's shape);
     a key that it has not is no integer that stands for a real.
+    cycles: those of a circuit, of all samples, at `clock` (Hz); 0 otherwise.
     """
 
     steps: int
@@ -43,6 +44,8 @@ class Run:
     projections: dict[str, int]
     seconds: dict[str, float]
     scales: dict[str, Array] = field(default_factory=dict)
+    cycles: int = 0
+    clock: float = 0.0
 
     def real(self) -> Run:
         """The same run with the integers that stand for reals as these, in float64."""
@@ -109,7 +112,8 @@ class Executable:
         samples = self._samples(ready, seed, progress, min(threads, batch or 1))
         self._started = True
         seconds = {"compile": self.compile_seconds, "run": time.perf_counter() - begin}
-        return _collect(self.interface, samples, ready.steps, batch, seconds)
+        run = _collect(self.interface, samples, ready.steps, batch, seconds)
+        return replace(run, clock=self.engine.clock) if isinstance(self.engine, Clocked) else run
 
     def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, Array]:
         """Runs one more step on arrays of shape `(*shape)` and returns the outputs of that step."""
@@ -270,7 +274,8 @@ def _collect(
         if all(probe.key in trace.values for trace in traces):
             probes[name] = np.concatenate([trace.values[probe.key] for trace in traces])
     counts, added = summed([trace.emitted for trace in traces]), summed([trace.projections for trace in traces])
-    return Run(steps, batch, outputs, probes, counts, added, seconds, scales)
+    cycles = sum(trace.cycles for trace in traces)
+    return Run(steps, batch, outputs, probes, counts, added, seconds, scales, cycles)
 
 
 def _batched(parts: list[Array]) -> Array:

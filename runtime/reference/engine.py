@@ -113,6 +113,14 @@ class StepEngine:
         results = [output for output in self.interface.outputs if not output.stream]
         return {o.name: self.state(f"output.{o.name}").reshape(o.shape) for o in results}
 
+    def finish_from(self, states: Mapping[str, Array], steps: int) -> dict[str, Array]:
+        """The same for a run of so many steps that ended with some states, flat, by the names of their buffers."""
+        self.reset()
+        self._steps = steps
+        for name in states.keys() & self._machine.buffers.keys():
+            self._machine.value(name, steps - 1)[:] = states[name]
+        return self.finish()
+
     def state(self, name: str) -> Array:
         """A copy of a buffer as it is after the last step, flat."""
         return np.array(self._machine.value(name, self._steps - 1))

@@ -1,12 +1,14 @@
 """A circuit as LLVM IR: one function that runs any number of clock cycles.
 
-    i64 @run(ptr registers, ptr memories, ptr columns, ptr seen, i64 cycles, i64 stop)
+    i64 @run(ptr registers, ptr memories, ptr columns, ptr seen, i64 cycles, i64 stop, i64 rows)
 
-A column is where the values of the reset, of an input or of an output lie, in this order: five words (`FIELDS`) of the
-address, the words from one value to the next (0: one value is enough), the number of values, a gate and the position,
-which moves on after each cycle in which the gate is not 0.  Gates and `stop` are indices of `seen`: the words of the
-outputs in the last cycle (1 for wide ones that are not 0), then a 1 and a 0.  The run ends after the first cycle in
-which `seen[stop]` is not 0; returned is how many cycles were run.  Values are LLVM's integers of their own width.
+A column is where the values of the reset, of an input or of an output lie, in this order: seven words (`FIELDS`) of
+the address, the words from one value to the next (0: one value is enough), the number of values, a gate, address and
+distance of words that say which values of an input last one cycle whatever the gate says, and the position, which moves
+on after each cycle in which the gate is not 0.  Gates and `stop` are indices of `seen`: the words of the outputs in the
+last cycle (1 for wide ones that are not 0), then a 1 and a 0.  The run ends after the first cycle in which `seen[stop]`
+is not 0, or in which the positions of outputs have moved `rows` times in all; returned is how many cycles were run.
+Values are LLVM's integers of their own width.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from spikec.dialects.netlist import Cell, Netlist, WritePort
 from spikec.runtime.rtl.layout import WORD, Layout, stride, words
 
 ENTRY = "run"
-FIELDS = ("address", "stride", "count", "gate", "position")
+FIELDS = ("address", "stride", "count", "gate", "free", "each", "position")
 _BINARY: dict[type, str] = {
     rtl.Add: "add",
     rtl.Sub: "sub",
@@ -35,6 +37,11 @@ def code(netlist: Netlist, layout: Layout) -> str:
     return _Code(netlist, layout).text()
 
 
+def _literal(value: int) -> str:
+    """A number as LLVM reads it."""
+    return str(value) if value < 1 << WORD else f"u0x{value:X}"
+
+
 class _Code:
     def __init__(self, netlist: Netlist, layout: Layout) -> None:
         self._netlist, self._layout = netlist, layout
@@ -44,25 +51,29 @@ class _Code:
         self._names: dict[int, str] = {}
         self._count = 0
         self._declared: dict[str, None] = {}
+        self._left = "%left"
 
     def text(self) -> str:
         pointers = ", ".join(f"ptr noalias %{name}" for name in ("registers", "memories", "columns", "seen"))
         self._body()
         return "\n".join(
             [
-                f"define i64 @{ENTRY}({pointers}, i64 %cycles, i64 %stop) {{",
+                f"define i64 @{ENTRY}({pointers}, i64 %cycles, i64 %stop, i64 %rows) {{",
                 "entry:",
                 *self._head,
                 "  %stop.at = getelementptr i64, ptr %seen, i64 %stop",
                 "  br label %cycle",
                 "cycle:",
                 "  %t = phi i64 [0, %entry], [%next, %cycle]",
+                f"  %left = phi i64 [%rows, %entry], [{self._left}, %cycle]",
                 *(f"  {line}" for line in self._lines),
                 "  %next = add i64 %t, 1",
                 "  %stop.word = load i64, ptr %stop.at",
                 "  %stopped = icmp ne i64 %stop.word, 0",
                 "  %all = icmp eq i64 %next, %cycles",
-                "  %end = or i1 %stopped, %all",
+                f"  %full = icmp eq i64 {self._left}, 0",
+                "  %ended = or i1 %stopped, %full",
+                "  %end = or i1 %ended, %all",
                 "  br i1 %end, label %done, label %cycle",
                 "done:",
                 "  ret i64 %next",
@@ -76,6 +87,7 @@ class _Code:
 
     def _body(self) -> None:
         netlist = self._netlist
+        given = 1 + len(netlist.inputs)
         reset = self._load(self._column(), 1, WORD)
         for net in netlist.inputs.values():
             width = self._width(net)
@@ -99,8 +111,11 @@ class _Code:
         for net, value in after.items():
             width = self._width(net)
             self._store(value, self._register(self._layout.registers[net]), width, WORD * words(width))
-        for column in range(self._columns):
-            self._advance(column)
+        for column in range(given):
+            self._move(column, self._emit(f"or i1 {self._gate(column)}, {self._free(column)}"))
+        for column in range(given, self._columns):
+            moved = self._emit(f"zext i1 {self._move(column, self._gate(column))} to i64")
+            self._left = self._emit(f"sub i64 {self._left}, {moved}")
 
     def _column(self) -> str:
         """The place of the next column's value in this cycle."""
@@ -110,28 +125,39 @@ class _Code:
             at, value = f"%at.{name}{column}", f"%{name}{column}"
             self._head.append(f"  {at} = getelementptr i64, ptr %columns, i64 {len(FIELDS) * column + field}")
             if name != "position":
-                self._head.append(f"  {value} = load {'ptr' if name == 'address' else 'i64'}, ptr {at}")
+                self._head.append(f"  {value} = load {'ptr' if name in ('address', 'free') else 'i64'}, ptr {at}")
         self._head.append(f"  %at.seen{column} = getelementptr i64, ptr %seen, i64 %gate{column}")
         self._lines.append(f"%position{column} = load i64, ptr %at.position{column}")
         offset = self._emit(f"mul i64 %position{column}, %stride{column}")
         return self._emit(f"getelementptr i64, ptr %address{column}, i64 {offset}")
 
-    def _advance(self, column: int) -> None:
-        """Moves on where the gate says so, but not beyond the last value."""
-        after = self._emit(f"add i64 %position{column}, 1")
+    def _gate(self, column: int) -> str:
+        """Whether the gate of a column is not 0."""
         gate = self._emit(f"load i64, ptr %at.seen{column}")
-        moves = self._emit(f"icmp ne i64 {gate}, 0")
+        return self._emit(f"icmp ne i64 {gate}, 0")
+
+    def _free(self, column: int) -> str:
+        """Whether the value of an input lasts one cycle alone."""
+        offset = self._emit(f"mul i64 %position{column}, %each{column}")
+        place = self._emit(f"getelementptr i64, ptr %free{column}, i64 {offset}")
+        word = self._emit(f"load i64, ptr {place}")
+        return self._emit(f"icmp ne i64 {word}, 0")
+
+    def _move(self, column: int, wanted: str) -> str:
+        """Moves on where that is wanted, but not beyond the last value; whether it did."""
+        after = self._emit(f"add i64 %position{column}, 1")
         more = self._emit(f"icmp ult i64 {after}, %count{column}")
-        both = self._emit(f"and i1 {moves}, {more}")
+        both = self._emit(f"and i1 {wanted}, {more}")
         position = self._emit(f"select i1 {both}, i64 {after}, i64 %position{column}")
         self._store(position, f"%at.position{column}", WORD, WORD)
+        return both
 
     def _next(self, register: Any, reset: str) -> str:
         value = self._kept(register.enable, self._names[register.value], register.output)
         if not register.resets:
             return value
         width = self._width(register.output)
-        return self._emit(f"select i1 {reset}, i{width} {register.init}, i{width} {value}")
+        return self._emit(f"select i1 {reset}, i{width} {_literal(register.init)}, i{width} {value}")
 
     def _kept(self, enable: int | None, value: str, net: int) -> str:
         """A new value where it is enabled, else the old one."""
@@ -146,7 +172,7 @@ class _Code:
         widths = [self._width(net) for net in cell.inputs]
         match view:
             case rtl.Constant():
-                return str(view.value)
+                return _literal(view.value)
             case rtl.Wire():
                 return inputs[0]
             case rtl.Not():

@@ -10,7 +10,7 @@ import pytest
 from spikec.dialects.program import Program
 from spikec.dialects.rtl_builder import Design
 from spikec.runtime.reference.rtl import RtlInterpreter
-from spikec.runtime.rtl.simulator import Gated, Simulator
+from spikec.runtime.rtl.simulator import Gated, Kept, Simulator
 
 from tests.rtl import icarus
 from tests.rtl.cores import SPIKE, TICK, Layer, layer
@@ -115,6 +115,38 @@ def test_a_stream_follows_its_handshake_and_the_run_stops() -> None:
     assert simulator.cycles == 8
 
 
+def test_values_that_are_free_last_one_cycle() -> None:
+    """`ready` is 1 in every other cycle, from the second one on."""
+    simulator = Simulator(accumulator())
+    free = np.array([True, True, False, False, True, False])
+    data = Gated([1, 2, 3, 4, 5, 6], "ready", free)
+    seen = simulator.run(8, {"valid": 1, "data": data}, record=["total"])["total"][:, 0]
+    assert np.diff(seen.astype(np.int64)).tolist() == [0, 2, 0, 3, 0, 4, 0]  # 1 is over before ready is 1
+    assert simulator.cycle({"valid": 1, "data": 0})["total"] == seen[-1] + 6
+
+
+def test_a_run_ends_when_all_is_there_that_is_kept() -> None:
+    simulator = Simulator(accumulator())
+    inputs = {"valid": 1, "data": 2}
+    seen = simulator.run(1000, inputs, {"total": Kept("ready", 3), "taken": Kept("taken", 5)})
+    assert (simulator.cycles, len(seen["taken"])) == (10, 5)
+    assert seen["total"][:, 0].tolist() == [5, 7, 9]
+    # The first cycles, where another output has no number; the limit of cycles, where not all comes.
+    assert len(simulator.run(20, inputs, {"total": Kept("ready", 3), "done": None})["done"]) == 20
+    assert len(simulator.run(4, inputs, {"total": Kept("done", 1)})["total"]) == 0
+
+
+def test_registers_inside_can_be_watched_and_copies_are_apart() -> None:
+    plain, simulator = Simulator(accumulator()), Simulator(accumulator(), watch=["turn", "total"])
+    inputs = {"valid": 1, "data": 1}
+    assert simulator.run(6, inputs)["turn"].tolist() == [0, 1] * 3
+    other = simulator.another()
+    assert (other.cycles, other.peek("total"), simulator.peek("total")) == (0, 5, 8)
+    other.run(2, inputs)
+    assert (other.peek("total"), simulator.peek("total")) == (6, 8)
+    assert "turn" not in plain.cycle(inputs)
+
+
 def test_state_can_be_read_and_set() -> None:
     simulator = Simulator(accumulator())
     simulator.poke("total", (1 << 80) - 1)
@@ -164,3 +196,22 @@ def test_what_is_wrong_with_a_run_is_told() -> None:
         simulator.run(3, {"valid": [1, 0], "data": 0})
     with pytest.raises(ValueError, match="gated by 'x'"):
         simulator.run(3, {"valid": Gated([1, 0], "x"), "data": 0})
+
+
+def test_words_are_as_wide_as_they_have_to_be() -> None:
+    """Numbers of more digits than Python makes of a text, in registers, constants and the text of the program."""
+    width, start = 20_000, (1 << 19_999) | 5
+    design = Design("wide")
+    with design:
+        top = design.module("wide")
+        held = top.reg("held", width, init=start)
+        held.next(held ^ ((1 << width) - 2))
+        top.output("held", held)
+    program = design.program()
+    program = Program.parse(program.text(), program.constants)
+    judge, simulator = RtlInterpreter(program), Simulator(program)
+    assert simulator.cycle({})["held"] == start
+    assert judge.cycle({})["held"] == start
+    assert simulator.cycle({}) == judge.cycle({}) == {"held": start ^ ((1 << width) - 2)}
+    assert simulator.cycle({}, reset=True)["held"] == start
+    assert simulator.cycle({})["held"] == start
