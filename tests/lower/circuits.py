@@ -30,6 +30,16 @@ NEURONS = {
 }
 
 
+# What goes from element to element but through weights.
+MOVES = (
+    "  {name}.I += 0.1 * sum(prev({name}))",
+    "  {name}.I += -0.3 * {before}[0]",
+    "  output z{n} = prev({name})",
+    "  output m{n} = max({name}[0:1]) + sum({before})",
+    "  output j{n} = concat(prev({before}), {name})",
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """A model's text, its arrays by name, and inputs for so many steps."""
@@ -54,7 +64,7 @@ def write(random: Random) -> Case:
     lines = [f"  input x : {'real' if drawn else 'spikes'}[{size}]{' in [0, 1]' if drawn else ''}"]
     inputs = {"x": rng.random((steps, size)) * 0.5 if drawn else rng.random((steps, size)) < random.choice((0.1, 0.4))}
     if drawn:
-        lines.append("  s0 = bernoulli(x) seed 3")
+        lines.append(f"  s0 = {random.choice(('bernoulli', 'lfsr'))}(x) seed 3")
     neurons, arrays = [], {}
     before, width = ("s0" if drawn else "x"), size
     for layer in range(random.randint(1, 3)):
@@ -84,12 +94,24 @@ def write(random: Random) -> Case:
             lines.append(f"  proj {before} -> {name}.I {{ connect one_to_one; weight 0.4; delay 1 ms }}")
         if layer and random.random() < 0.3:
             lines.append(f"  proj p0 -> {name}.I {{ connect all; weight -0.1; delay {random.randint(1, 3)} ms }}")
+        lines += _sparse(Random(f"{layer} {lines}"), before, name)
+        if random.random() < 0.4:
+            lines.append(random.choice(MOVES).format(n=layer, name=name, before=before))
         before, width = name, count
         if random.random() < 0.5:
             lines.append(f"  output y{layer} = {name}")
     lines.append(f"  output last = {before}")
     text = "\n".join(["model Random {", "  step 1 ms", *neurons, *lines, "}"]) + "\n"
     return Case(text, arrays, inputs, steps)
+
+
+def _sparse(random: Random, before: str, name: str) -> list[str]:
+    """Few synapses of a layer more, in some networks."""
+    if random.random() < 0.6:
+        return []
+    connect = random.choice(("prob(0.1) seed 1", "prob(0.3) seed 2", "fixed_in(1) seed 3", "fixed_out(1) seed 4"))
+    weight, delay = random.choice((-0.3, 0.2, 0.7)), random.choice(("1 ms", "3 ms", "uniform(1 ms, 4 ms) seed 5"))
+    return [f"  proj {before} -> {name}.I {{ connect {connect}; weight {weight}; delay {delay} }}"]
 
 
 def integers(case: Case, random: Random, folder: Path) -> Program:
@@ -115,10 +137,15 @@ def lowered(
 ) -> tuple[Program, Circuit]:
     """A network's program at level `step`, and its circuit."""
     program = snn_to_step.lower(network, seed)
+    return program, build(program, lanes, starts(network, program, seed), bank=bank)
+
+
+def starts(network: Program, program: Program, seed: int = 0) -> dict[str, Array]:
+    """What states hold after `@init`."""
     engine = StepEngine(program, Interface.of(network))
     engine.reset(seed, 0)
     states = [buffer.sym_name for buffer in program.ops(step.Buffer) if buffer.kind == "state"]
-    return program, build(program, lanes, {name: engine.state(name) for name in states}, bank=bank)
+    return {name: engine.state(name) for name in states}
 
 
 def integer_inputs(network: Program, inputs: dict[str, Array], steps: int) -> dict[str, Array]:
@@ -134,10 +161,12 @@ def integer_inputs(network: Program, inputs: dict[str, Array], steps: int) -> di
     return found
 
 
-def interpreted(network: Program, program: Program, data: dict[str, Array], steps: int, seed: int = 0) -> Ran:
+def interpreted(
+    network: Program, program: Program, data: dict[str, Array], steps: int, seed: int = 0, sample: int = 0
+) -> Ran:
     """The same from the interpreter of level `step`."""
     engine = StepEngine(program, Interface.of(network))
-    engine.reset(seed, 0)
+    engine.reset(seed, sample)
     trace = engine.advance(data, frozenset(data), steps)
     states = [buffer.sym_name for buffer in program.ops(step.Buffer) if buffer.kind == "state"]
     outputs = {name: np.asarray(array, np.int64).reshape(steps, -1) for name, array in trace.outputs.items()}

@@ -100,10 +100,11 @@ def test_convolutions_and_sum_pooling(tmp_path: Path) -> None:
         assert compare(net, {"x": rng.random((12, 1, 8, 8)) < 0.2}, 12, lanes).outputs["y"].any()
 
 
-def test_events_with_values(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantize", ["weights=8,state=16,decay=shift", "weights=4,state=14,scale=pow2"])
+def test_events_with_values(tmp_path: Path, quantize: str) -> None:
     rng = np.random.default_rng(0)
     body = f" neuron N {{ in I\n var V = 0\n {LEAKY} }}\n input x : real[6] in [-1, 1]\n" + load("w", 9, 6)
-    net = network(tmp_path, body + " a = N[9](w @ x)\n output y = a", w=rng.normal(0.2, 0.5, (9, 6)))
+    net = network(tmp_path, body + " a = N[9](w @ x)\n output y = a", quantize, w=rng.normal(0.2, 0.5, (9, 6)))
     assert compare(net, {"x": rng.uniform(-1, 1, (30, 6))}, 30, 4).outputs["y"].any()
 
 
@@ -116,12 +117,10 @@ def test_a_step_takes_the_cycles_of_the_formula(tmp_path: Path) -> None:
 
 
 def test_a_lane_for_each_neuron_takes_an_event_a_cycle(tmp_path: Path) -> None:
-    """An empty word of 16 inputs takes a cycle too, as does the end of a step; the other two passes take 3 cycles each."""
+    """Beside events, a step takes one cycle for leak, one for its end, two for the neurons, and two to saturate."""
     x = np.random.default_rng(0).random((100, 304)) < 0.1
     ran = compare(two_layers(tmp_path, x), {"x": x}, 100, {"a_core": 32, "b_core": 10})
-    events = x.reshape(-1, 16).sum(1)
-    foretold = np.maximum(events, 1).sum() + (2 * 3 + 1) * len(x)
-    assert 0.98 * foretold <= ran.cycles <= 1.02 * foretold
+    assert x.sum() + 6 * len(x) <= ran.cycles <= x.sum() + 8 * len(x)
 
 
 def test_without_leak_there_is_no_first_pass(tmp_path: Path) -> None:
@@ -150,23 +149,17 @@ def test_the_page_works_as_it_stands_there(tmp_path: Path, monkeypatch: pytest.M
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(tmp_path)
     assert blocks
+    names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "docs/fpga.md", "exec"), {})
+        exec(compile(block, "docs/fpga.md", "exec"), names)
 
 
-@pytest.mark.parametrize(
-    ("current", "passes", "text"),
-    [
-        ("1.0 * sum(x) + w @ x", "quantize", "'map'"),
-        ("w @ x / (abs(w @ x) + 1.0)", "canonicalize", "reals"),
-    ],
-)
-def test_what_has_no_circuit_is_refused_with_its_place(tmp_path: Path, current: str, passes: str, text: str) -> None:
+def test_what_has_no_circuit_is_refused_with_its_place(tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", w=np.ones((4, 4)))
     body = " neuron N { in I; var V = 0; V := I; spike when V > 1 }\n input x : spikes[4]\n" + load("w", 4, 4)
-    (tmp_path / "net.snn").write_text(f"model Net {{\n step 1 ms\n{body} n = N[4]({current})\n output y = n\n}}\n")
-    net = spikec.pipeline(passes)(spikec.load(tmp_path / "net.snn"))
-    with pytest.raises(Refusal, match=text) as refusal:
+    (tmp_path / "net.snn").write_text(f"model Net {{\n step 1 ms\n{body} n = N[4](w @ x)\n output y = n\n}}\n")
+    net = spikec.load(tmp_path / "net.snn")
+    with pytest.raises(Refusal, match="reals") as refusal:
         build(snn_to_step.lower(net, 0))
     span = span_of(refusal.value.op)
     assert span is not None

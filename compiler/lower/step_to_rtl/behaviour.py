@@ -17,11 +17,14 @@ from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.lower.code import python_number
 from spikec.lower.step_to_rtl.cores import CODE, Core
-from spikec.lower.step_to_rtl.expressions import Graph, Node
+from spikec.lower.step_to_rtl.expressions import Graph, Node, above
 from spikec.lower.step_to_rtl.programs import read
 
 _ROUNDS = 24  # how often a step is followed before what still grows is widened
 DRAWN = Interval(0, (1 << 24) - 1)
+CLOCK = "clock"
+STEPS = (1 << 48) - 1
+"""The number of the last step."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ class Behaviour:
 def behaviour(program: Program, core: Core, sums: Mapping[str, Interval], starts: Mapping[str, Array]) -> Behaviour:
     """The behaviour of a core; `sums` are the intervals of what arrives in a step, `starts` of states, by buffer."""
 
-    def read_with(known: Mapping[str, Interval]) -> Behaviour:
-        return _Reading(program, core, sums, known, starts).behaviour()
+    def read_with(known: Mapping[str, Interval], steps: int) -> Behaviour:
+        return _Reading(program, core, sums, known, starts, steps).behaviour()
 
-    found = read_with({})
+    found = read_with({}, STEPS)
+    steps = _told_apart(found)
     init = {name: Interval(int(start.min()), int(start.max())) for name, start in found.starts.items()}
     numbers = {sign * value for value in found.graph.constants() for sign in (1, -1)}
     solver = Solver(
@@ -59,10 +63,22 @@ def behaviour(program: Program, core: Core, sums: Mapping[str, Interval], starts
         {name: node.range for name, node in found.states.items()},
         frozenset(init),
         ([], sorted(numbers)),
-        lambda known: {name: node.range for name, node in read_with(known).results.items()},
+        lambda known: {name: node.range for name, node in read_with(known, steps).results.items()},
         _ROUNDS,
     )
-    return read_with(solver.solve()[0])
+    return read_with(solver.solve()[0], steps)
+
+
+def _told_apart(found: Behaviour) -> int:
+    """The number of the last step that is told from those behind it."""
+    most = 0
+    for node in above([*found.results.values(), *found.events.values()]):
+        if any(arg.kind == "input" and arg.value == CLOCK for arg in node.args):
+            number = node.value if node.kind == "below" else node.args[1].constant if node.kind == "same" else None
+            if number is None:
+                return STEPS
+            most = max(most, int(number) + (node.kind == "same"))
+    return max(1, min(most, STEPS))
 
 
 class _Reading:
@@ -73,6 +89,7 @@ class _Reading:
         sums: Mapping[str, Interval],
         known: Mapping[str, Interval],
         starts: Mapping[str, Array],
+        steps: int,
     ) -> None:
         self._program, self._core, self._sums, self._known, self._starts = program, core, sums, known, starts
         self._symbols = program.symbols()
@@ -86,18 +103,16 @@ class _Reading:
         self._values: dict[str, Node] = {}
         self._draws: dict[str, Node] = {}
         self._index = self._graph.input("index", Interval(0, core.size - 1))
+        self._clock = self._graph.input(CLOCK, Interval(0, steps))
 
     def behaviour(self) -> Behaviour:
-        for name in self._core.late.values():
-            self._arrive(name, None)
         for op in self._core.ops:
             self._graph.location = op.operation.location
             match op:
                 case step.Copy(from_=source, into=into):
-                    if source not in self._core.late:
-                        self._now[into] = self._value(source)
-                case step.Fill() | step.Propagate() | step.Sweep() if op.into in self._core.late:
-                    pass
+                    if self._buffers[into].kind == "state":
+                        self._state(into)
+                    self._now[into] = self._held(source, self._buffers[source].type)
                 case step.Fill():
                     self._now[op.into] = self._graph.const(int(python_number(op.value)))
                 case step.Draw():
@@ -120,12 +135,12 @@ class _Reading:
         )
 
     def _arrive(self, name: str, op: Any) -> None:
+        """Lets what comes through synapses be added to a buffer."""
         if name in self._seen:
             raise Refusal(CODE, "synapses to what was read in this step", op.operation)
         if name not in self._ports:
             self._ports[name] = self._graph.input(f"port {name}", self._sums[name])
-            before = self._graph.const(0) if op is None else self._value(name)
-            total = self._graph.add(before, self._ports[name])
+            total = self._graph.add(self._value(name), self._ports[name])
             self._now[name] = self._graph.wrap(total, self._width(name))
             self._seen.discard(name)
 
@@ -147,6 +162,12 @@ class _Reading:
             return (
                 self._index if isinstance(attribute, ir.UnitAttr) else self._graph.const(int(python_number(attribute)))
             )
+        return self._held(name, type)
+
+    def _held(self, name: str, type: Any) -> Node:
+        """An element of a buffer."""
+        if name in self._core.clocks:
+            return self._clock
         if self._buffers[name].kind == "input":
             self._values[name] = self._graph.input(f"value {name}", limits(type))
             return self._values[name]

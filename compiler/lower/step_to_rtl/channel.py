@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spikec.dialects.constants import Array
+from spikec.lower.synapses import Rows
 from spikec.runtime.rtl.circuit import Stream
 
 
 @dataclass(frozen=True)
 class Channel:
-    """What a core needs to know of events that come in: the port that they act on, and the weights of each source."""
+    """What a core needs to know of events that come in: the port that they act on, and the weights of each source.
+
+    Sources and targets of `rows` are places; they are `listed`, or have a word for each group.
+    """
 
     port: str
     stream: Stream
-    weights: Array
+    rows: Rows
+    listed: bool
+
+    @property
+    def sources(self) -> int:
+        return len(self.rows.begin) - 1
 
     @property
     def index_width(self) -> int:

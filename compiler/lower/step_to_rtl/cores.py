@@ -9,18 +9,17 @@ A delay of d steps is a channel whose consumer takes d steps of silence first.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.analysis.dependence import entry_ops
 from spikec.dialects import step
 from spikec.dialects.functions import size, symbol_of
-from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.propagations import Propagation, propagations
 from spikec.dialects.refusal import Refusal
-from spikec.lower.code import python_number
+from spikec.lower.step_to_rtl.rewriting import made
 
 CODE = "E1312"
 
@@ -29,7 +28,8 @@ CODE = "E1312"
 class Arrival:
     """What arrives in buffer `into` through a table: the events that `source` had `delay` steps ago, from `low` on.
 
-    `part` is that of a table in parts.
+    `part` is that of a table in parts.  Counter `tally` counts the weight additions, when the events are `told` steps
+    old.
     """
 
     op: Any
@@ -38,6 +38,8 @@ class Arrival:
     low: int
     table: step.Table
     into: str
+    tally: str
+    told: int
     part: int | None = None
 
 
@@ -45,14 +47,13 @@ class Arrival:
 class Core:
     """`size` elements; `ops` are all in order, `arrivals` what comes to them; `sends` are buffers that leave.
 
-    `late` are states that hold what arrived in the step before, by the buffer where it arrives: the arrival is counted
-    to the step that sees it.
+    `clocks` are buffers that hold the number of the step.
     """
 
     name: str
     size: int
     ops: list[Any]
-    late: dict[str, str]
+    clocks: frozenset[str]
     arrivals: list[Arrival] = field(default_factory=list)
     sends: list[str] = field(default_factory=list)
 
@@ -80,30 +81,32 @@ class Cut:
     buffers: dict[str, step.Buffer]
 
 
-def cut(program: Program) -> Cut:
-    """The cores of a program at level `step`.  Raises `Refusal` where it has no such form."""
-    return _Cutting(program).cut()
+def cut(program: Program, late: Collection[str]) -> Cut:
+    """The cores of a program that is linked; what goes to the buffers `late` is counted a step before it is taken."""
+    return _Cutting(program, late).cut()
 
 
 class _Cutting:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, late: Collection[str]) -> None:
+        self._late = late
+        self._names: set[str] = set()
         self._buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
         self._tables = {table.sym_name: table for table in program.ops(step.Table)}
-        self._ops = [op for _, op in entry_ops(program) if not isinstance(op, step.Tally | step.Record)]
+        ops = [op for _, op in entry_ops(program)]
+        self._ops = [op for op in ops if not isinstance(op, step.Tally | step.Record)]
+        self._told = list(dict.fromkeys(name for op in ops for name in self._looked_at(op)))
         self._outputs = [op for op in self._ops if isinstance(op, step.Copy) and self._kind(op.into) == "output"]
-        self._inner = [op for op in self._ops if op not in self._outputs]
-        self._late = {op.from_: op.into for op in self._inner if self._is_late(op)}
-        for buffer in self._buffers.values():
-            if buffer.kind in ("state", "stream", "temp") and not isinstance(buffer.type.element_type, ir.IntegerType):
-                raise Refusal("E1311", "reals have no circuit", buffer.operation, "the pass 'quantize' makes integers")
+        self._clocks = frozenset(op.into for op in self._ops if isinstance(op, step.Clock))
+        self._inner = [op for op in self._ops if op not in self._outputs and not isinstance(op, step.Clock)]
 
     def cut(self) -> Cut:
         cores = self._cores()
-        home = {name: core for core in cores for op in core.ops for name in _made(op)}
+        home = {name: core for core in cores for op in core.ops for name in made(op)}
         outputs = [self._output(op) for op in self._outputs]
         # A buffer of the host that an update fills is an output too.
         outputs += [Output(core.location, name, name) for name, core in home.items() if self._kind(name) == "output"]
-        for name in [arrival.source for core in cores for arrival in core.arrivals] + [one.source for one in outputs]:
+        sent = [arrival.source for core in cores for arrival in core.arrivals] + [one.source for one in outputs]
+        for name in [*sent, *self._told]:
             if name in home and name not in home[name].sends:
                 home[name].sends.append(name)
         used = dict.fromkeys(
@@ -128,13 +131,12 @@ class _Cutting:
         return [self._core(ops, k) for k, ops in enumerate(members.values())]
 
     def _core(self, ops: list[Any], number: int) -> Core:
-        sizes = {size(self._buffers[name].type) for op in ops for name in _made(op)}
+        sizes = {size(self._buffers[name].type) for op in ops for name in made(op)}
         if len(sizes) != 1:
             raise Refusal(CODE, f"elements of {sorted(sizes)} are computed together", ops[-1].operation)
-        states = [name for op in ops if isinstance(op, step.Update) for name in _made(op)]
-        name = re.sub(r"\W", "_", (states or [f"core{number}"])[0].split(".")[0])
-        late = {x: s for x, s in self._late.items() if any(s in _made(op) for op in ops)}
-        core = Core(f"{name}_core", sizes.pop(), ops, late)
+        states = [name for op in ops if isinstance(op, step.Update) for name in made(op)]
+        name = self._named(re.sub(r"\W", "_", (states or [f"core{number}"])[0].split(".")[0]))
+        core = Core(f"{name}_core", sizes.pop(), ops, self._clocks)
         for op in ops:
             core.arrivals += [arrival for one in propagations(op) for arrival in self._arrivals(op, one)]
         # What is of this step comes first: with it the step begins.
@@ -143,19 +145,23 @@ class _Cutting:
 
     def _arrivals(self, op: Any, one: Propagation) -> Iterator[Arrival]:
         """What a propagation brings; one through a table in parts brings those of each delay by themselves."""
-        buffer = self._buffers[one.from_]
-        table, late = self._tables[one.table], 0
-        if buffer.kind == "state":  # as it was before the update
-            writer = next(k for k, other in enumerate(self._inner) if one.from_ in _made(other))
-            late = int(self._inner.index(op) < writer)
-            if late and buffer.init is not None and python_number(buffer.init) != 0:
-                raise Refusal(CODE, "events before the first step", op.operation)
-        into = self._late.get(one.into, one.into)
-        late += into != one.into
+        if one.from_ in self._clocks:
+            raise Refusal(CODE, "the number of the step on its way through synapses", op.operation)
+        table, late = self._tables[one.table], int(one.into in self._late)
         for sooner in range(one.rounds):
             part = None if one.part is None else one.part - sooner
             if part is None or 0 <= part < (table.parts or 1):
-                yield Arrival(op, one.from_, one.delay - sooner + late, one.low, table, into, part)
+                delay = one.delay - sooner
+                yield Arrival(op, one.from_, delay, one.low, table, one.into, one.tally, delay - late, part)
+
+    def _looked_at(self, op: Any) -> Iterator[str]:
+        """The buffers that leave a core since they are counted or recorded; the values of states can be read there."""
+        if isinstance(op, step.Tally):
+            yield op.of
+        elif isinstance(op, step.Record):
+            probe = self._buffers[op.into]
+            if probe.record == "event" or self._kind(str(probe.of)) != "state":
+                yield str(probe.of)
 
     def _output(self, op: Any) -> Output:
         if op.delay or not self._is_whole(op):
@@ -164,18 +170,19 @@ class _Cutting:
 
     def _elements(self, op: Any) -> Iterator[str]:
         """The buffers whose elements an op touches one by one."""
-        yield from _made(op)
+        yield from made(op)
         if isinstance(op, step.Update):
             for arg, delay in zip(op.args, op.delays, strict=True):
                 name = symbol_of(arg)
-                if name is None or self._kind(name) == "constant":
+                if name is None or self._kind(name) == "constant" or name in self._clocks:
                     continue
                 if delay or size(self._buffers[name].type) != op.size:
                     raise Refusal(CODE, "an update that looks at other elements or steps", op.operation)
                 if self._kind(name) != "input":
                     yield name
         elif isinstance(op, step.Copy) and self._is_whole(op) and op.delay == 0:
-            yield op.from_
+            if self._kind(op.from_) != "input" and op.from_ not in self._clocks:
+                yield op.from_
         elif not isinstance(op, step.Fill | step.Draw) and not propagations(op):
             raise Refusal(CODE, f"'{op.mnemonic}'", op.operation)
 
@@ -183,29 +190,17 @@ class _Cutting:
         sizes = {size(self._buffers[name].type) for name in (op.from_, op.into)}
         return op.low == op.to == 0 and sizes == {op.size}
 
-    def _is_late(self, op: Any) -> bool:
-        """Whether a copy keeps what arrives in this step, starting from 0, for the next one, and nobody else looks."""
-        if not isinstance(op, step.Copy) or self._kind(op.into) != "state" or not self._is_whole(op):
-            return False
-        init = self._buffers[op.into].init
-        if op.delay or (init is not None and (symbol_of(init) is not None or python_number(init) != 0)):
-            return False
-        users = [other for other in self._inner if other is not op and op.from_ in self._elements(other)]
-        keepers = [other for other in self._inner if other is not op and op.into in _made(other)]
-        zero = [other for other in users if isinstance(other, step.Fill) and python_number(other.value) == 0]
-        return not keepers and len(zero) == 1 and all(propagations(other) for other in users if other not in zero)
+    def _named(self, wanted: str) -> str:
+        """A name that no other core has."""
+        name, number = wanted, 1
+        while name in self._names:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._names.add(name)
+        return name
 
     def _kind(self, name: str) -> str:
         return str(self._buffers[name].kind)
-
-
-def _made(op: Any) -> list[str]:
-    """The buffers that an op fills or adds to."""
-    if isinstance(op, step.Update):
-        return [name for name in map(symbol_of, op.results_) if name is not None]
-    if isinstance(op, step.Map | step.Sweep | step.Propagate | step.Fill | step.Copy | step.Draw | step.Clock):
-        return list(op.results_) if isinstance(op, step.Map) else [op.into]
-    return []
 
 
 def _ordered(cores: list[Core], home: dict[str, Core]) -> Iterator[Core]:

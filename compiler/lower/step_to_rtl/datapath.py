@@ -43,11 +43,6 @@ class Datapath:
                     _place(units[level[node] - 1], one.name, node)
         return Datapath({one.name: one for one in plan.passes}, level, units)
 
-    def sums_at_once(self, passes: Iterable[Pass]) -> bool:
-        """Whether all results of some passes are sums of what stage 1 has."""
-        nodes = [node for one in passes for node in one.results.values()]
-        return all(node.kind in ("add", "sub") and self.level[node] == 1 for node in nodes)
-
 
 def _roots(passes: Iterable[Pass]) -> list[Node]:
     return [node for one in passes for node in (*one.results.values(), *one.events.values())]
@@ -97,8 +92,11 @@ def _place(units: list[Unit], name: str, node: Node) -> None:
 
 
 def held(node: Node) -> str | Node:
-    """The input that a node is, a field whatever is known of its value in a pass ("sum" or "field"), or the node."""
-    return str(node.value).replace("sum ", "field ", 1) if node.kind == "input" else node
+    """The input that a node is, a field whatever is known of its value in a pass ("sum NAME", ...), or the node."""
+    if node.kind != "input":
+        return node
+    kind, _, name = str(node.value).partition(" ")
+    return f"field {name}" if kind in ("sum", "left", "cleared") else str(node.value)
 
 
 def _number(node: Node) -> int:
@@ -133,30 +131,18 @@ class Lane:
             for node in unit.values()
         }
         self._sums: dict[tuple[int, int], Signal] = {}  # behind the registers of adders
-        self._totals: dict[tuple[int, int], Signal] = {}  # before them
 
     def result(self, nodes: dict[str, Node], width: int) -> Signal:
         """What passes end with, by pass, as a number of so many bits in the last stage."""
         return self._chosen({name: self.resized(node, self._last, width) for name, node in nodes.items()}, self._last)
-
-    def at_once(self, nodes: dict[str, Node], width: int) -> Signal:
-        """Sums of what stage 1 has, by pass, as soon as the adders have them."""
-        return self._chosen({name: self._early(node, width) for name, node in nodes.items()}, 1)
-
-    def _early(self, node: Node, width: int) -> Signal:
-        self._sum(node, 2)
-        total = self._totals[self._homes[node]]
-        key = (f"total {self._homes[node]} {node.range.low < 0}", width)
-        if key not in self._delayed:
-            wide = total[: min(width, node.width)]
-            self._delayed[key] = wide.sext(width) if node.range.low < 0 else wide.zext(width)
-        return self._delayed[key]
 
     def resized(self, node: Node, stage: int, width: int) -> Signal:
         """The lowest bits of a node, or the node with copies of its sign."""
         if node.constant is not None:
             return self._constant(node.constant, width)
         key = (held(node), stage, width)
+        if key not in self._resized and node.kind in ADDERS and width <= (total := self._sum(node, stage)).width:
+            self._resized[key] = total[:width]  # its upper bits are copies of the sign already
         if key not in self._resized:
             signal, signed = self._signal(node, stage), self._signed(node)
             if width <= signal.width:
@@ -236,6 +222,8 @@ class Lane:
         signal, signed = self.resized(node, stage, node.width), node.range.low < 0
         top = node.width - signed
         low = abs(c).bit_length() - 1
+        if c <= 0 and not signed:  # more is known of the number than when it was compared
+            return self._constant(0, 1)
         if c == 0:
             return signal[top]
         upper = signal[low:top] if low < top else None
@@ -252,7 +240,7 @@ class Lane:
             total = self._unit(self._datapath.units[level][k], level + 1)
             register = self._module.reg(f"{self._name}_sum{level + 1}_{k}", total.width)
             register.next(total)
-            self._totals[level, k], self._sums[level, k] = total, register
+            self._sums[level, k] = register
         return self._wait(f"sum {level} {k}", self._sums[level, k], level + 2, stage)
 
     def _unit(self, unit: Unit, stage: int) -> Signal:

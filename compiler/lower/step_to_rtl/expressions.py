@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from spikec.analysis import intervals
@@ -141,6 +142,21 @@ class Graph:
             return self._binary("mul", a, b)
         return self._sum(a, list(_digits(b.constant))) if b.constant else self.const(0)
 
+    def mul_power(self, a: Node, power: Node) -> Node:
+        """The product by a variable that is 0 or +-2^k: a choice for each k, and one of the sign."""
+        terms, before = [], self.const(0)
+        for k in range(power.width):
+            # The ones of -2^k begin where that of 2^k is.
+            bit = self.low(self.shr(power, k), 1)
+            begins = self.bitwise("and", bit, self.negated(before))
+            terms.append(self.select(begins, self.shl(a, k), self.const(0)))
+            before = bit
+        while len(terms) > 1:
+            pairs = [terms[k : k + 2] for k in range(0, len(terms), 2)]
+            terms = [pair[0] if len(pair) == 1 else self.bitwise("or", *pair) for pair in pairs]
+        found = self.select(self.less(power, self.const(0)), self.sub(self.const(0), terms[0]), terms[0])
+        return self._bounded(found, intervals.multiply(a.range, power.range))
+
     def shl(self, a: Node, k: int) -> Node:
         if k == 0 or a.constant is not None:
             return a if a.constant is None else self.const(a.constant << k)
@@ -163,6 +179,51 @@ class Graph:
             own = int(a.value or 0)
             return self.shl(a.args[0], own - k) if own >= k else self.shr(a.args[0], k - own)
         return self._node("shr", (a,), k, _scaled(a.range, lambda x: x >> k))
+
+    def shifted(self, a: Node, by: Node, left: bool) -> Node:
+        """Shifted by a variable that is never negative: a choice for each of its bits."""
+        for k in range(by.width):
+            moved = self.shl(a, 1 << k) if left else self.shr(a, 1 << k)
+            a = self.select(self.low(self.shr(by, k), 1), moved, a)
+        return a
+
+    def quotient(self, a: Node, d: int) -> Node:
+        """a divided by a constant that is not 0, rounded down.
+
+        Where 0 <= x <= most and f = ceil(2^s / d), x f / 2^s is x / d + x (f d - 2^s) / (d 2^s).  The second part does
+        not reach the next integer as long as most (f d - 2^s) < 2^s.
+        """
+        if d < 0:
+            return self.quotient(self.sub(self.const(0), a), -d)
+        k = (d & -d).bit_length() - 1
+        a, d = self.shr(a, k), d >> k
+        if d == 1 or a.constant is not None:
+            return a if d == 1 else self.const(int(a.range.low) // d)
+        below = -min(int(a.range.low), 0)
+        turns = -(-below // d)
+        most = int(a.range.high) + turns * d
+        s = next(s for s in count(d.bit_length()) if most * (-(1 << s) % d) < 1 << s)
+        product = self.mul(self.add(a, self.const(turns * d)), self.const(-(-(1 << s) // d)))
+        return self.add(self.shr(product, s), self.const(-turns))
+
+    def remainder(self, a: Node, d: int) -> Node:
+        """What a division by a constant leaves, with the sign of the dividend; of one by 0 it is 0."""
+        d = abs(d)
+        if d == 0:
+            return self.const(0)
+        if a.range.low < 0:
+            negative, minus = self.less(a, self.const(0)), self.sub(self.const(0), a)
+            rest = self.remainder(self._bounded(self.select(negative, minus, a), Interval(0, _most(a.range))), d)
+            return self.select(negative, self.sub(self.const(0), rest), rest)
+        if d & (d - 1) == 0:
+            return self.low(a, d.bit_length() - 1) if d > 1 else self.const(0)
+        rest = self.sub(a, self.mul(self.quotient(a, d), self.const(d)))
+        return self._bounded(rest, Interval(0, d - 1))
+
+    def _bounded(self, a: Node, range: Interval) -> Node:
+        """A node of which more is known."""
+        a.range = a.range.meet(range) or a.range
+        return a
 
     def wrap(self, a: Node, width: int) -> Node:
         """In two's complement of so many bits; of one bit, 0 or 1."""
@@ -314,6 +375,11 @@ def _digits(factor: int) -> Iterator[tuple[int, int]]:
             factor -= digit
         factor >>= 1
         k += 1
+
+
+def _most(range: Interval) -> int:
+    """The largest of some numbers without their signs."""
+    return max(abs(int(range.low)), abs(int(range.high)))
 
 
 def _scaled(range: Interval, change: Callable[[int], int]) -> Interval:

@@ -57,15 +57,20 @@ class _Reading:
             case "arith.andi" | "arith.ori" | "arith.xori":
                 return graph.bitwise(op.name[6:-1], *args)
             case "arith.shli" | "arith.shrsi":
-                by = args[1].constant
-                if by is None or not 0 <= by < bits:
-                    raise _refused(op, "a shift by a variable")
-                return graph.shl(args[0], by) if op.name == "arith.shli" else graph.shr(args[0], by)
-            case "arith.floordivsi":
-                by = args[1].constant
-                if by is None or by <= 0 or by & (by - 1):
-                    raise _refused(op, "a division by a variable, or by no power of two")
-                return graph.shr(args[0], by.bit_length() - 1)
+                by, left = args[1], op.name == "arith.shli"
+                if by.range.low < 0 or by.range.high >= bits:
+                    raise _refused(op, "a shift by a variable that may be negative, or as many bits as there are,")
+                if by.constant is None:
+                    return graph.shifted(args[0], by, left)
+                return graph.shl(args[0], by.constant) if left else graph.shr(args[0], by.constant)
+            case "arith.floordivsi" | "arith.remsi":
+                divisor = args[1].constant
+                if divisor is None:
+                    raise _refused(op, "a division by a variable")
+                if divisor == 0:
+                    return graph.const(0)
+                divided = graph.quotient if op.name == "arith.floordivsi" else graph.remainder
+                return divided(args[0], divisor)
             case "arith.extsi":
                 return graph.sub(graph.const(0), args[0]) if width(op.operands[0].type) == 1 else args[0]
             case "arith.extui":

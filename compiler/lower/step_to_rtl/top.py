@@ -20,7 +20,9 @@ from spikec.lower.step_to_rtl.expressions import bits
 from spikec.lower.step_to_rtl.fifo import fifo
 from spikec.lower.step_to_rtl.names import plain
 from spikec.lower.step_to_rtl.plans import Planned, Plans
-from spikec.runtime.rtl.circuit import Circuit, Given, Held
+from spikec.lower.step_to_rtl.readout import Readout
+from spikec.lower.step_to_rtl.result import are_drawn
+from spikec.runtime.rtl.circuit import Circuit, Given, Held, Watched, Written
 
 
 @dataclass
@@ -40,7 +42,8 @@ class Top:
         self._plans, self._design = plans, design
         units = [self._unit(one) for one in plans.cores]
         self._module: Module = design.module(name)
-        self.circuit = Circuit(design, self._module, {}, {}, _states(plans), {}, {}, [])
+        self.circuit = Circuit(design=design, top=self._module, states=_states(plans), drawn=are_drawn(plans.program))
+        self._readout = Readout(design, self.circuit, plans.labels)
         arrivals = [arrival for one in plans.cores for arrival in one.core.arrivals]
         self._consumers = Counter([arrival.source for arrival in arrivals] + [one.source for one in plans.cut.outputs])
         self._producers = {name: self._producer(name) for name in self._consumers if self._is_queued(name)}
@@ -127,8 +130,9 @@ class Top:
     def _place(self, one: Planned, unit: CoreModule, tokens: list[tuple[dict[str, Signal], Wire]]) -> Signal:
         """The instance of a core; gives its `begin`."""
         module, core = self._module, one.core
-        producers = [self._producers[name] for name in core.sends]
-        ports = {"room": _all(module, [room for producer in producers for room in producer.room])}
+        # What nobody consumes is there for simulations alone.
+        producers = {k: self._producers[name] for k, name in enumerate(core.sends) if name in self._producers}
+        ports = {"room": _all(module, [room for producer in producers.values() for room in producer.room])}
         ports |= {f"token{k}_{name}": signal for k, (token, _) in enumerate(tokens) for name, signal in token.items()}
         if one.waits:
             ports["go"] = module.input(f"{core.name}_go", 1)
@@ -136,16 +140,28 @@ class Top:
             self.circuit.waits[core.name] = givens
         if one.found.draws:
             self._keys(one, ports)
-        found = module.instance(unit.module, core.name, ports)
+        if self._plans.writable and core.arrivals:
+            self._weights(one, unit, ports)
+        places, reads = self._readout.add(self._plans.cores.index(one), one, unit)
+        found = module.instance(unit.module, core.name, ports | places)
+        self._readout.connect(reads, places, found)
         for k, (_, ready) in enumerate(tokens):
             ready.drive(found[f"token{k}_ready"])
         if one.waits:
             module.output(f"{core.name}_ready", found["ready"])
-        for k, producer in enumerate(producers):
+        for k, producer in producers.items():
             producer.begin.drive(found["begin"])
             producer.push.drive(found["push"])
             producer.data.drive(found[f"send{k}"])
+        self._watch(one)
         return found["begin"]
+
+    def _watch(self, one: Planned) -> None:
+        """The registers of a core that simulations look at."""
+        push = f"{one.core.name}.push"
+        self.circuit.ends[push] = one.shape.groups
+        for k, name in enumerate(one.core.sends):
+            self.circuit.watched[name] = Watched(self._plans.stream(name), f"{one.core.name}.events{k}", push)
 
     def _given(self, one: Planned, k: int, name: str, ports: dict[str, Signal]) -> Given:
         """The ports by which the host writes values."""
@@ -157,6 +173,20 @@ class Top:
         )
         ports[f"value{k}_data"] = self._module.input(f"{given.port}_data", shape.lanes * width)
         return given
+
+    def _weights(self, one: Planned, unit: CoreModule, ports: dict[str, Signal]) -> None:
+        """The ports by which the host writes weights, and what it finds where."""
+        port = f"{one.core.name}_weights"
+        for name in ("weights_write", "weights_address", "weights_data"):
+            ports[name] = self._module.input(f"{one.core.name}_{name}", unit.module.inputs[name])
+        width = unit.module.inputs["weights_data"] // one.shape.lanes
+        for arrival, first in zip(one.core.arrivals, unit.before, strict=True):
+            table, order = arrival.table, self._plans.stream(arrival.source).order
+            if order is None:
+                first += arrival.low
+            else:
+                order = order[arrival.low : arrival.low + table.pre]
+            self.circuit.weights.append(Written(table.sym_name, arrival.part, port, width, one.shape, first, order))
 
     def _keys(self, one: Planned, ports: dict[str, Signal]) -> None:
         """The ports that random numbers depend on."""
@@ -176,7 +206,8 @@ def _states(plans: Plans) -> dict[str, Held]:
             if field.state is not None:
                 memory = f"{one.core.name}.{field_memory(number, field.name)}"
                 width, signed = bits(field.range), field.range.low < 0
-                found[field.state] = Held(memory, width, signed, one.shape.lanes, field.shift, one.shape.size)
+                shape = one.shape
+                found[field.state] = Held(memory, width, signed, shape.lanes, field.shift, shape.size, shape.order)
     return found
 
 
