@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from spikec.backends.cpu.target import CpuTarget
+from spikec.backends.fpga.target import FpgaTarget
 from spikec.backends.ptx.target import PtxTarget
 from spikec.dialects.constants import Array
 from spikec.dialects.notes import Table
@@ -21,8 +22,8 @@ from spikec.runtime.interface import Engine, Interface
 class Target(Protocol):
     """`name` is what the user wrote (`cpu`, `cpu:aarch64-linux-gnu`); `kinds` are what `emit` can make.
 
-    `level` is what `emit` takes as its module: "snn" or "step" the Program at that level, "cpu" or "gpu" the CpuModule
-    or GpuModule that the lowering to code for processors or for GPUs made of it.
+    `level` is what `emit` takes as its module: "snn" or "step" the Program at that level, "cpu", "gpu" or "rtl" the
+    CpuModule, GpuModule or FpgaModule that the lowering to processors, GPUs or circuits made of it.
     """
 
     @property
@@ -82,7 +83,11 @@ class OnDevice(Machine, Protocol):
         """The target with its device; raises `MissingTool` where that is not there."""
 
 
-TARGETS: Mapping[str, Callable[[str], Target]] = {"cpu": CpuTarget.parse, "ptx": PtxTarget.parse}
+TARGETS: Mapping[str, Callable[[str], Target]] = {
+    "cpu": CpuTarget.parse,
+    "fpga": FpgaTarget.parse,
+    "ptx": PtxTarget.parse,
+}
 """By the word before the colon: a function from the whole text to the target; it raises `UsageError`."""
-WITH_OPTIONS = ("ptx",)
+WITH_OPTIONS = ("fpga", "ptx")
 """Those that read options in braces."""

@@ -17,6 +17,11 @@ class CpuModule:
     layout: Layout
 
     @property
+    def plan(self) -> Layout:
+        """What an artifact tells a host."""
+        return self.layout
+
+    @property
     def state_bytes(self) -> int:
         """What a network in memory takes, without its constants."""
         return self.layout.arena

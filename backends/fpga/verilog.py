@@ -29,6 +29,13 @@ def emit(program: Program) -> dict[str, bytes]:
     return files
 
 
+def text(program: Program) -> bytes:
+    """All modules as one text, with what memories hold in it."""
+    named = names(program)
+    modules = (_Module(program, one, named[symbol], named, alone=True) for symbol, one in program.symbols().items())
+    return b"\n".join(data for module in modules for data in module.files().values())
+
+
 def literal(value: int, width: int) -> str:
     """A sized number: decimal while it is readable."""
     return f"{width}'d{value}" if width <= 32 else f"{width}'h{value:x}"
@@ -40,12 +47,16 @@ def content_file(module: str, memory: str) -> str:
 
 
 class _Module:
-    def __init__(self, program: Program, function: Any, names: Names, others: dict[str, Names]) -> None:
-        self._program, self._names, self._others = program, names, others
+    """One module; what its memories hold is a part of the text where it stands `alone`."""
+
+    def __init__(
+        self, program: Program, function: Any, names: Names, others: dict[str, Names], alone: bool = False
+    ) -> None:
+        self._program, self._names, self._others, self._alone = program, names, others, alone
         self._block = function.regions[0].blocks[0]
         *self._ops, self._return = [one.operation for one in self._block.operations]
         self._lines: list[str] = []
-        self._content: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
         self._sliced = {value for op in self._ops if _slices(op) for value in op.operands}
 
     def files(self) -> dict[str, bytes]:
@@ -58,7 +69,7 @@ class _Module:
             if self._names[value] != name or self._is_literal(value):
                 self._line(f"assign {name} = {self._of(value)};")
         text = "\n".join([*self._head(), *self._lines, "endmodule", ""])
-        return {f"{self._names.module}.v": text.encode(), **self._content}
+        return {f"{self._names.module}.v": text.encode(), **self._contents}
 
     def _head(self) -> list[str]:
         ports = [f"input  wire {self._names.clock}", f"input  wire {self._names.reset}"]
@@ -148,14 +159,20 @@ class _Module:
         attribute = f'(* {kind}_style = "{view.style}" *) ' if view.style != "auto" else ""
         attribute += "(* no_rw_check *) " if view.exclusive else ""
         self._line(f"{attribute}reg {_range(op.result)}{name} [0:{type.shape[0] - 1}];", op)
-        file = content_file(self._names.module, name)
-        # A loop over the words would do for zeros, but takes yosys minutes where there are ten thousand.
-        lines = [f'  initial $readmemh("{file}", {name});']
-        self._lines += _simulated(lines) if view.style == "huge" else lines
         depth, width = type.shape[0], type.element_type.width
         array = self._program.constants[view.content] if view.content is not None else None
-        digits = -(-width // 4)
-        self._content[file] = "".join(f"{row:0{digits}x}\n" for row in words(array, depth, width)).encode()
+        # A loop over the words would do for zeros, but takes yosys minutes where there are ten thousand.
+        lines = self._content(name, list(words(array, depth, width)), width)
+        self._lines += _simulated(lines) if view.style == "huge" else lines
+
+    def _content(self, name: str, rows: list[int], width: int) -> list[str]:
+        """What gives a memory its words at the start."""
+        if self._alone:
+            # In one block they would take yosys twenty times as long.
+            return [f"  initial {name}[{place}] = {width}'h{row:x};" for place, row in enumerate(rows)]
+        file, digits = content_file(self._names.module, name), -(-width // 4)
+        self._contents[file] = "".join(f"{row:0{digits}x}\n" for row in rows).encode()
+        return [f'  initial $readmemh("{file}", {name});']
 
     def _read(self, op: Any) -> None:
         memory, address, *enable = op.operands
