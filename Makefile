@@ -66,7 +66,7 @@ $(VENV)/.examples: $(VENV)/.made pyproject.toml $(LISTED)
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml $(LISTED)
 	@echo "installing spikec and what its development needs"
-	@$(PIP) install -e '.[dev,examples]' -C editable_mode=strict
+	@$(PIP) install -e '.[dev,examples,fpga]' -C editable_mode=strict
 	@touch $@ $(VENV)/.examples
 
 # Rewritten only where a file came or went.

@@ -1,4 +1,4 @@
-"""What people choose by name, and is known, unknown or not built yet: models, targets, kinds of files."""
+"""What people choose by name, and is known or unknown: models, targets, kinds of files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from spikec import plugins
 from spikec.dialects.diagnostics import CompileError, Diagnostic, MissingTool, UsageError, did_you_mean
 
 REFERENCE = "reference"
-# What the project will compile for and cannot yet.
-FUTURE_TARGETS = ("fpga",)
-FUTURE_KINDS = ("verilog", "rtlil", "json", "edif", "blif", "bitstream")
 LEVELS = ("snn", "step")
 # What is made of a network without a target.
 FORMATS = ("nir",)
 # What does not go to stdout.
-BINARY_KINDS = ("nir", "obj", "so", "exe", "cubin")
+BINARY_KINDS = ("nir", "obj", "so", "exe", "cubin", "bitstream")
 # How a file of each kind ends where several kinds go into one folder; of other kinds, it ends with the kind.
 SUFFIXES = {
     "snn": ".snn.mlir",
@@ -32,11 +29,14 @@ SUFFIXES = {
     "so": ".so",
     "exe": "",
     "header": ".h",
+    "verilog": ".v",
+    "rtlil": ".il",
+    "bitstream": ".bit",
 }
 
 
 # The ways between levels, as `--print-after` names them.
-LOWERINGS = ("lower-to-step", "lower-to-cpu", "lower-to-gpu")
+LOWERINGS = ("lower-to-step", "lower-to-cpu", "lower-to-gpu", "lower-to-rtl")
 VERIFY_EACH = "SPIKEC_VERIFY_EACH"
 
 
@@ -69,11 +69,6 @@ def refuse_other_models(model: Path) -> None:
         raise CompileError([Diagnostic("E0704", "error", message, file=str(model), help=help)])
 
 
-def not_yet(what: str, file: str | None = None) -> CompileError:
-    """The error for what the project promises and does not do yet."""
-    return CompileError([Diagnostic("E0901", "error", f"'{what}' is not supported yet", file=file)])
-
-
 def suffix(kind: str, target: Any) -> str:
     """How the name of a file of a kind ends where several kinds go into one folder."""
     return f".{target.level}.mlir" if kind == "mlir" and target else SUFFIXES.get(kind, f".{kind}")
@@ -82,15 +77,12 @@ def suffix(kind: str, target: Any) -> str:
 def parse_target(text: str) -> Any:
     """The Target that a text names, None for the reference interpreter.
 
-    Raises UsageError for an unknown target or option, CompileError for one that is not built yet and for a
-    stranger's that does not work.
+    Raises UsageError for an unknown target or option, CompileError for a stranger's that does not work.
     """
     from spikec.backends.target import WITH_OPTIONS
 
     base, brace, braced = text.partition("{")
     head = base.partition(":")[0]
-    if head in FUTURE_TARGETS:
-        raise not_yet(f"--target {head}")
     factory = None if head == REFERENCE else _factory(head)
     if head in WITH_OPTIONS and factory is not None:
         return factory(text)
@@ -115,7 +107,7 @@ def _factory(head: str) -> Callable[[str], Any]:
     strangers = plugins.entries("spikec.targets")
     if head in strangers:
         return _strangers(head, plugins.load("spikec.targets", head), plugins.package(strangers[head][0]))
-    known = (*TARGETS, REFERENCE, *FUTURE_TARGETS, *strangers)
+    known = (*TARGETS, REFERENCE, *strangers)
     near = did_you_mean(head, known)
     raise UsageError(f"unknown target '{head}'" + (f"; {near}" if near else f" (there is {', '.join(known)})"))
 
@@ -142,20 +134,22 @@ def _strangers(head: str, factory: Any, package: str) -> Callable[[str], Any]:
 
 
 def check_kinds(kinds: Sequence[str], target: Any) -> None:
-    """Raises UsageError for a kind that the target does not make, CompileError for one that is not built yet."""
+    """Raises UsageError for a kind that the target does not make."""
+    from spikec.backends.target import TARGETS
+
     made = (*LEVELS, *FORMATS, *(target.kinds if target else ()))
     for kind in kinds:
         if kind in made:
             continue
-        if kind in FUTURE_KINDS:
-            raise not_yet(f"--emit {kind}")
-        known = (*made, *FUTURE_KINDS)
-        near = did_you_mean(kind, known)
+        others = [name for name, factory in TARGETS.items() if kind in factory(name).kinds]
+        if others:
+            raise UsageError(f"the target makes no '{kind}'; --target {' or '.join(others)} does")
+        near = did_you_mean(kind, made)
         raise UsageError(f"unknown kind '{kind}'; {near or 'there is ' + ', '.join(made)}")
 
 
 def targets() -> list[dict[str, Any]]:
-    """Every target that is built: its name, form, what it is for, what `--emit` makes for it, and its package.
+    """Every target: its name, form, what it is for, what `--emit` makes for it, and its package.
 
     Strangers' that do not work have an `error`.
     """
@@ -180,7 +174,7 @@ def _entry(
 def _strangers_entry(name: str, package: str) -> dict[str, Any]:
     from spikec.backends.target import TARGETS
 
-    if name in (*TARGETS, REFERENCE, *FUTURE_TARGETS):
+    if name in (*TARGETS, REFERENCE):
         return _entry(name, name, "", [], package, f"the name '{name}' belongs to spikec")
     try:
         target = parse_target(name)
@@ -192,9 +186,10 @@ def _strangers_entry(name: str, package: str) -> dict[str, Any]:
     return _entry(name, name, about, [*LEVELS, *FORMATS, *target.kinds], package)
 
 
-FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]", "ptx": "ptx[:CHIP][{OPTIONS}]"}
+FORMS = {"cpu": "cpu[:TRIPLE[,CPU]]", "fpga": "fpga[:FAMILY][{OPTIONS}]", "ptx": "ptx[:CHIP][{OPTIONS}]"}
 ABOUT = {
     "cpu": "vectorised code for this processor, or for another one",
+    "fpga": "a circuit for xilinx, ecp5, ice40 or gowin; it is run in a simulator",
     "ptx": "kernels for NVIDIA's GPUs, with a plan of their launches",
     REFERENCE: "the interpreter in numpy that defines what a program means",
 }

@@ -211,7 +211,8 @@ def _compile(arguments: Namespace, terminal: Terminal) -> int:
         places = _places(kinds, output, compilation.model.stem, target)
         for place in places.values():
             files.refuse_existing(place, arguments.force)
-        made = driver.emit(compilation, kinds)
+        with terminal.activity():
+            made = driver.emit(compilation, kinds)
         _write_kinds(made, places, arguments.force)
     terminal.show(compilation.diagnostics.items)
     if "step" in made.programs:

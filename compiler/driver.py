@@ -110,12 +110,12 @@ def lower(compilation: Compilation, program: Program) -> Program:
 def lower_to_machine(compilation: Compilation, step: Program, target: Any) -> Any:
     """The program as code in MLIR and as LLVM IR, of the level that the target names."""
     with compilation.stage(f"lower to {target.level}", step):
-        module: Any = _lower_to_gpu(compilation, step, target) if target.level == "gpu" else _lower_to_cpu(step, target)
+        module: Any = _LOWERINGS[target.level](compilation, step, target)
     compilation.watch.show(f"lower-to-{target.level}", lambda: module.mlir)
     return module
 
 
-def _lower_to_cpu(step: Program, target: Any) -> Any:
+def _lower_to_cpu(compilation: Compilation, step: Program, target: Any) -> Any:
     from spikec.lower import step_to_cpu
 
     return step_to_cpu.lower(step, target)
@@ -134,6 +134,15 @@ def _lower_to_gpu(compilation: Compilation, step: Program, target: Any) -> Any:
         help = "with ptx{sums=ordered} they are those of the CPU; with ptx{sums=atomic} this is not said"
         compilation.diagnostics.warning("W0701", None, message, help)
     return module
+
+
+def _lower_to_rtl(compilation: Compilation, step: Program, target: Any) -> Any:
+    from spikec.lower import step_to_rtl
+
+    return step_to_rtl.lower(step, target, compilation.options.seed)
+
+
+_LOWERINGS = {"cpu": _lower_to_cpu, "gpu": _lower_to_gpu, "rtl": _lower_to_rtl}
 
 
 def lower_to_nir(compilation: Compilation, program: Program) -> bytes:
@@ -214,13 +223,21 @@ def artifact(compilation: Compilation) -> Made:
 
 
 def open_artifact(folder: Path, device: str | None = None) -> Executable:
-    """The network of an artifact, if it was made for this processor, or for a `device`.  Needs no MLIR.
+    """The network of an artifact, if it was made for this processor, or for a `device`; MLIR for circuits alone.
 
     Raises CompileError, and MissingTool without the device.
     """
+    from spikec.backends.fpga.target import FpgaTarget
     from spikec.runtime import artifact
 
     manifest = artifact.read_manifest(folder)
+    if artifact.is_circuit(manifest):
+        _on_device(None, device)
+        target = parse_target(str(manifest.get("target")))
+        if not isinstance(target, FpgaTarget):
+            message = f"not a manifest: it has a circuit for the target '{target.name if target else REFERENCE}'"
+            raise CompileError([Diagnostic("E0720", "error", message, file=str(folder))])
+        return artifact.open_circuit(folder, manifest, target.clock)
     if artifact.is_for_gpus(manifest):
         target = _on_device(parse_target(str(manifest.get("target"))), device)
         return artifact.open_on_device(folder, manifest, target.device, target.launch)
@@ -366,9 +383,9 @@ def _compiled(compilation: Compilation, target: Any) -> Executable:
 
     c, store = compilation, Cache()
     built = _built(c)
-    random = has_random_structure(built.program)
     snn = optimize(c, built.program)
     step = lower(c, snn)
+    random = is_for_one_seed(built.program, step, target)
     key = model_cache.record_key(c.model, c.options.text(), target.identity())
     files = [*built.files, *c.pipeline().files()]
     record = model_cache.keep(key, files, random, c.diagnostics.items, c.tables, store) if key else None
@@ -393,7 +410,7 @@ def _loaded(
         engine,
         options.target,
         options.seed,
-        has_random_structure(snn),
+        is_for_one_seed(snn, step, target),
         lambda: _artifact_files(compilation, snn, step, module, target),
         seconds,
     )
@@ -414,21 +431,30 @@ def _artifact_files(
         else:
             made = target.emit(module, ("obj", "header"), step.constants, interface)
             files = {f"{module.model}.o": made["obj"], f"{module.model}.h": made["header"]}
+    predicted = target.report(module) if target.level == "rtl" else ()
     digests = {name: step.constants.digest(name) for name in step.constants}
     about = artifact.About(
         target=options.target,
         machine=target.machine,
         pipeline=str(compilation.pipeline()),
-        report=[table_data(table) for table in compilation.tables],
+        report=[table_data(table) for table in (*compilation.tables, *predicted)],
         options={"params": dict(options.params), "float": options.real, "fast_math": options.fast_math},
         seed=options.seed,
-        random_structure=has_random_structure(snn),
+        random_structure=is_for_one_seed(snn, step, target),
         state_bytes=module.state_bytes,
         constants=artifact.described(step.constants, digests),
         tools={tool: version(tool) for tool in TOOLS},
     )
-    plan = module.launches if target.level == "gpu" else module.layout
-    return artifact.pack(about, interface, plan, files)
+    return artifact.pack(about, interface, module.plan, files)
+
+
+def is_for_one_seed(network: Program, step: Program, target: Any) -> bool:
+    """Whether what a target makes holds numbers that were drawn from the run seed: a circuit has its first states."""
+    if target.level != "rtl" or has_random_structure(network):
+        return has_random_structure(network)
+    from spikec.lower.step_to_rtl import are_drawn
+
+    return are_drawn(step)
 
 
 def has_random_structure(program: Program) -> bool:

@@ -1,24 +1,25 @@
 """What circuits take: cycles in the simulator, cells after yosys, and whether the spikes are those of the CPU.
 
-    python benchmarks/fpga/measure.py [--family xilinx|ecp5|ice40] [--cells] [CASE ...]
+    python benchmarks/fpga/measure.py [--family xilinx|ecp5|ice40|gowin] [--cells] [--route MHZ] [CASE ...]
 
-Weights are random; a tenth of the inputs is active.  `--cells` needs pyosys and takes minutes.
+Weights are random; a tenth of the inputs is active.  `--cells` needs pyosys and takes minutes.  `--route` places and
+routes for an LFE5U-45F, packs the bitstream, and fails where the clock is not reached.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import spikec
-from spikec.backends.fpga import verilog
+from spikec.backends.fpga.cells import Resources
+from spikec.backends.fpga.devices import DEVICES, FAMILIES
+from spikec.backends.fpga.placement import place
+from spikec.backends.fpga.synthesis import synthesise
 from spikec.lower import snn_to_step
 from spikec.lower.step_to_rtl.build import build
 from spikec.runtime.rtl import bench
@@ -26,37 +27,37 @@ from spikec.runtime.rtl.circuit import Circuit
 
 HERE = Path(__file__).parent
 STEPS = 100
-SYNTHESIS = {
-    "xilinx": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
-    "ecp5": "synth_ecp5",
-    "ice40": "synth_ice40",
-}
-SCRIPT = """
-import sys
-from pyosys import libyosys as yosys
-design = yosys.Design()
-for command in sys.stdin.read().splitlines():
-    yosys.run_pass(command, design)
-"""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model of this folder, its parameters, options of `quantize` and lanes of its cores."""
+    """A model of this folder, its parameters, options of `quantize` and lanes of its cores.
+
+    `writable`: the host can write the weights.  `bank`: the rows of a bank of weights.
+    """
 
     model: str
     params: dict[str, int]
     quantize: str
     lanes: dict[str, int]
+    writable: bool = False
+    bank: int | None = None
 
 
 LEAKY = "weights=8,state=16,decay=shift"
+RECURRENT = "weights=8,state=18,decay=shift"
 CASES = {
     "784-128-10": Case("dense", {}, LEAKY, {"hidden_core": 16, "class_core": 1}),
     "784-128-10 int4": Case("dense", {}, LEAKY.replace("8", "4"), {"hidden_core": 16, "class_core": 1}),
     "784-128-10 lanes for all": Case("dense", {}, LEAKY, {"hidden_core": 128, "class_core": 10}),
+    "784-128-10 in banks": Case("dense", {}, LEAKY, {"hidden_core": 32, "class_core": 2}, bank=2048),
     "256-128-10": Case("dense", {"pixels": 256}, LEAKY, {"hidden_core": 4, "class_core": 1}),
-    "96 + 96": Case("recurrent", {}, "weights=8,state=18,decay=shift", {"a_core": 8}),
+    "96 + 96": Case("recurrent", {}, RECURRENT, {"a_core": 8}),
+    "96 + 96 writable": Case("recurrent", {}, RECURRENT, {"a_core": 8}, writable=True, bank=2048),
+    "96 + 96 refractory": Case("refractory", {}, RECURRENT, {"a_core": 8}, writable=True),
+    "event camera": Case(
+        "camera", {}, LEAKY, {"first_core": 16, "half_core": 4, "second_core": 16, "quarter_core": 16}
+    ),
 }
 
 
@@ -65,11 +66,15 @@ def arrays(case: Case, random: np.random.Generator) -> dict[str, Any]:
     pixels = case.params.get("pixels", 784)
     if case.model == "dense":
         return {"w1": random.normal(0, 2.5 / pixels**0.5, (128, pixels)), "w2": random.normal(0, 0.35, (10, 128))}
+    if case.model == "camera":
+        kernels = {"k1": random.normal(0.01, 0.12, (12, 2, 5, 5)), "k2": random.normal(0.02, 0.12, (16, 12, 3, 3))}
+        return kernels | {"w": random.normal(0, 0.15, (10, 1024))}
     found = {"a": random.normal(0, 0.12, (96, 96)), "f": random.normal(0.03, 0.2, (96, 96))}
-    return {name: np.round(array * 64) / 64 for name, array in found.items()}
+    found = {name: np.round(array * 64) / 64 for name, array in found.items()}
+    return found | {"theta": random.uniform(0.8, 1.2, 96)}
 
 
-def measure(case: Case, family: str, cells: bool) -> dict[str, Any]:
+def measure(case: Case, family: str, cells: bool, clock: float | None = None) -> dict[str, Any]:
     """The figures of one case."""
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
@@ -77,55 +82,45 @@ def measure(case: Case, family: str, cells: bool) -> dict[str, Any]:
         np.savez(folder / f"{case.model}.npz", **arrays(case, random))
         (folder / "net.snn").write_text((HERE / f"{case.model}.snn").read_text())
         network = spikec.load(folder / "net.snn", case.params)
-        (size,) = next(iter(spikec.compile(network).interface.inputs)).shape
-        x = random.random((STEPS, size)) < 0.1
+        shape = next(iter(spikec.compile(network).interface.inputs)).shape
+        x = random.random((STEPS, *shape)) < 0.1
         np.savez(folder / "x.npz", x=x)
         network = spikec.pipeline(f'quantize{{{case.quantize},calibrate="{folder / "x.npz"}"}}')(network)
-        circuit = build(snn_to_step.lower(network, 0), case.lanes)
-        found = synthesised(circuit, family, folder) if cells else {}
+        circuit = build(snn_to_step.lower(network, 0), case.lanes, bank=case.bank, writable=case.writable)
+        found: dict[str, Any] = synthesised(circuit, family) if cells else {}
+        found |= routed(circuit, clock) if clock is not None else {}
         ran = bench.run(circuit, {"x": x}, STEPS)
         expected = spikec.compile(network).run({"x": x}, steps=STEPS).outputs
     equal = all(np.array_equal(ran.outputs[name], array.reshape(STEPS, -1)) for name, array in expected.items())
+    if clock is not None:
+        found["us for 100 steps"] = 100 * ran.cycles / STEPS / found["MHz"]
     return {"events per step": x.sum() / STEPS, "cycles per step": ran.cycles / STEPS, "equal": equal, **found}
 
 
-def synthesised(circuit: Circuit, family: str, folder: Path) -> dict[str, int]:
-    """The cells of each kind."""
-    files = verilog.emit(circuit.design.program())
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    sources = " ".join(name for name in files if name.endswith(".v"))
-    commands = [
-        f"read_verilog {sources}",
-        f"{SYNTHESIS[family]} -top {circuit.top.name}",
-        "tee -o cells.json stat -json",
-    ]
-    text = "\n".join(commands)
-    subprocess.run([sys.executable, "-c", SCRIPT], cwd=folder, input=text, text=True, check=True, capture_output=True)
-    cells: dict[str, int] = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
-    return summed(cells) if family == "xilinx" else cells
+def synthesised(circuit: Circuit, family: str) -> dict[str, float]:
+    """What the netlist takes."""
+    return asdict(Resources.of(family, synthesise(circuit.design.program(), family, ()).cells))
 
 
-def summed(cells: dict[str, int]) -> dict[str, int]:
-    """Cells of xilinx by resource; a block of memory is 36 kbit."""
-    tables = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "SRL16E": 1, "SRLC32E": 1}
-    return {
-        "LUT": sum(n for kind, n in cells.items() if kind.startswith("LUT")),
-        "LUTRAM": sum(n * tables.get(kind, 0) for kind, n in cells.items()),
-        "FF": sum(n for kind, n in cells.items() if kind.startswith("FD")),
-        "half blocks": 2 * cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0),
-        "DSP": cells.get("DSP48E1", 0),
+def routed(circuit: Circuit, clock: float) -> dict[str, Any]:
+    """The clock that an LFE5U-45F reaches, what the circuit takes of it, and the bytes of the bitstream."""
+    program, device = circuit.design.program(), DEVICES["ecp5"]["45k"]
+    placed = place(program, synthesise(program, "ecp5", ("json",)), device, clock * 1e6)
+    used = {
+        kind: count for kind, count in placed.used.items() if count and kind in ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD")
     }
+    return {"MHz": (placed.frequency or 0.0) / 1e6, **used, "bitstream": len(placed.bitstream)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=list(CASES))
-    parser.add_argument("--family", choices=SYNTHESIS, default="xilinx")
+    parser.add_argument("--family", choices=FAMILIES, default="xilinx")
     parser.add_argument("--cells", action="store_true")
+    parser.add_argument("--route", type=float, metavar="MHZ")
     options = parser.parse_args()
     for name in options.cases:
-        print(name, measure(CASES[name], options.family, options.cells), flush=True)
+        print(name, measure(CASES[name], options.family, options.cells, options.route), flush=True)
 
 
 if __name__ == "__main__":

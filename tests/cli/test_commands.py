@@ -419,7 +419,7 @@ def test_explain(spikec: Spikec) -> None:
 
 def test_targets_and_passes(spikec: Spikec) -> None:
     names = [target["name"] for target in json.loads(spikec("targets", "--json").out)["targets"]]
-    assert names == ["cpu", "ptx", "reference"]
+    assert names == ["cpu", "fpga", "ptx", "reference"]
     assert "--emit" in spikec("targets").out
     passes = json.loads(spikec("passes", "--json").out)["passes"]
     assert {"name", "about", "level", "package", "options", "error"} == set(passes[0])
