@@ -16,7 +16,7 @@ from spikec.dialects import step
 from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
 from spikec.lower import snn_to_step
-from spikec.lower.step_to_rtl.links import linked
+from spikec.lower.step_to_rtl.elements.links import linked
 
 from .circuits import compare, integer_inputs, interpreted, starts
 

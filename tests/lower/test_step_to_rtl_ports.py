@@ -19,7 +19,7 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
 from spikec.lower.step_to_rtl.build import build
-from spikec.lower.step_to_rtl.weights import synapses
+from spikec.lower.step_to_rtl.rows.weights import synapses
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import StepEngine
 from spikec.runtime.rtl.bench import Bench, Ran

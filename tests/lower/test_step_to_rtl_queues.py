@@ -11,8 +11,8 @@ from spikec.dialects import rtl
 from spikec.dialects.functions import walk
 from spikec.dialects.program import Program
 from spikec.dialects.rtl_builder import Design
-from spikec.lower.step_to_rtl.encoder import encoder
-from spikec.lower.step_to_rtl.fifo import delayed, fifo
+from spikec.lower.step_to_rtl.hardware.encoder import encoder
+from spikec.lower.step_to_rtl.hardware.fifo import delayed, fifo
 from spikec.runtime.reference.rtl import RtlInterpreter
 from spikec.runtime.rtl.bench import pack
 from spikec.runtime.rtl.circuit import Stream

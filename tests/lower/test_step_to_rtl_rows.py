@@ -19,11 +19,12 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.lower import snn_to_step
-from spikec.lower.step_to_rtl import plans, weights
-from spikec.lower.step_to_rtl.datapath import Datapath
-from spikec.lower.step_to_rtl.lists import Lists, cost
+from spikec.lower.step_to_rtl import plans
+from spikec.lower.step_to_rtl.hardware.datapath import Datapath
 from spikec.lower.step_to_rtl.plans import Plans
-from spikec.lower.step_to_rtl.weights import in_rows
+from spikec.lower.step_to_rtl.rows import weights
+from spikec.lower.step_to_rtl.rows.lists import Lists, cost
+from spikec.lower.step_to_rtl.rows.weights import in_rows
 from spikec.runtime.rtl import bench
 from spikec.runtime.rtl.bench import Ran
 from spikec.runtime.rtl.circuit import Circuit, Shape

@@ -12,10 +12,10 @@ from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.dialects.rtl_builder import Design
 from spikec.lower.step_to_rtl.cores import CODE
-from spikec.lower.step_to_rtl.names import plain
+from spikec.lower.step_to_rtl.hardware.names import plain
+from spikec.lower.step_to_rtl.hardware.top import Top
 from spikec.lower.step_to_rtl.observation import observe
 from spikec.lower.step_to_rtl.plans import Lanes, Plans
-from spikec.lower.step_to_rtl.top import Top
 from spikec.runtime.rtl.circuit import Circuit
 
 

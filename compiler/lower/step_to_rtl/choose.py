@@ -24,7 +24,7 @@ from spikec.dialects.program import Program
 from spikec.lower.step_to_rtl.build import circuit
 from spikec.lower.step_to_rtl.cycles import Cycles, Timing, expected
 from spikec.lower.step_to_rtl.plans import Plans
-from spikec.lower.step_to_rtl.store import Store
+from spikec.lower.step_to_rtl.rows.store import Store
 from spikec.runtime.rtl.circuit import Circuit, Stream
 
 BANKS = {"ecp5": 2048}

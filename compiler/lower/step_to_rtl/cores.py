@@ -19,7 +19,7 @@ from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.program import Program
 from spikec.dialects.propagations import Propagation, propagations
 from spikec.dialects.refusal import Refusal
-from spikec.lower.step_to_rtl.rewriting import made
+from spikec.lower.step_to_rtl.elements.rewriting import made
 
 CODE = "E1312"
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from spikec.dialects.constants import Array
-from spikec.lower.step_to_rtl.core import DISTRIBUTED, Parts
 from spikec.lower.step_to_rtl.cores import Arrival
-from spikec.lower.step_to_rtl.datapath import Datapath
-from spikec.lower.step_to_rtl.encoder import levels
-from spikec.lower.step_to_rtl.fifo import delayed
+from spikec.lower.step_to_rtl.hardware.core import DISTRIBUTED, Parts
+from spikec.lower.step_to_rtl.hardware.datapath import Datapath
+from spikec.lower.step_to_rtl.hardware.encoder import levels
+from spikec.lower.step_to_rtl.hardware.fifo import delayed
+from spikec.lower.step_to_rtl.hardware.registers import is_prompt
 from spikec.lower.step_to_rtl.plans import Planned, Plans
-from spikec.lower.step_to_rtl.registers import is_prompt
-from spikec.lower.step_to_rtl.store import Store
+from spikec.lower.step_to_rtl.rows.store import Store
 from spikec.runtime.rtl.circuit import Stream, placed
 
 DRAW = 92

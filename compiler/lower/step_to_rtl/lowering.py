@@ -12,7 +12,7 @@ from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.lower.step_to_rtl.choose import choose
 from spikec.lower.step_to_rtl.cores import cut
-from spikec.lower.step_to_rtl.links import linked
+from spikec.lower.step_to_rtl.elements.links import linked
 from spikec.lower.step_to_rtl.result import result, starts
 
 

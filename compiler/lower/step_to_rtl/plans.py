@@ -12,17 +12,17 @@ from spikec.dialects.constants import Array
 from spikec.dialects.functions import size
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
-from spikec.lower.step_to_rtl.behaviour import Behaviour, behaviour
-from spikec.lower.step_to_rtl.channel import Channel
-from spikec.lower.step_to_rtl.core import Parts
 from spikec.lower.step_to_rtl.cores import CODE, Core, Cut, cut
-from spikec.lower.step_to_rtl.expressions import bits as bits_of
-from spikec.lower.step_to_rtl.fold import Plan, Product, plan
-from spikec.lower.step_to_rtl.labels import labels, read_at_the_end
-from spikec.lower.step_to_rtl.links import linked
-from spikec.lower.step_to_rtl.lists import Cost, cost
-from spikec.lower.step_to_rtl.saturate import saturated_later
-from spikec.lower.step_to_rtl.weights import MOST, in_rows, synapses
+from spikec.lower.step_to_rtl.elements.links import linked
+from spikec.lower.step_to_rtl.hardware.core import Parts
+from spikec.lower.step_to_rtl.programs.behaviour import Behaviour, behaviour
+from spikec.lower.step_to_rtl.programs.expressions import bits as bits_of
+from spikec.lower.step_to_rtl.programs.fold import Plan, Product, plan
+from spikec.lower.step_to_rtl.programs.labels import labels, read_at_the_end
+from spikec.lower.step_to_rtl.programs.saturate import saturated_later
+from spikec.lower.step_to_rtl.rows.channel import Channel
+from spikec.lower.step_to_rtl.rows.lists import Cost, cost
+from spikec.lower.step_to_rtl.rows.weights import MOST, in_rows, synapses
 from spikec.lower.synapses import Rows
 from spikec.runtime.rtl.circuit import Label, Shape, Stream
 

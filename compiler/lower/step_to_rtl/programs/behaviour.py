@@ -17,8 +17,8 @@ from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.lower.code import python_number
 from spikec.lower.step_to_rtl.cores import CODE, Core
-from spikec.lower.step_to_rtl.expressions import Graph, Node, above
-from spikec.lower.step_to_rtl.programs import read
+from spikec.lower.step_to_rtl.programs.expressions import Graph, Node, above
+from spikec.lower.step_to_rtl.programs.update import read
 
 _ROUNDS = 24  # how often a step is followed before what still grows is widened
 DRAWN = Interval(0, (1 << 24) - 1)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from spikec.dialects.constants import Array
-from spikec.lower.step_to_rtl.channel import Channel
-from spikec.lower.step_to_rtl.lists import Lists, joined, weight_bits
+from spikec.lower.step_to_rtl.rows.channel import Channel
+from spikec.lower.step_to_rtl.rows.lists import Lists, joined, weight_bits
 from spikec.lower.synapses import Rows
 from spikec.runtime.rtl.circuit import Shape
 

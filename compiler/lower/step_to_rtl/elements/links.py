@@ -22,10 +22,10 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.propagations import propagations
 from spikec.dialects.refusal import Refusal
-from spikec.lower.step_to_rtl.groups import Groups
-from spikec.lower.step_to_rtl.loops import unrolled
-from spikec.lower.step_to_rtl.retiming import delay_states, read, tell_earlier
-from spikec.lower.step_to_rtl.rewriting import Rewriting, made, reference
+from spikec.lower.step_to_rtl.elements.groups import Groups
+from spikec.lower.step_to_rtl.elements.loops import unrolled
+from spikec.lower.step_to_rtl.elements.retiming import delay_states, read, tell_earlier
+from spikec.lower.step_to_rtl.elements.rewriting import Rewriting, made, reference
 
 CODE = "E1312"
 

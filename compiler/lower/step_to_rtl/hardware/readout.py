@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from spikec.dialects.rtl_builder import Design, Signal, Wire
-from spikec.lower.step_to_rtl.core import CoreModule
-from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.names import plain
+from spikec.lower.step_to_rtl.hardware.core import CoreModule
+from spikec.lower.step_to_rtl.hardware.names import plain
+from spikec.lower.step_to_rtl.hardware.scan import scan
 from spikec.lower.step_to_rtl.plans import Planned
-from spikec.lower.step_to_rtl.scan import scan
+from spikec.lower.step_to_rtl.programs.expressions import bits
 from spikec.runtime.rtl.circuit import Circuit, Label, Read
 
 

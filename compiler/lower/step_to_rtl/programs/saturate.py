@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 from spikec.analysis.intervals import BOOL, Interval
-from spikec.lower.step_to_rtl.expressions import Graph, Node, bits
-from spikec.lower.step_to_rtl.fold import Field, Pass, Plan
+from spikec.lower.step_to_rtl.programs.expressions import Graph, Node, bits
+from spikec.lower.step_to_rtl.programs.fold import Field, Pass, Plan
 
 CLEAR, LIMIT = "clear", "limit"
 

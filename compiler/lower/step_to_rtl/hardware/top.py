@@ -13,14 +13,14 @@ from spikec.dialects import step
 from spikec.dialects.mlir import file_location
 from spikec.dialects.refusal import span_of
 from spikec.dialects.rtl_builder import Design, Module, Signal, Wire
-from spikec.lower.step_to_rtl.core import CoreModule, field_memory
 from spikec.lower.step_to_rtl.cores import Arrival
-from spikec.lower.step_to_rtl.encoder import encoder
-from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.fifo import fifo
-from spikec.lower.step_to_rtl.names import plain
+from spikec.lower.step_to_rtl.hardware.core import CoreModule, field_memory
+from spikec.lower.step_to_rtl.hardware.encoder import encoder
+from spikec.lower.step_to_rtl.hardware.fifo import fifo
+from spikec.lower.step_to_rtl.hardware.names import plain
+from spikec.lower.step_to_rtl.hardware.readout import Readout
 from spikec.lower.step_to_rtl.plans import Planned, Plans
-from spikec.lower.step_to_rtl.readout import Readout
+from spikec.lower.step_to_rtl.programs.expressions import bits
 from spikec.lower.step_to_rtl.result import are_drawn
 from spikec.runtime.rtl.circuit import Circuit, Given, Held, Watched, Written
 

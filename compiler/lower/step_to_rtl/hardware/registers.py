@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from spikec.dialects.rtl_builder import Module, Signal
-from spikec.lower.step_to_rtl.control import any_of
-from spikec.lower.step_to_rtl.datapath import Datapath, Lane, held
-from spikec.lower.step_to_rtl.expressions import ADDERS, Node
-from spikec.lower.step_to_rtl.fold import Pass
+from spikec.lower.step_to_rtl.hardware.control import any_of
+from spikec.lower.step_to_rtl.hardware.datapath import Datapath, Lane, held
+from spikec.lower.step_to_rtl.programs.expressions import ADDERS, Node
+from spikec.lower.step_to_rtl.programs.fold import Pass
 
 
 def is_prompt(datapath: Datapath, one: Pass) -> bool:

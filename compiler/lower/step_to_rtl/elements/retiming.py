@@ -21,8 +21,8 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import ir
 from spikec.dialects.propagations import propagations
 from spikec.lower.code import python_number
-from spikec.lower.step_to_rtl.rewriting import Rewriting, made, reference
-from spikec.lower.step_to_rtl.weights import synapses
+from spikec.lower.step_to_rtl.elements.rewriting import Rewriting, made, reference
+from spikec.lower.step_to_rtl.rows.weights import synapses
 from spikec.runtime.reference.blocks import program as evaluator
 from spikec.runtime.reference.elements import number, stored
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from spikec.analysis.intervals import Interval
 from spikec.dialects.constants import Array
-from spikec.lower.step_to_rtl.expressions import bits
-from spikec.lower.step_to_rtl.sources import Sources
+from spikec.lower.step_to_rtl.programs.expressions import bits
+from spikec.lower.step_to_rtl.rows.sources import Sources
 from spikec.lower.synapses import Rows
 from spikec.runtime.rtl.circuit import Shape
 

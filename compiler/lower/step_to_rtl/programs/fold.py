@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 from spikec.analysis.intervals import Interval, point
 from spikec.dialects.constants import Array
-from spikec.lower.step_to_rtl.behaviour import Behaviour
-from spikec.lower.step_to_rtl.expressions import ADDERS, Graph, Node, above, below_power
+from spikec.lower.step_to_rtl.programs.behaviour import Behaviour
+from spikec.lower.step_to_rtl.programs.expressions import ADDERS, Graph, Node, above, below_power
 
 WEIGHT, EVENT = "weight", "event"
 Product = Literal["weight", "value", "shifted", "product"]

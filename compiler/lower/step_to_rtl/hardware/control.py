@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spikec.dialects.rtl_builder import Module, Register, Signal
-from spikec.lower.step_to_rtl.channel import Channel
-from spikec.lower.step_to_rtl.store import Store
-from spikec.lower.step_to_rtl.walk import Walk
+from spikec.lower.step_to_rtl.hardware.walk import Walk
+from spikec.lower.step_to_rtl.rows.channel import Channel
+from spikec.lower.step_to_rtl.rows.store import Store
 
 START, FIRST, LAST = "start", "first", "last"
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from spikec.dialects.rtl_builder import Module, Signal
-from spikec.lower.step_to_rtl.expressions import ADDERS, Graph, Node, above, below_power, bits
-from spikec.lower.step_to_rtl.fold import Pass, Plan
+from spikec.lower.step_to_rtl.programs.expressions import ADDERS, Graph, Node, above, below_power, bits
+from spikec.lower.step_to_rtl.programs.fold import Pass, Plan
 
 Unit = dict[str, Node]
 """What an adder computes, by pass."""

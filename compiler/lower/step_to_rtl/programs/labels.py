@@ -13,8 +13,8 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.refusal import Refusal
 from spikec.lower.code import python_number
-from spikec.lower.step_to_rtl.expressions import Graph, Node
-from spikec.lower.step_to_rtl.programs import read
+from spikec.lower.step_to_rtl.programs.expressions import Graph, Node
+from spikec.lower.step_to_rtl.programs.update import read
 from spikec.runtime.rtl.circuit import Label
 
 

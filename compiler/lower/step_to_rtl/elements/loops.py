@@ -17,7 +17,7 @@ from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.mlir import ir
 from spikec.dialects.refusal import Refusal
-from spikec.lower.step_to_rtl.rewriting import NARROW, Rewriting
+from spikec.lower.step_to_rtl.elements.rewriting import NARROW, Rewriting
 from spikec.runtime.reference.blocks import program as evaluator
 from spikec.runtime.reference.elements import number, stored
 from spikec.runtime.reference.nests import affine_map, subscript

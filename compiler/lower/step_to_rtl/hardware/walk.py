@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Module, Signal
-from spikec.lower.step_to_rtl.lists import Lists
+from spikec.lower.step_to_rtl.rows.lists import Lists
 
 SMALL = 4096
 """The bits of a table that is not worth a block of memory."""

@@ -22,16 +22,16 @@ import numpy as np
 from spikec.analysis.intervals import Interval
 from spikec.dialects.constants import Array
 from spikec.dialects.rtl_builder import Design, Memory, Module, Register, Signal
-from spikec.lower.step_to_rtl.behaviour import CLOCK
-from spikec.lower.step_to_rtl.channel import Channel
-from spikec.lower.step_to_rtl.control import LAST, START, Control, any_of, phase
-from spikec.lower.step_to_rtl.datapath import Datapath, Lane
-from spikec.lower.step_to_rtl.expressions import Node, bits
-from spikec.lower.step_to_rtl.fold import EVENT, WEIGHT, Field, Plan
-from spikec.lower.step_to_rtl.names import plain
-from spikec.lower.step_to_rtl.philox import philox
-from spikec.lower.step_to_rtl.registers import RegisterLane, is_prompt
-from spikec.lower.step_to_rtl.store import Store
+from spikec.lower.step_to_rtl.hardware.control import LAST, START, Control, any_of, phase
+from spikec.lower.step_to_rtl.hardware.datapath import Datapath, Lane
+from spikec.lower.step_to_rtl.hardware.names import plain
+from spikec.lower.step_to_rtl.hardware.philox import philox
+from spikec.lower.step_to_rtl.hardware.registers import RegisterLane, is_prompt
+from spikec.lower.step_to_rtl.programs.behaviour import CLOCK
+from spikec.lower.step_to_rtl.programs.expressions import Node, bits
+from spikec.lower.step_to_rtl.programs.fold import EVENT, WEIGHT, Field, Plan
+from spikec.lower.step_to_rtl.rows.channel import Channel
+from spikec.lower.step_to_rtl.rows.store import Store
 from spikec.runtime.rtl.circuit import Shape, Stream, placed
 
 DISTRIBUTED = 64

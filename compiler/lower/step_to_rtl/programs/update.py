@@ -9,7 +9,7 @@ from spikec.analysis.intervals import width
 from spikec.analysis.refinement import Body, constant
 from spikec.dialects.mlir import ir
 from spikec.dialects.refusal import Refusal
-from spikec.lower.step_to_rtl.expressions import Graph, Node
+from spikec.lower.step_to_rtl.programs.expressions import Graph, Node
 
 CODE = "E1311"
 _RELATIONS = ("eq", "ne", "lt", "le", "gt", "ge", "lt", "le", "gt", "ge")

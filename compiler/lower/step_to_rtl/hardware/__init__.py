@@ -1,0 +1,1 @@
+"""The modules of a circuit: cores, encoders, queues, generators, and the top."""
