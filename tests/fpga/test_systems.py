@@ -7,6 +7,7 @@ SPIKEC_FULL=1: 899 images of digits, 100 of MNIST, 1000 steps of a recurrent net
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -180,29 +181,12 @@ def test_verilog(tmp_path: Path) -> None:
     assert "PASS" in bench(digits(20) if FULL else digits(2, 8), tmp_path)
 
 
-XOR = """
-model Xor(bias = 1.0) {
-  step 1 steps
-  neuron Pulse(theta = 0.5) {
-    in  n
-    spike when n >= theta
-  }
-  input x : spikes[2]
-  pop any : Pulse[1](theta = 0.5 * bias)
-  pop both : Pulse[1](theta = 1.5 * bias)
-  pop y : Pulse[1](theta = 0.5 * bias)
-  proj x    -> {any, both}.n { connect all; weight 1 }
-  proj any  -> y.n { connect all; weight 1 }
-  proj both -> y.n { connect all; weight -1 }
-  output xor = y
-}
-"""
-
-
 @pytest.mark.parametrize("bias", [0.7, 1.0, 1.3])
 def test_xor_is_right_within_the_margins_of_its_thresholds(bias: float, tmp_path: Path) -> None:
     """Deep Neuromorphic Networks with Superconducting Single Flux Quanta: thresholds halfway between counts of pulses."""
-    (tmp_path / "xor.snn").write_text(XOR)
+    page = (ROOT / "docs" / "systems.md").read_text()
+    (model,) = re.findall(r"^```snn\n(model Xor.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / "xor.snn").write_text(model)
     network = spikec.pipeline("quantize{weights=8,state=16}")(spikec.load(tmp_path / "xor.snn", {"bias": bias}))
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], bool)
     system = System(network, {"x": x[np.newaxis]}, "fpga:ice40{lanes=1}")
