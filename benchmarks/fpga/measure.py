@@ -20,8 +20,12 @@ from spikec.backends.fpga.cells import Resources
 from spikec.backends.fpga.devices import DEVICES, FAMILIES
 from spikec.backends.fpga.placement import place
 from spikec.backends.fpga.synthesis import synthesise
+from spikec.dialects.mlir import ir
+from spikec.dialects.program import Program
 from spikec.lower import snn_to_step
 from spikec.lower.step_to_rtl.build import build
+from spikec.lower.step_to_rtl.cycles import Timing
+from spikec.lower.step_to_rtl.plans import Plans
 from spikec.runtime.rtl import bench
 from spikec.runtime.rtl.circuit import Circuit
 
@@ -86,7 +90,9 @@ def measure(case: Case, family: str, cells: bool, clock: float | None = None) ->
         x = random.random((STEPS, *shape)) < 0.1
         np.savez(folder / "x.npz", x=x)
         network = spikec.pipeline(f'quantize{{{case.quantize},calibrate="{folder / "x.npz"}"}}')(network)
-        circuit = build(snn_to_step.lower(network, 0), case.lanes, bank=case.bank, writable=case.writable)
+        program = snn_to_step.lower(network, 0)
+        circuit = build(program, case.lanes, bank=case.bank, writable=case.writable)
+        longest = worst(program, case)
         found: dict[str, Any] = synthesised(circuit, family) if cells else {}
         found |= routed(circuit, clock) if clock is not None else {}
         ran = bench.run(circuit, {"x": x}, STEPS)
@@ -94,7 +100,18 @@ def measure(case: Case, family: str, cells: bool, clock: float | None = None) ->
     equal = all(np.array_equal(ran.outputs[name], array.reshape(STEPS, -1)) for name, array in expected.items())
     if clock is not None:
         found["us for 100 steps"] = 100 * ran.cycles / STEPS / found["MHz"]
-    return {"events per step": x.sum() / STEPS, "cycles per step": ran.cycles / STEPS, "equal": equal, **found}
+    cycles = {"cycles per step": ran.cycles / STEPS, "of the worst step": longest}
+    return {"events per step": x.sum() / STEPS, **cycles, "equal": equal, **found}
+
+
+def worst(program: Program, case: Case) -> float:
+    """The cycles of a step in which every source has an event."""
+    with program.module.context, ir.Location.unknown():
+        plans = Plans.of(program, case.lanes, {}, {}, case.bank, case.writable)
+        return max(
+            Timing.of(plans.parts(one)).alone([plans.stream(arrival.source) for arrival in one.core.arrivals], 1.0)
+            for one in plans.cores
+        )
 
 
 def synthesised(circuit: Circuit, family: str) -> dict[str, float]:

@@ -93,7 +93,8 @@ class Timing:
                 assert self.lists is not None
                 low = self.before[number]
                 counts = self.lists[low : low + stream.size]
-                each = np.where(counts > 0, counts + max(self.distance - 1, self.looked), self.looked).mean().item()
+                least = self.looked + 1
+                each = np.where(counts > 0, counts + max(self.distance - 1, least), least).mean().item()
             # Where an event takes a cycle, the encoder looks ahead for words with events, and begins a step with none.
             found += events * each + 1 + (2 if self.quick and stream.words > 1 else 0)
             search = max(search, stream.words + (2 if self.quick else events + 1))
