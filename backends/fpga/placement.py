@@ -16,10 +16,10 @@ from spikec.dialects.program import Program
 
 FAMILIES = ("ecp5", "ice40")
 """Those that there is a free router for in a wheel."""
-SEEDS = (1, 2, 3)
-"""Places to begin with, one after the other, until the clock is reached: what comes out differs by some per cent."""
+ATTEMPTS = ((1, False), (1, True), (2, True))
+"""The place to begin with, and whether the netlist is the fast one, one after the other until the clock is reached."""
 HOPELESS = 0.8
-"""A share of the clock below which no other place is tried."""
+"""A share of the clock below which nothing else is tried."""
 
 _PINS = {"CABGA381": 197, "cm121": 92, "cm225": 178, "ct256": 206, "sg48": 39, "tq144": 95}
 """The pins of each package that a design may use, at the smallest device in it."""
@@ -47,20 +47,24 @@ class Placed:
 def place(program: Program, netlist: Netlist, device: Device, clock: float) -> Placed:
     """Places and routes a circuit, with its `netlist` as json, for a clock (Hz); the same bytes for the same tools.
 
-    Pins are chosen by the router; a clock that is just missed is tried again from other places.  Raises `MissingTool`;
-    CompileError where a tool fails (E1331), the device is too small (E1332) or the clock is not reached (E1333).
+    Pins are chosen by the router; a clock that is just missed is tried again, with a faster netlist if that fits.
+    Raises `MissingTool`; CompileError where a tool fails (E1331), the device is too small (E1332) or the clock is not
+    reached (E1333).
     """
     if short := Resources.of(device.family, netlist.cells).short(device):
         message = f"the circuit does not fit {device.family} {device.name}: {'; '.join(short)}"
         raise tools.error("E1332", message, tools.HELP["E1332"])
     ports = Ports.of(program)
     wide = ports.pins > _PINS[device.package]
-    if wide:
-        netlist = synthesise(program, device.family, ("json",), serial.verilog(ports), serial.name(ports))
-    slow = []
+    shell = (serial.verilog(ports), serial.name(ports)) if wide else ("", "")
+    slow: list[float] = []
     with tools.folder() as folder:
-        tools.write({"netlist.json": netlist.files["json"]}, folder)
-        for seed in SEEDS:
+        for seed, fast in ATTEMPTS:
+            if wide or fast:
+                netlist = synthesise(program, device.family, ("json",), *shell, fast)
+            if slow and Resources.of(device.family, netlist.cells).short(device):
+                break
+            tools.write({"netlist.json": netlist.files["json"]}, folder)
             router, packer = _arguments(device, clock, seed)
             tools.run(router[0], [*router[1:], "--timing-allow-fail", "--report", "report.json"], folder)
             report = json.loads((folder / "report.json").read_text())
@@ -82,7 +86,7 @@ def commands(device: Device, clock: float) -> list[str]:
     return [" ".join(command) for command in _arguments(device, clock)]
 
 
-def _arguments(device: Device, clock: float, seed: int = SEEDS[0]) -> tuple[list[str], list[str]]:
+def _arguments(device: Device, clock: float, seed: int = 1) -> tuple[list[str], list[str]]:
     """The router and the packer."""
     family = device.family
     router = [f"nextpnr-{family}", *device.flags, "--package", device.package, "--freq", f"{clock / 1e6:g}"]

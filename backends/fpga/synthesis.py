@@ -12,7 +12,7 @@ from spikec.dialects.program import Program
 
 _SYNTHESIS = {
     # Without pads: the circuit is a part of something larger, or nextpnr adds them.
-    # Without wide tables of logic: they take twice as many of the small ones.
+    # Without wide tables of logic, which take twice as many of the small ones.
     "xilinx": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
     "ecp5": "synth_ecp5 -nowidelut",
     "ice40": "synth_ice40",
@@ -32,18 +32,21 @@ class Netlist:
     cells: dict[str, int]
 
 
-def commands(family: str, top: str) -> list[str]:
-    """The commands of yosys that make a netlist of a circuit that was read."""
+def commands(family: str, top: str, fast: bool = False) -> list[str]:
+    """The commands of yosys that make a netlist of a circuit that was read; a `fast` one may be larger."""
     # Where a table of logic cannot be memory, small memories become registers.
     prepare = [] if FAMILIES[family].distributed else ["setattr -unset ram_style */m:*"]
-    return [f"hierarchy -check -top {top}", *prepare, f"{_SYNTHESIS[family]} -top {top}"]
+    script = _SYNTHESIS[family].replace(" -nowidelut", "") if fast else _SYNTHESIS[family]
+    return [f"hierarchy -check -top {top}", *prepare, f"{script} -top {top}"]
 
 
-def synthesise(program: Program, family: str, kinds: Collection[str], more: str = "", top: str = "") -> Netlist:
+def synthesise(
+    program: Program, family: str, kinds: Collection[str], more: str = "", top: str = "", fast: bool = False
+) -> Netlist:
     """The netlist of a circuit in the wanted `kinds`; the same bytes for the same circuit and yosys.
 
-    `more` is Verilog of a module around the circuit, which is then the `top`.  Raises `MissingTool`, and CompileError
-    (E1331) where yosys fails.
+    `more` is Verilog of a module around the circuit, which is then the `top`; a `fast` netlist may be larger.  Raises
+    `MissingTool`, and CompileError (E1331) where yosys fails.
     """
     top = top or str(program.attribute("model"))
     with tools.folder() as place:
@@ -51,6 +54,6 @@ def synthesise(program: Program, family: str, kinds: Collection[str], more: str 
         read = ["read_rtlil circuit.il", *(["read_verilog more.v"] if more else [])]
         # The models of the family's cells are known to all that read json, and are many times as long as the netlist.
         written = [f"select {top}", *(f"{_WRITE[kind]} netlist.{kind}" for kind in kinds), "select -clear"]
-        tools.yosys([*read, *commands(family, top), *written, "tee -q -o cells.json stat -json"], place)
+        tools.yosys([*read, *commands(family, top, fast), *written, "tee -q -o cells.json stat -json"], place)
         found = json.loads((place / "cells.json").read_text())["design"]["num_cells_by_type"]
         return Netlist({kind: (place / f"netlist.{kind}").read_bytes() for kind in kinds}, found)

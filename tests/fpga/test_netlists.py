@@ -124,7 +124,7 @@ def test_a_clock_that_is_not_reached() -> None:
     program = adder(8)
     message = r"E1333.*on ice40 up5k the circuit reaches [\d.]+ MHz, and 400 MHz are asked"
     with pytest.raises(CompileError, match=message) as error:
-        placement.place(program, synthesis.synthesise(program, "ice40", ()), DEVICES["ice40"]["up5k"], 400e6)
+        placement.place(program, synthesis.synthesise(program, "ice40", ("json",)), DEVICES["ice40"]["up5k"], 400e6)
     assert "clock=" in str(error.value.diagnostics[0].help)
 
 
