@@ -60,20 +60,6 @@ def _meanings(circuit: Circuit) -> Iterator[tuple[str, str]]:
         yield f"{given.port}_address", f"the number of the group, of {given.shape.groups}"
         lanes = f"{given.shape.lanes} values of {given.width} bits"
         yield f"{given.port}_data", f"{lanes} of input {given.input}, the first in the lowest bits"
-    for port in {one.port: None for one in circuit.weights}:
-        yield f"{port}_write", "writes weights; only while nothing is on its way through the circuit"
-        yield f"{port}_address", "row * groups + group; circuit.json has the rows of each table"
-        yield f"{port}_data", "the weights of a row for a group of targets, the first in the lowest bits"
-    for read in circuit.reads:
-        yield f"{read.port}_address", f"a group of state {read.state}, of {read.shape.groups}"
-        times = f", times {1 << read.shift}" if read.shift else ""
-        fields = f"{read.shape.lanes} fields of {read.width} bits of state {read.state}{times}"
-        yield f"{read.port}_data", f"{fields}, of the group in the cycle before"
-    for label in circuit.labels:
-        yield f"{label.output}_start", f"finds output {label.output}; a cycle at the end of a sample"
-        yield f"{label.output}_valid", "the index is there, until the next start"
-        kind = "lowest" if label.lowest else "highest"
-        yield f"{label.output}_index", f"the first element with the {kind} value of state {label.state}"
     for port, (seed, path) in circuit.keys.items():
         yield port, f"the key of the random numbers {path} with seed {seed}, from the seed of the run"
     for port in circuit.samples:

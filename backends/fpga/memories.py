@@ -1,9 +1,9 @@
 """What a memory of a circuit takes of a device: blocks of memory, or tables of logic, and the choice among them.
 
 A memory deeper than a block is cut into parts that are read side by side, as one memory of longer words, of which the
-upper bits of the address choose one; so parts can share a block, where they are
-not written.  yosys (`memory_libmap`) takes the form that costs
-least: blocks, plus half a unit for each bit that is chosen from one part more.  Here is the same choice.
+upper bits of the address choose one; so parts can share a block, where they are not written.  yosys (`memory_libmap`)
+takes the form that costs least: blocks, plus half a unit for each bit that is chosen from one part more.  Here is the
+same choice.
 """
 
 from __future__ import annotations

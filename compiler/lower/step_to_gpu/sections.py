@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikec.analysis.dependence import Dependences
+from spikec.analysis.ways import leads
 from spikec.dialects import step
 from spikec.dialects.accesses import Use, conflicts, distance, uses
 from spikec.dialects.functions import size, symbol_of
@@ -76,19 +77,7 @@ def _joins(found: list[Section], k: int, elements: int, before: set[int], apart:
     section = found[k]
     if section.scatters or section.blocks != max(1, -(-elements // BLOCK)) or k in apart:
         return False
-    return not any(other != k and _waits(found, other, k) for other in before)
-
-
-def _waits(found: list[Section], later: int, earlier: int) -> bool:
-    pending, seen = [later], {later}
-    while pending:
-        for other in found[pending.pop()].before:
-            if other == earlier:
-                return True
-            if other not in seen:
-                seen.add(other)
-                pending.append(other)
-    return False
+    return not any(other != k and leads([other], k, lambda one: found[one].before) for other in before)
 
 
 def _tied(dependences: Dependences) -> list[dict[int, bool]]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
 import networkx
+from spikec.analysis.ways import leads
 
 Pairs = Iterable[tuple[int, int]]
 
@@ -63,16 +64,9 @@ class Quotient:
                     back[third].add(one)
 
     def _leads(self, first: int, last: int) -> bool:
-        pending = [name for name in self._after[first] if name != last]
-        seen = set(pending)
-        while pending:
-            for name in self._after[pending.pop()]:
-                if name == last:
-                    return True
-                if name not in seen and name != first:
-                    seen.add(name)
-                    pending.append(name)
-        return False
+        """Whether a way goes from one part to another by others."""
+        others = (part for part in self._after[first] if part != last)
+        return leads(others, last, lambda part: self._after[part] if part != first else ())
 
 
 def _graph(nodes: Collection[int], pairs: Pairs) -> networkx.DiGraph:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spikec.analysis.ways import leads
+
 
 class Groups:
     """At first each op is a group of its own."""
@@ -40,13 +42,4 @@ class Groups:
                 following.setdefault(a, set()).add(b)
             elif apart and a == group:
                 return True
-        seen: set[int] = set()
-        pending = [group]
-        while pending:
-            for other in following.get(pending.pop(), ()):
-                if other == group:
-                    return True
-                if other not in seen:
-                    seen.add(other)
-                    pending.append(other)
-        return False
+        return leads([group], group, lambda other: following.get(other, ()))
