@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from spikec.analysis.costs import Network, synapses_of
 from spikec.compilation import table_data
 from spikec.dialects import snn, step
-from spikec.dialects.functions import symbol_of
 from spikec.runtime.memory import shown
 
 if TYPE_CHECKING:
@@ -48,11 +47,7 @@ def _of_network(program: Program) -> Iterator[tuple[str, int]]:
 
 
 def _of_step(program: Program) -> Iterator[tuple[str, int]]:
-    buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
-    synapses = 0
-    for table in program.ops(step.Table):
-        arrays = {name: buffers[str(symbol_of(array))] for name, array in table.arrays.items()}
-        synapses += round(synapses_of(table, arrays))
-    yield "synapses", synapses
-    yield "bytes of state", sum(Network.bytes_of(b) for b in buffers.values() if b.kind in ("state", "stream"))
+    yield "synapses", sum(round(synapses_of(table, program.constants)) for table in program.ops(step.Table))
+    kept = [buffer for buffer in program.ops(step.Buffer) if buffer.kind in ("state", "stream")]
+    yield "bytes of state", sum(Network.bytes_of(buffer) for buffer in kept)
     yield "bytes of weights and tables", sum(program.constants[name].nbytes for name in program.constants)

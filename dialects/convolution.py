@@ -67,6 +67,10 @@ class Axis:
         return int(np.maximum(0, last - first + 1).sum())
 
 
+POINT = Axis(1, 1, 1, 1, 0, 1)
+"""The other axis where there is one."""
+
+
 @dataclass(frozen=True)
 class Convolution:
     """`input` and `output` are [channels, extent...]; the lists have one entry per axis behind the channels."""

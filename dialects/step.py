@@ -57,8 +57,8 @@ class Table(Op):
 
     - dense: `w` [pre, post]; csr: `row` [pre + 1] i32, `col` [n] unsigned of width `index`, `w` [n];
       one_to_one: `w` [n].  Rows are ordered by ascending target.
-    - bitmap: `row` [pre + 1] i32, `w` [n], and `bits` [pre * words] i16 with words <= ceil(post / 16): bit k of word b
-      of a source says whether it has a synapse with target 16 b + k; targets beyond the last word have none.
+    - bitmap: `row` [pre + 1] i32, perhaps `w` [n], and `bits` [pre * words] i16 with words <= ceil(post / 16): bit k
+      of word b of a source says whether it has a synapse with target 16 b + k; there is none beyond the last word.
     - block: blocks of `block` targets that follow each other, all of which a source has: `row` [pre + 1] i32 counts
       blocks, `col` [blocks] unsigned of width `index` are their numbers, `w` [blocks * block]; `block` divides post.
     - conv: the kernels of a convolution alone; `connect` is its dictionary, as in `snn.synapses`.  `w` [input channels,
@@ -68,7 +68,8 @@ class Table(Op):
     - procedural: nothing; the targets of a source are drawn anew for each of its events, as `connect` says ("prob" with
       a number `p` and perhaps a `filter`, as in `snn.synapses`), from the stream of `key`, two words of 32 bits.
     - `parts`, of a csr table: each source has so many rows, one for each part of its synapses (those of one delay):
-      row i * parts + k is part k of source i.  1 without it.
+      row i * parts + k is part k of source i.  1 without it.  `part` [n], unsigned of 8 or 16 bits, may say for each
+      synapse in which part it is.
     - `weight` is the value of all synapses when there is no array `w`.
     - `element` is the type of a weight; an integer one is sign-extended to what it is added to.
     - `code` "pow2" says that all weights are 0 or powers of two of either sign, so that a propagate shifts

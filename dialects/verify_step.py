@@ -114,10 +114,10 @@ def _table(view: step.Table, symbols: dict[str, Any], program: Program) -> Itera
     needed = {"csr": {"row", "col"}, "bitmap": {"row", "bits"}, "block": {"row", "col"}}.get(view.format, set())
     if view.weight is None:
         needed = needed | {"w"}
-    if set(view.arrays) != needed:
+    if set(view.arrays) - ({"part"} if view.parts is not None else set()) != needed:
         yield f"arrays {sorted(view.arrays)} where {sorted(needed)} are needed"
         return
-    if view.format in ("dense", "bitmap", "block") and view.weight is not None:
+    if view.format in ("dense", "block") and view.weight is not None:
         yield f"a {view.format} table has an array of weights"
         return
     if (view.format in ("conv", "procedural")) != (view.connect is not None):
@@ -160,6 +160,10 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
         parts = 1 if view.parts is None else view.parts
         if parts < 1 or str(types["row"].element_type) != "i32" or size(types["row"]) != view.pre * parts + 1:
             yield f"row ends {types['row']} for {view.pre} sources in {parts} parts"
+    if "part" in types and (str(types["part"].element_type), size(types["part"])) not in [
+        (element, size(types["col"])) for element in ("i8", "i16")
+    ]:
+        yield f"parts {types['part']} of synapses with columns {types['col']}"
     if "col" in types:
         if view.index not in (16, 32):
             yield f"indices of {view.index} bits"
@@ -173,7 +177,7 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
         most = -(-view.post // step.BITMAP_WORD)
         if rest or not 1 <= words <= most or str(types["bits"].element_type) != "i16":
             yield f"bits {types['bits']}, where each of {view.pre} sources needs 1 to {most} words of i16"
-        counts["bitmap"] = size(types["w"])
+        counts["bitmap"] = size(types["w"]) if "w" in types else 0
     element = view.element if view.code is None else ir.IntegerType.get_signless(8)
     if "w" in types and (size(types["w"]) != counts[view.format] or types["w"].element_type != element):
         yield f"weights {types['w']}, where {counts[view.format]} elements of {element} are needed"

@@ -18,7 +18,10 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A constant in the block of constants: `rows` rows of `length` elements, `stride` elements apart."""
+    """A constant in the block of constants: `rows` rows of `length` elements, `stride` elements apart.
+
+    Where there are `axes`, they are in the order of those of the array's `shape`.
+    """
 
     name: str
     dtype: str
@@ -26,6 +29,8 @@ class Stored:
     length: int
     stride: int
     offset: int
+    shape: tuple[int, ...] = ()
+    axes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class Layout:
         return Layout(
             arena=int(data["arena"]),
             constants=int(data["constants"]),
-            stored=tuple(Stored(**s) for s in data["stored"]),
+            stored=tuple(Stored(**{**s, "shape": tuple(s["shape"]), "axes": tuple(s["axes"])}) for s in data["stored"]),
             inputs=streams("inputs"),
             outputs=streams("outputs"),
             results=streams("results"),
@@ -140,10 +145,7 @@ def pack(layout: Layout, constants: Mapping[str, Array]) -> Array:
         array = array.view(np.uint8) if array.dtype == np.bool_ else array
         size = stored.rows * stored.stride * array.itemsize
         place = block[stored.offset : stored.offset + size].view(array.dtype).reshape(stored.rows, stored.stride)
+        if stored.axes:
+            array = array.reshape(stored.shape).transpose(stored.axes)
         place[:, : stored.length] = array.reshape(stored.rows, stored.length)
     return block
-
-
-def word_at(block: Array, offset: int) -> int:
-    """The 64-bit integer at a byte offset."""
-    return int(block[offset : offset + 8].view(np.int64)[0])

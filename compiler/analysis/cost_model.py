@@ -42,8 +42,10 @@ EVENT = 3.0  # an event put into a list and taken out
 ROW = 12.0  # a row of a csr table begun
 SCATTERED = 1.3  # an addition through an index
 STREAMED = 1.2  # a register of weights added
+REORDERED = 5.0  # a register of sums brought into another order
 WINDOW = 1.7  # a register of targets that follow each other, of a convolution's row
 SPREAD = 2.1  # a register of a bitmap: the weights spread over its lanes and added
+MARKED = 1.1  # a register of a bitmap whose synapses have one weight: added where there is a bit
 KEPT = 16  # registers of sums that stay while rows of a bitmap go by, where a row has no more
 KEPT_ROW = 4.0  # such a row begun: no loop in it ends where nobody expects it
 KEPT_SPREAD = 1.8  # a register of it
@@ -76,14 +78,25 @@ def kernel_cycles(shape: Convolution, width: int) -> float:
     return ROW + shape.synapses / shape.pre * (WINDOW / together if columns.most > 1 else SCATTERED)
 
 
-def row_cycles(format: str, synapses: float, post: int, width: int) -> float:
-    """cpu: cycles of an event whose row has so many synapses, of `post` targets with sums of `width` bytes."""
+def across_cycles(shape: Convolution, width: int) -> float:
+    """cpu: cycles of such an event where its channels are in the lanes of vectors."""
+    positions = shape.synapses / shape.pre / shape.output[0]
+    return ROW + positions * -(-shape.output[0] * width // VECTOR) * STREAMED
+
+
+def row_cycles(format: str, synapses: float, post: int, width: int, alike: bool = False) -> float:
+    """cpu: cycles of an event whose row has so many synapses, of `post` targets with sums of `width` bytes.
+
+    `alike` says that all synapses have one weight.
+    """
     per_register = VECTOR // width
     match format:
         case "dense":
             return 1 + -(-post // per_register) * STREAMED
         case "bitmap":
             registers = -(-post // per_register)
+            if alike:
+                return ROW + registers * MARKED
             return KEPT_ROW + registers * KEPT_SPREAD if registers <= KEPT else ROW + registers * SPREAD
         case "block":
             return ROW + -(-synapses // per_register) * 2 * STREAMED

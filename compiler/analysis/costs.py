@@ -25,6 +25,7 @@ from spikec.analysis.cost_model import (
     row_cycles,
 )
 from spikec.dialects import procedural, step
+from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.elementary import FUNCTIONS, TABLE
 from spikec.dialects.functions import size, symbol_of, walk
@@ -113,14 +114,16 @@ def rows_of(table: step.Table) -> int:
     return int(table.pre * (table.parts or 1))
 
 
-def synapses_of(table: step.Table, arrays: Mapping[str, step.Buffer]) -> float:
-    """The synapses of a table with these arrays; the mean where they are drawn again at each event."""
+def synapses_of(table: step.Table, constants: Mapping[str, Array]) -> float:
+    """The synapses of a table of a program; the mean where they are drawn again at each event."""
     if table.format == "conv":
         return Convolution.of(table.connect).synapses
     if table.format == "procedural":
         return procedural.expected(table)
-    each = arrays.get("w") or arrays.get("col")
-    return int(table.pre) if each is None else size(each.type)
+    if table.format == "dense":
+        return int(table.pre * table.post)
+    row = None if "row" not in table.arrays else str(symbol_of(table.arrays["row"]))
+    return int(table.pre) if row is None else int(constants[row][-1]) * (table.block or 1)
 
 
 def _body(program: Any) -> Body:
@@ -138,6 +141,7 @@ class Network:
 
     def __init__(self, program: Program, rates: Mapping[str, float] | float) -> None:
         self.symbols = program.symbols()
+        self.synapses = {table.sym_name: synapses_of(table, program.constants) for table in program.ops(step.Table)}
         self.rates = rates
         self.buffers = {b.sym_name: b for b in program.ops(step.Buffer)}
         kept = ("state", "stream", "temp")
@@ -268,13 +272,13 @@ class Network:
         if table.format == "bitmap":
             words = size(arrays["bits"].type) // max(1, table.pre)
             post = min(post, words * step.BITMAP_WORD)
-        return row_cycles(table.format, row, post, width)
+        return row_cycles(table.format, row, post, width, table.weight is not None)
 
     def _propagate(self, op: Propagation) -> Cost:
         table, source, into = step.Table(self.symbols[op.table]), self.buffers[op.from_], self.buffers[op.into]
         arrays = {key: self.buffers[str(symbol_of(array))] for key, array in table.arrays.items()}
         events = self.rate(source, op.mode, op.tally) * table.pre * op.rounds
-        row = synapses_of(table, arrays) / max(1, rows_of(table))  # on average
+        row = self.synapses[op.table] / max(1, rows_of(table))  # on average
         added = events * row
         element = into.type.element_type
         addition, product = ENERGY.get(str(element), ENERGY["i8"])

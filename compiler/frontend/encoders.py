@@ -40,6 +40,8 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 }
 # exp(-mean) is a normal number of 32 bits up to 87; a larger mean than this is a mistake.
 LARGEST_MEAN = 64
+# Numbers that a draw is compared with one by one; where they are more, or differ between elements, they are added up.
+MOST_LEVELS = 48
 
 
 def encode(expressions: DataflowExpressions, node: syntax.Call, name: str) -> Value:
@@ -131,6 +133,11 @@ def _poisson_count(expressions: DataflowExpressions, given: list[syntax.Expr], s
     largest = float(np.max(as_array(mean))) if mean.is_const else float(LARGEST_MEAN)
     first = emitter.function("exp", emitter.negate(mean, span), span)
     uniform = _uniform(expressions, "poisson_count", mean.shape)
+    if mean.is_const and first.is_const and np.ptp(as_array(mean)) == 0:
+        real = np.dtype(f"f{emitter.real // 8}").type
+        levels = _levels(real(as_array(mean).flat[0]), real(as_array(first).flat[0]), _terms(largest))
+        if len(levels) <= MOST_LEVELS:
+            return Value("int", ssa=_reached(uniform.ssa, levels), shape=mean.shape, event=True)
     p = emitter.ssa(first, mean.shape, "real", span)
     counts = _invert(uniform.ssa, emitter.ssa(mean, mean.shape, "real", span), p, _terms(largest))
     return Value("int", ssa=counts, shape=mean.shape, event=True)
@@ -158,6 +165,29 @@ def _invert(uniform: Any, mean: Any, first: Any, terms: int) -> Any:
     flags = structured.splat(0, ir.RankedTensorType.get([terms], i1))
     kinds = ["parallel"] * rank + ["reduction"]
     return structured.generic([uniform, mean, flags], [cell, cell, last], kinds, inits, [cell] * 4, term)[3]
+
+
+def _levels(mean: Any, first: Any, terms: int) -> list[float]:
+    """The F(k) that draws can reach, of one mean: what `_invert` compares with, computed as it does."""
+    levels, p, below = [], first, first
+    for k in range(1, terms + 1):
+        p = p * mean / type(mean)(k)
+        total = below + p
+        if total > below and below <= 1 - 2.0**-24:
+            levels.append(float(below))
+        below = total
+    return levels
+
+
+def _reached(uniform: Any, levels: list[float]) -> Any:
+    """How many of some numbers each draw reaches, as i32."""
+    type = ir.RankedTensorType(uniform.type)
+    counts = ir.RankedTensorType.get(list(type.shape), ir.IntegerType.get_signless(32))
+    total = structured.splat(0, counts)
+    for level in levels:
+        reached = _compare("oge", uniform, structured.splat(level, type))
+        total = arith.addi(total, arith.extui(counts, reached))
+    return total
 
 
 def _terms(mean: float) -> int:

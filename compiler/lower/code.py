@@ -107,6 +107,24 @@ def when(condition: Value, body: Callable[[], None]) -> None:
         scf.YieldOp([])
 
 
+def branch(condition: Value, then: Callable[[], object], otherwise: Callable[[], object]) -> None:
+    """Does one of two things."""
+    made = scf.IfOp(condition, has_else=True)
+    for block, body in ((made.then_block, then), (made.else_block, otherwise)):
+        with ir.InsertionPoint(block):
+            body()
+            scf.YieldOp([])
+
+
+def either(condition: Value, then: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
+    """then() where the condition holds, else otherwise()."""
+    made = scf.IfOp(condition, [ir.IndexType.get()], has_else=True)
+    for block, body in ((made.then_block, then), (made.else_block, otherwise)):
+        with ir.InsertionPoint(block):
+            scf.YieldOp([body()])
+    return made.results[0]
+
+
 def choose(condition: Value, then: Callable[[], Value], otherwise: Value) -> Value:
     """then() where the condition holds, else a value that is there already."""
     op = scf.IfOp(condition, [otherwise.type], has_else=True)

@@ -22,7 +22,7 @@ Filter = Callable[[Array, Array], Array]
 """From source and target indices (i64, one shape) to the pairs that are kept (bool)."""
 
 MOST = (1 << 31) - 1  # rows are counted in 32 bits
-STRETCH = 1 << 18  # pairs or draws in flight: small enough for the second-level cache
+STRETCH = 1 << 15  # pairs or draws in flight: a few such arrays fit the second-level cache
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ class Rows:
     def sources(self) -> Array:
         """The source of each synapse, as i64 (n)."""
         return np.repeat(np.arange(len(self.row) - 1), np.diff(self.row))
+
+    def stretches(self) -> Iterator[tuple[slice, Array]]:
+        """The synapses by stretches: their places, and the source of each (i64)."""
+        for first in range(0, len(self.col), STRETCH):
+            last = min(first + STRETCH, len(self.col))
+            begin, end = np.searchsorted(self.row, first, side="right") - 1, np.searchsorted(self.row, last)
+            bounds = np.clip(self.row[begin : end + 1], first, last)
+            yield slice(first, last), np.repeat(np.arange(begin, end), np.diff(bounds))
 
 
 def index_bits(post: int) -> int:
@@ -164,13 +172,43 @@ def gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep: 
     return Rows(np.cumsum(counts).astype(np.int32), np.concatenate(cols))
 
 
-def in_parts(rows: Rows, part: Array, parts: int) -> tuple[Rows, Array]:
-    """With `parts` rows for each source, one for each part of its synapses, and the old place of each synapse."""
-    row = rows.sources() * parts + part
-    order = np.argsort(row, kind="stable")
-    ends = np.cumsum(np.bincount(row, minlength=(len(rows.row) - 1) * parts))
-    place = None if rows.place is None else rows.place[order]
-    return Rows(np.concatenate([[0], ends]).astype(np.int32), rows.col[order], place), order
+def by_source(sources: Array, target: Callable[[Array], Array], pre: int, post: int) -> Rows:
+    """The rows of synapses in ascending order of targets; `target` gives those of some places."""
+    row = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=pre))])
+    following, col = row[:-1].copy(), np.empty(len(sources), index_type(post))
+    for first in range(0, len(sources), STRETCH):
+        order = np.argsort(sources[first : first + STRETCH], kind="stable")
+        source = sources[first + order]
+        number = np.bincount(source, minlength=pre)
+        before = np.cumsum(number) - number
+        col[(following - before)[source] + np.arange(len(source))] = target(first + order)
+        following += number
+    return Rows(row.astype(np.int32), col)
+
+
+def in_parts(rows: Rows, part: Array, parts: int, weights: Array | None = None) -> tuple[Rows, Array | None]:
+    """With `parts` rows for each source, one for each part of its synapses, whose weights are ordered with them."""
+    col, ends = np.empty_like(rows.col), np.zeros(1 + (len(rows.row) - 1) * parts, np.int32)
+    place = None if rows.place is None else np.empty_like(rows.place)
+    ordered = None if weights is None else np.empty_like(weights)
+    together = max(1, STRETCH * (len(rows.row) - 1) // max(1, len(rows.col)))
+    for first in range(0, len(rows.row) - 1, together):
+        begin = rows.row[first : first + together + 1]
+        here = slice(begin[0], begin[-1])
+        key = np.repeat(np.arange(len(begin) - 1) * parts, np.diff(begin)) + part[here]
+        order = np.argsort(key, kind="stable")
+        counts = np.bincount(key, minlength=(len(begin) - 1) * parts)
+        ends[1 + first * parts :][: len(counts)] = begin[0] + np.cumsum(counts)
+        for old, new in ((rows.col, col), (rows.place, place), (weights, ordered)):
+            if old is not None and new is not None:
+                new[here] = old[here][order]
+    return Rows(ends, col, place), ordered
+
+
+def part_of(rows: Rows, parts: int) -> Array:
+    """The part that each synapse is in, of rows for each of so many parts of a source (n; the bits of u8 or u16)."""
+    numbers = np.arange(parts, dtype=np.uint8).view(np.int8) if parts <= 1 << 8 else np.arange(parts).astype(np.int16)
+    return np.repeat(np.tile(numbers, (len(rows.row) - 1) // parts), np.diff(rows.row))
 
 
 def without_zeros(rows: Rows, weights: Array) -> tuple[Rows, Array]:

@@ -73,17 +73,21 @@ def test_the_same_as_the_interpreter(
         count = int(present.sum())
         values = rng.standard_normal(count) if real else rng.integers(-9, 9, count)
         declare(n, name, stored, values.astype(TYPES[weight]), post, weight)
+    stored = made["scattered"]
+    assert stored is not None
+    alike = {key: f'"scattered.{key}"' for key in stored.arrays}
+    n.table("alike", "bitmap", PRE, post, weight, weight=f"{-0.75 if real else 3} : {weight}", **alike)
     n.stage = [
         f'propagate from = @"input.x", delay = 0, low = 0, table = @{table}, into = @acc, mode = "dense", '
         "tally = @synaptic_events"
-        for table in made
+        for table in [*made, "alike"]
     ] + [f'copy from = @acc, delay = 0, low = 0, into = @"output.y", to = 0, size = {post}']
     run = both(n)
     active = rng.random((12, PRE)) < 0.3
     values = rng.standard_normal((12, PRE)) if event[0] == "f" else rng.integers(-2, 2, (12, PRE))
     x = active if event == "i1" else active * values
     trace = run.advance(12, {"x": x.astype(TYPES[event])})
-    assert trace.synaptic_events == int((x != 0).sum(0) @ (scattered.sum(1) + near.sum(1) + whole.sum(1)))
+    assert trace.synaptic_events == int((x != 0).sum(0) @ (2 * scattered.sum(1) + near.sum(1) + whole.sum(1)))
 
 
 def test_the_cheapest_format_that_fits() -> None:
@@ -119,7 +123,7 @@ def test_a_pair_with_several_synapses_is_in_no_bitmap() -> None:
         ("bitmap", {"row": 3, "bits": 3, "w": 4}, "", "each of 2 sources needs 1 to 2 words of i16"),
         ("bitmap", {"row": 3, "bits": 6, "w": 4}, "", "each of 2 sources needs 1 to 2 words of i16"),
         ("bitmap", {"row": 2, "bits": 4, "w": 4}, "", "for 2 sources in 1 parts"),
-        ("bitmap", {"row": 3, "bits": 4}, ", weight = 1.0 : f32", "a bitmap table has an array of weights"),
+        ("block", {"row": 3, "col": 1}, ", index = 16, weight = 1.0 : f32", "a block table has an array of weights"),
         ("block", {"row": 3, "col": 1, "w": 8}, ", index = 16", "a block table with blocks of None"),
         ("block", {"row": 3, "col": 1, "w": 7}, ", index = 16, block = 7", "do not divide 24"),
         ("block", {"row": 3, "col": 2, "w": 8}, ", index = 16, block = 8", "where 16 elements of f32 are needed"),

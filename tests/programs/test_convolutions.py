@@ -10,6 +10,7 @@ import pytest
 import spikec
 from spikec.dialects import snn, step
 from spikec.lower import snn_to_step
+from spikec.lower.step_to_cpu.across import candidates
 
 from .engines import Array, differences, on_every_engine, run_everywhere
 
@@ -161,3 +162,34 @@ def test_layers_of_spiking_neurons(real: int, tmp_path: Path) -> None:
     runs = run_everywhere(path, {"x": rng.random((30, 2, 8, 8)) < 0.3}, 30, real=real)
     assert not differences(runs)
     assert all(count > 0 for count in runs["cpu"].counts.values())
+
+
+@pytest.mark.parametrize("kind", ["spikes", "real", "int"])
+@pytest.mark.parametrize(
+    ("channels", "extents", "outputs", "kernel", "options"),
+    [
+        (2, (11, 13), 32, (5, 5), "pad = 2"),
+        (3, (9, 12), 19, (3, 4), "stride = [1, 2]"),
+        (2, (60,), 72, (5,), "pad = 1, stride = 2"),
+        (1, (8, 8), 200, (3, 3), "pad = [0, 1]"),
+    ],
+)
+@pytest.mark.parametrize("real", [32, 64])
+def test_channels_in_lanes(
+    kind: str, channels: int, extents: Pairs, outputs: int, kernel: Pairs, options: str, real: int, tmp_path: Path
+) -> None:
+    """From silence to activity that pays for the other order of sums, added to what is there already."""
+    rng = np.random.default_rng(outputs)
+    np.savez(tmp_path / "w.npz", W=rng.normal(size=(outputs, channels, *kernel)).astype(np.float32))
+    shape = (channels, *extents)
+    (tmp_path / "net.snn").write_text(
+        f"model M {{ step 1 ms\n input x : {kind}[{', '.join(map(str, shape))}]\n"
+        f' a = conv{len(kernel)}d(x, load("w.npz", "W"), {options})\n'
+        f' output y = a + conv{len(kernel)}d(prev(x), load("w.npz", "W"), {options})\n}}\n'
+    )
+    active = rng.random((6, *shape)) < np.array([0, 0.05, 0.2, 0.5, 0.9, 1]).reshape(6, *[1] * len(shape))
+    x = active if kind == "spikes" else active * rng.integers(-3, 4, (6, *shape))
+    program = spikec.load(tmp_path / "net.snn", real=real)
+    made = candidates(snn_to_step.lower(program), 512 // real)
+    assert {table.format for table, *_ in made} == {"conv"}
+    assert not differences(on_every_engine(program, {"x": x.astype(np.float32) if kind == "real" else x}, 6))

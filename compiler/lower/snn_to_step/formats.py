@@ -1,4 +1,4 @@
-"""The storage of rows of synapses that each have a weight of their own: csr, a bitmap, or blocks.
+"""The storage of rows of synapses: csr, a bitmap, or blocks.
 
 The choice is that of the cost model (`spikec.analysis.cost_model`): cycles of the processor for one event, from how
 many synapses a row has on average.  How many events there are makes no difference, since every format walks the rows
@@ -7,7 +7,7 @@ of active sources alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.step import BITMAP_WORD
 from spikec.lower import connect
-from spikec.lower.connect import Rows
+from spikec.lower.connect import STRETCH, Rows
 
 BLOCKS = (64, 32, 16, 8)
 """Targets of a block; the most that fits."""
@@ -25,7 +25,7 @@ BLOCKS = (64, 32, 16, 8)
 
 @dataclass(frozen=True)
 class Stored:
-    """A format with its arrays but for the weights, which are the synapses' in row order in all of them."""
+    """A format with its arrays but for the weights; where synapses have their own, these are in row order in all."""
 
     format: str
     arrays: Mapping[str, Array]
@@ -40,13 +40,17 @@ def csr(rows: Rows, post: int) -> Stored:
 
 def bitmap(rows: Rows, post: int) -> Stored | None:
     """A bit for each pair up to the last target of any source; None where a pair has several synapses."""
-    source, words = rows.sources(), _words(rows)
-    bits = np.zeros((len(rows.row) - 1, words * BITMAP_WORD), bool)
-    bits[source, rows.col] = True
-    if int(np.count_nonzero(bits)) != len(rows.col):
-        return None
-    packed = np.packbits(bits, bitorder="little").view("<i2").astype(np.int16)
-    return Stored("bitmap", {"row": rows.row, "bits": packed})
+    pre, words = len(rows.row) - 1, _words(rows)
+    packed = np.empty((pre, words * (BITMAP_WORD // 8)), np.uint8)
+    together = max(1, STRETCH // (words * BITMAP_WORD))
+    for first in range(0, pre, together):
+        begin = rows.row[first : first + together + 1]
+        bits = np.zeros((len(begin) - 1, words * BITMAP_WORD), bool)
+        bits[np.repeat(np.arange(len(begin) - 1), np.diff(begin)), rows.col[begin[0] : begin[-1]]] = True
+        if np.count_nonzero(bits) != begin[-1] - begin[0]:
+            return None
+        packed[first : first + together] = np.packbits(bits, axis=1, bitorder="little")
+    return Stored("bitmap", {"row": rows.row, "bits": packed.reshape(-1).view("<i2").astype(np.int16, copy=False)})
 
 
 def _words(rows: Rows) -> int:
@@ -79,9 +83,9 @@ def of(format: str, rows: Rows, post: int) -> Stored | None:
 def keeps_kernels(shape: Convolution, weights: Array | None) -> bool:
     """Whether a convolution is cheaper as its kernels alone than unrolled to rows."""
     width = 4 if weights is None else max(4, weights.itemsize)
-    unrolled = ("csr",) if weights is None else ("csr", "bitmap")
-    mean = shape.synapses / shape.pre
-    return kernel_cycles(shape, width) <= min(row_cycles(format, mean, shape.post, width) for format in unrolled)
+    mean, alike = shape.synapses / shape.pre, weights is None
+    unrolled = min(row_cycles(format, mean, shape.post, width, alike) for format in ("csr", "bitmap"))
+    return kernel_cycles(shape, width) <= unrolled
 
 
 def too_large(synapses: snn.Synapses) -> bool:
@@ -90,9 +94,9 @@ def too_large(synapses: snn.Synapses) -> bool:
     return procedural.expected(synapses) * bits / 8 > MOST_STORED
 
 
-def chosen(rows: Rows, post: int, width: int) -> Stored:
-    """The cheapest format that fits, for sums of `width` bytes."""
+def chosen(rows: Rows, post: int, width: int, possible: Collection[str] = tuple(MAKERS), alike: bool = False) -> Stored:
+    """The cheapest of some formats that fits, for sums of `width` bytes; `alike`: all synapses have one weight."""
     mean = len(rows.col) / max(1, len(rows.row) - 1)
     reach = min(post, _words(rows) * BITMAP_WORD)
-    order = sorted(MAKERS, key=lambda format: row_cycles(format, mean, reach, width))
+    order = sorted(possible, key=lambda format: row_cycles(format, mean, reach, width, alike))
     return next(made for made in (MAKERS[format](rows, post) for format in order) if made is not None)

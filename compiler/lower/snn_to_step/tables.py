@@ -3,12 +3,13 @@
 | recipe | format |
 |---|---|
 | all, no pair left out, an array of weights | dense, over the array itself |
-| all, no pair left out, one weight | dense up to `DENSE_LIMIT` synapses, then csr (2 bytes a synapse instead of 4) |
+| all, no pair left out, one weight | dense up to `DENSE_LIMIT` synapses, then a bitmap (a bit a synapse instead of 4 bytes) |
 | one_to_one, no pair left out | one_to_one |
-| prob, one weight | procedural where the synapses would take too much memory (`formats`), else csr |
+| prob, one weight | procedural where the synapses would take too much memory, else csr or a bitmap (`formats`) |
 | conv | conv, or as everything else where that is cheaper (`formats`) |
 | everything else, with a weight for each synapse | csr, a bitmap or blocks (`formats`) |
-| everything else | csr, in parts by delay where delays differ |
+| everything else, with one weight | csr or a bitmap (`formats`) |
+| what has a delay for each synapse | csr, in parts by delay |
 
 A `snn.synapses` with a `format` gets that one.
 """
@@ -158,7 +159,8 @@ class Tables:
             return self._finish(fields, "conv", kept, None if weights else synapses.weight)
         rows, array = self._connected(synapses, kind)
         made = self._stored(synapses, rows, array)
-        arrays = {key: self._buffers.array(f"{name}.{key}", one, location) for key, one in made.arrays.items()}
+        stored = {**made.arrays, **({"part": connect.part_of(rows, fields["parts"])} if "parts" in fields else {})}
+        arrays = {key: self._buffers.array(f"{name}.{key}", one, location) for key, one in stored.items()}
         if array is not None:
             arrays["w"] = self._weights(synapses, array, location)
         fields |= {"index": made.index, "block": made.block}
@@ -173,12 +175,15 @@ class Tables:
         return formats.keeps_kernels(Convolution.of(synapses.connect), array)
 
     def _stored(self, synapses: snn.Synapses, rows: connect.Rows, array: Array | None) -> formats.Stored:
-        """Rows without weights of their own, or in parts, have one format."""
+        """Rows in parts have one format; those without weights of their own are no blocks."""
         wanted = synapses.format
-        alone = array is None or synapses.delay is not None
-        if wanted is None and array is not None and not alone:
-            return formats.chosen(rows, synapses.post, max(4, array.itemsize))
-        made = None if alone and wanted not in (None, "csr") else formats.of(wanted or "csr", rows, synapses.post)
+        possible = (
+            ("csr",) if synapses.delay is not None else ("csr", "bitmap") if array is None else tuple(formats.MAKERS)
+        )
+        if wanted is None:
+            width = 4 if array is None else max(4, array.itemsize)
+            return formats.chosen(rows, synapses.post, width, possible, alike=array is None)
+        made = formats.of(wanted, rows, synapses.post) if wanted in possible else None
         if made is None:
             raise _impossible(synapses)
         return made
@@ -203,8 +208,7 @@ class Tables:
         if synapses.delay is None:
             return rows, made
         least, most = synapses.delay_range
-        rows, order = connect.in_parts(rows, self._recipes.delays(synapses, rows) - least, most - least + 1)
-        return rows, None if made is None else made[order]
+        return connect.in_parts(rows, self._recipes.delays(synapses, rows) - least, most - least + 1, made)
 
     def _array(self, synapses: snn.Synapses, weights: str) -> Array:
         return self._recipes.array(synapses, weights)
@@ -216,11 +220,10 @@ class Tables:
 
 def storage(program: Program) -> Note:
     """How the synapses of a program at level `step` are stored: format, number and bytes of each projection."""
-    buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
     rows: list[tuple[Cell, ...]] = []
     for table in program.ops(step.Table):
         names = {key: str(symbol_of(array)) for key, array in table.arrays.items()}
-        count = round(synapses_of(table, {key: buffers[name] for key, name in names.items()}))
+        count = round(synapses_of(table, program.constants))
         columns = f", {table.index}-bit columns" if "col" in names else ""
         bytes = sum(array.nbytes for array in program.constants.only(names.values()).values())
         rows.append((table.sym_name, table.format + columns, count, bytes))

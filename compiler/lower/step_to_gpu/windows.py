@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spikec.dialects.convolution import Axis, Convolution
+from spikec.dialects.convolution import POINT, Axis, Convolution
 from spikec.dialects.mlir import arith, ir, math
 from spikec.dialects.propagations import Propagation
 from spikec.lower import synapses
@@ -34,7 +34,6 @@ from spikec.lower.step_to_gpu.network import Network
 from spikec.lower.step_to_gpu.sources import Source, Weights, weights
 from spikec.lower.step_to_gpu.thread import Thread
 
-POINT = Axis(1, 1, 1, 1, 0, 1)  # the other axis where there is one
 WIDEST = 4 * WORD
 """Sources under a row of the kernel, from the first to the last, that are looked at by words."""
 

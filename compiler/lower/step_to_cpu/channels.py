@@ -1,0 +1,116 @@
+"""Propagates over tables of the format `conv` with the output channels in the lanes of vectors.
+
+The sums of all targets are brought into another order, position by position with the channels of each one after the
+other, and back when all events have been added.  In between an event adds whole vectors: its weights to a target
+position stand in that order too, in a copy of their own.  How many events pay for the way there and back is known
+when the step runs, and decided then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spikec.dialects import step
+from spikec.dialects.convolution import POINT
+from spikec.dialects.mlir import arith, vector
+from spikec.lower.code import Value, branch, index, loop, plus, summed
+from spikec.lower.step_to_cpu.across import Across
+from spikec.lower.step_to_cpu.arrivals import Source, Weights
+from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.reach import reached, times
+
+UNROLLED = 8  # times that code is repeated instead of a loop
+
+
+def propagate(frame: Frame, made: Across, table: step.Table, source: Source, weights: Weights, into: Place) -> Value:
+    """Adds all events of a source; returns the number of additions."""
+    sums = frame.within(frame.plan.sums, into.element, made.sums)
+    _reorder(made, into, sums, there=True)
+    assert weights.held is not None
+    own = Weights(frame, table, frame.constant(made.weights, weights.held.element, made.weight_count))
+    rows, columns = (POINT, *made.shape.axes)[-2:]
+
+    def one(k: Value, total: Value) -> list[Value]:
+        i, value = source.at(k)
+        channel, down, along = reached(made.shape, i)
+        kernel = times(channel, rows.kernel)
+
+        def line(n: Value) -> None:
+            """The targets of a row of the kernel."""
+            row = times(arith.addi(down.target, times(n, down.apart)), columns.output)
+            at = times(arith.addi(row, along.target), made.channels)
+            row = times(arith.addi(arith.addi(kernel, down.weight), n), columns.kernel)
+            weight = times(arith.addi(row, along.weight), made.channels)
+
+            def position(m: Value | int) -> None:
+                target = plus(at, _scaled(m, along.apart * made.channels))
+                place = plus(weight, _scaled(m, made.channels))
+                repeated(lambda first: add(plus(target, first), plus(place, first)), made.channels, made.lanes)
+
+            whole = arith.cmpi(arith.CmpIPredicate.eq, along.count, index(columns.most))
+            branch(
+                whole,
+                lambda: repeated(position, columns.most, 1),
+                lambda: loop(index(0), along.count, 1, position),
+            )
+
+        def add(target: Value, weight: Value) -> None:
+            arriving = own.arriving(weight, value, into.element, made.lanes)
+            sums.store(summed(sums.load(target, made.lanes), arriving), target)
+
+        loop(index(0), down.count, 1, line)
+        return [arith.addi(total, times(arith.muli(down.count, along.count), made.shape.output[0]))]
+
+    added = loop(source.begin, source.end, 1, one, [index(0)])[0]
+    _reorder(made, into, sums, there=False)
+    return added
+
+
+def repeated(body: Callable[[Value | int], None], end: int, stride: int) -> None:
+    """body(0), body(stride), ... up to `end`: one after the other, or in a loop where they are many."""
+    if end <= UNROLLED * stride:
+        for first in range(0, end, stride):
+            body(first)
+    else:
+        loop(index(0), index(end), stride, body)
+
+
+def _scaled(number: Value | int, factor: int) -> Value | int:
+    return number * factor if isinstance(number, int) else times(number, factor)
+
+
+def _reorder(made: Across, into: Place, sums: Place, there: bool) -> None:
+    """Brings sums from the order of the targets into that of positions, or back, a square of vectors at a time."""
+    lanes, positions, channels = made.lanes, made.positions, made.shape.output[0]
+
+    def square(first: Value) -> None:
+        # The last square overlaps with the one before it: what is copied twice is the same.
+        first = arith.minsi(first, index(positions - lanes))
+        for block in range(0, made.channels, lanes):
+            planes = [min(block + k, channels - 1) * positions for k in range(lanes)]
+            places = [plus(times(plus(first, k), made.channels), block) for k in range(lanes)]
+            if there:
+                columns = [into.load(plus(first, plane), lanes) for plane in planes]
+                for place, row in zip(places, _transposed(columns), strict=True):
+                    sums.store(row, place)
+            else:
+                columns = _transposed([sums.load(place, lanes) for place in places])
+                for column, plane in list(zip(columns, planes, strict=True))[: channels - block]:
+                    into.store(column, plus(first, plane))
+
+    loop(index(0), index(positions), lanes, square)
+
+
+def _transposed(rows: list[Value]) -> list[Value]:
+    """A square of as many vectors as each has lanes.
+
+    To put two halves of the rows together lane by lane moves the first bit of a row's number behind those of the
+    lane's; done for all bits, rows and lanes have changed places.
+    """
+    lanes = len(rows)
+    half = lanes // 2
+    low, high = ([n // 2 + start + lanes * (n % 2) for n in range(lanes)] for start in (0, half))
+    for _ in range(lanes.bit_length() - 1):
+        pairs = list(zip(rows[:half], rows[half:], strict=True))
+        rows = [vector.shuffle(a, b, order) for a, b in pairs for order in (low, high)]
+    return rows
