@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev lint test test-full check accuracy bench clean
+.PHONY: help demo dev lint test test-full check accuracy bench bench-full clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ check: lint test  ## lint, then test
 accuracy: $(VENV)/.dev  ## what integer programs lose against float ones
 	@$(BIN)/python benchmarks/accuracy.py
 
-bench: $(VENV)/.dev  ## measure against peers (installs them into environments of their own)
+bench: $(VENV)/.dev  ## measure against peers (installs them into environments of their own), short form
 	@$(BIN)/python benchmarks/run.py
+
+bench-full: $(VENV)/.dev  ## the same with all cases, more rounds and full lengths
+	@$(BIN)/python benchmarks/run.py --full
 
 clean:  ## remove the environment and what builds leave behind
 	@rm -rf $(VENV) build dist spikec.egg-info
@@ -47,7 +50,7 @@ clean:  ## remove the environment and what builds leave behind
 
 # The strict kind of editable installation is a tree of links, which type checkers can follow; a file
 # that is added needs another installation, hence the list of sources.
-SOURCES := $(shell find compiler dialects runtime backends -name '*.py' -o -name '*.lark' -o -name '*.snn' -o -name '*.mlir')
+SOURCES := $(shell find compiler dialects runtime backends -name '*.py' -o -name '*.lark' -o -name '*.snn' -o -name '*.mlir' -o -name '*.json')
 LISTED  := $(VENV)/.sources
 
 $(VENV)/.made:

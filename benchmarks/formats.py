@@ -6,6 +6,7 @@ One layer of integrate-and-fire neurons gets random spikes; `sparsify` prunes it
 the format `block`, in blocks of 1 by 16.  A line is a layer and the share of its weights that is left.  A pair of
 numbers is a format: nanoseconds of an event by the model, and those of the compiled loop with events less without,
 for each event; processor time, the best of several runs.  The format with a star is the one that the compiler chooses.
+Then the same for connections that are drawn and have one weight.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ MODEL = """model Layer(N: int = 1, P: int = 1) {
 """
 
 
+ALIKE = """model Alike(N: int = 1, P: int = 1, p = 0.1) {
+  step 1 steps
+  neuron IF { in I; var V = 0; V := V + I; spike when V >= 1e6 { V -= 1 } }
+  input x : spikes[N]
+  pop y : IF[P]
+  proj x -> y.I { connect prob(p) seed 1; weight 0.5 }
+}
+"""
+
+
 def layer(folder: Path, sources: int, targets: int) -> spikec.Program:
     """A layer with random weights, at level `snn`."""
     weights = np.random.default_rng(0).normal(0, 1, (targets, sources)).astype(np.float32)
@@ -54,6 +65,20 @@ def measured(program: spikec.Program, x: npt.NDArray[np.bool_]) -> float:
     silent = np.zeros_like(x)
     busy, idle = least([partial(net.run, {"x": given}, steps=len(x)) for given in (x, silent)], RUNS)
     return (busy - idle) / max(1, int(x.sum())) * 1e9
+
+
+def alike(folder: Path, sources: int, targets: int, density: float, x: npt.NDArray[np.bool_]) -> str:
+    """Model and measurement of csr and bitmap for drawn connections of one weight."""
+    (folder / "alike.snn").write_text(ALIKE)
+    network = spikec.load(folder / "alike.snn", params={"N": sources, "P": targets, "p": density})
+    (synapses,) = network.ops(snn.Synapses)
+    cells = []
+    for format in ("csr", "bitmap"):
+        forced = spikec.pipeline(f'formats{{{format}="{synapses.sym_name}"}}')(network)
+        star = "*" if chosen(network) == format else " "
+        model = row_cycles(format, density * targets, targets, WIDTH, alike=True) / CLOCK["cpu"]
+        cells.append(f"{format}{star} {model:5.1f} {measured(forced, x):5.1f}")
+    return "   ".join(cells)
 
 
 def chosen(program: spikec.Program) -> str:
@@ -93,6 +118,9 @@ def main() -> None:
             network = layer(Path(folder), sources, targets)
             for density in arguments.density or (1.0, *DENSITIES):
                 print(f"{name:<10} {density:>7}  {line(network, density, x, targets)}", flush=True)
+            for density in arguments.density or DENSITIES:
+                shown = alike(Path(folder), sources, targets, density, x)
+                print(f"{name:<10} {density:>7}  one weight: {shown}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,181 +1,195 @@
-"""Measures spikec against its peers: the same network, one thread, CPU seconds of the step loop.
+"""Measures spikec against its peers: the same network, one thread, the step loop alone.
 
-Rounds are interleaved (A B C A B C ...), each run is a process of its own, and all are kept on one core. What is
-compared are ratios within a round, because the speed of a machine drifts; reported are medians over rounds.
-Exit status 1 where the spike counts of a peer are not ours, because then the two did not do the same work.
+What is compared are CPU times within a round, because the speed of a machine drifts; reported are medians over
+rounds.  The short form takes some minutes and leaves the longest cases out.  Exit status 1 where a peer failed, where
+its spike counts are not ours (then the two did not do the same work), or where `--check` finds a difference.
 
-    python benchmarks/run.py [--rounds 7] [--networks cuba] [--peers brian2] [--json FILE]
+    python benchmarks/run.py [--full] [--cases cuba,mlp/batch-1] [--peers brian2,c] [--rounds 7]
+    python benchmarks/run.py --check      # our loop against the reference interpreter, bit for bit
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
-import shutil
-import statistics
-import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from networks import Network, networks
-from peers import PEERS, Peer, Unavailable
+import summary
+from cases import Case, cases
+from environments import HANDWRITTEN, OURS, PEERS, Peer, Unavailable
+from rounds import Failed, measure, networks_of, prepare
 
-HERE = Path(__file__).resolve().parent
-OURS = "spikec"
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+BUILD = Path("build")
+# Rounds of a case: in full, and in the short form as many as fit into so many seconds.
+ROUNDS, LEAST_ROUNDS, SHORT_SECONDS = 7, 3, 15
 
-Round = dict[str, dict[str, Any]]
+
+def announce(case: Case, number: int, count: int, seconds: float) -> None:
+    """Says which case is next and, from the seconds that those before it took, how long the rest will take."""
+    left = f", about {math.ceil(seconds / number * (count - number) / 60)} min left" if number else ""
+    print(f"[{number + 1}/{count}{left}] {case.name}, {case.steps:,} steps: {case.about}", flush=True)
+
+
+def available(wanted: Sequence[Peer], cache: Path) -> dict[Peer, frozenset[str]]:
+    """The networks of each peer that can be had here; says why others are left out."""
+    found = {}
+    for peer in wanted:
+        if peer.path.is_file():
+            try:
+                found[peer] = networks_of(peer.python(cache), peer.path)
+            except (Unavailable, Failed) as reason:
+                print(f"{peer.name} is left out: {reason}", flush=True)
+    return found
+
+
+def enough(rounds: int | None, full: bool, seconds: float) -> int:
+    """How many rounds there shall be if one takes so many seconds."""
+    if rounds or full:
+        return rounds or ROUNDS
+    return min(ROUNDS, max(LEAST_ROUNDS, int(SHORT_SECONDS / seconds)))
+
+
+def benchmark(case: Case, peers: Sequence[Peer], arguments: argparse.Namespace) -> summary.Summary:
+    """Measures a case and shows what came of it.  Raises Failed where we do."""
+    cache: Path = arguments.cache
+    folder = cache / "cases" / case.name
+    failed: dict[str, str] = {}
+
+    def fail(peer: Peer, failure: Failed) -> None:
+        if peer is OURS:
+            raise failure
+        failed[peer.name] = str(failure)
+        print(f"  {peer.name} failed: {failure}", flush=True)
+
+    case.write_inputs(folder / "shared")
+    for peer in peers:
+        try:
+            prepare(case, peer, folder, cache)
+        except Failed as failure:
+            fail(peer, failure)
+    able = [peer for peer in peers if peer.name not in failed]
+    rounds = measure(case, able, folder, cache, partial(enough, arguments.rounds, arguments.full), fail)
+    result = summary.summary(case, rounds, failed)
+    print(*summary.lines(case, result), sep="\n", flush=True)
+    return result
+
+
+def measured(chosen: Sequence[Case], wanted: Sequence[Peer], arguments: argparse.Namespace) -> int:
+    """Measures all cases, writes results and chart, and returns the exit status."""
+    results: dict[str, summary.Summary] = {}
+    peers = available(wanted, arguments.cache)
+    begin = time.perf_counter()
+    for number, case in enumerate(chosen):
+        announce(case, number, len(chosen), time.perf_counter() - begin)
+        try:
+            takers = [peer for peer, networks in peers.items() if case.network in networks]
+            results[case.name] = benchmark(case, takers, arguments)
+            _write(results, arguments)
+        except Failed as failure:
+            print(f"  {OURS.name} failed: {failure}", flush=True)
+    print("", *summary.table(results), sep="\n")
+    _draw(results, arguments.plot)
+    right = [not result.failed and not list(result.wrong()) for result in results.values()]
+    return int(len(results) < len(chosen) or not all(right))
+
+
+def _write(results: Mapping[str, summary.Summary], arguments: argparse.Namespace) -> None:
+    named = {name: asdict(result) for name, result in results.items()}
+    report = {"processor": processor(), "python": platform.python_version(), "full": arguments.full, "cases": named}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _draw(results: Mapping[str, summary.Summary], path: Path) -> None:
+    try:
+        import chart
+
+        chart.draw(results, path)
+    except ImportError:
+        print("no chart without matplotlib: pip install 'spikec[plot]'")
+
+
+def checked(chosen: Sequence[Case], arguments: argparse.Namespace) -> int:
+    """Compares all cases with the reference interpreter and returns the exit status."""
+    from agreement import differences
+
+    wrong = 0
+    for case in chosen:
+        shared = arguments.cache / "cases" / case.name / "shared"
+        case.write_inputs(shared)
+        found = differences(case, shared)
+        wrong += bool(found)
+        print(f"{case.name}: {'differs in ' + ', '.join(found) if found else 'equal'}", flush=True)
+    return int(wrong > 0)
+
+
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "spikec-benchmarks"
 
 
-def call(command: Sequence[str | Path], pinned: bool = False) -> str:
-    """The last line that a script prints, run on one core where `pinned`."""
-    if pinned and shutil.which("taskset"):
-        command = ["taskset", "-c", str(max(os.sched_getaffinity(0))), *command]
-    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"failed: {' '.join(map(str, command))}\n{done.stderr[-2000:]}")
-    return done.stdout.strip().rpartition("\n")[2]
-
-
-def prepare(network: Network, peers: Sequence[Peer], cache: Path) -> None:
-    """Writes the inputs that all peers share, then builds what each peer can build ahead."""
-    folder = cache / network.name
-    folder.mkdir(parents=True, exist_ok=True)
-    inputs = network.folder / "inputs.py"
-    if inputs.is_file():
-        call([sys.executable, inputs, folder])
-    for peer in peers:
-        call([peer.python(cache), network.script(peer.script), "prepare", folder / peer.name, *peer.options])
-
-
-def measure(network: Network, peers: Sequence[Peer], rounds: int, cache: Path) -> list[Round]:
-    """Results by peer for each round; the first, which warms up, is left out."""
-    results: list[Round] = []
-    for number in range(rounds + 1):
-        result = {}
-        for peer in peers:
-            script = network.script(peer.script)
-            line = call([peer.python(cache), script, "run", cache / network.name / peer.name], pinned=True)
-            result[peer.name] = json.loads(line)
-        if number:
-            results.append(result)
-            times = "  ".join(f"{name} {row['cpu_seconds']:.4f} s" for name, row in result.items())
-            print(f"  round {number}: {times}", flush=True)
-    return results
-
-
-def summary(network: Network, rounds: Sequence[Round]) -> dict[str, Any]:
-    """Medians, ratios within rounds, and spikes of the last round with what differs from ours, by peer."""
-    table = {}
-    for name, last in rounds[-1].items():
-        times = [result[name]["cpu_seconds"] for result in rounds]
-        ratios = [result[OURS]["cpu_seconds"] / result[name]["cpu_seconds"] for result in rounds]
-        table[name] = {
-            "median_cpu_seconds": statistics.median(times),
-            "least_cpu_seconds": min(times),
-            "median_ratio_of_spikec": statistics.median(ratios),
-            "spikec_is_faster_by": statistics.median(1 / ratio for ratio in ratios),
-            "spikes": last["spikes"],
-            "outputs": last["outputs"],
-            "differing": network.differing(last, rounds[-1][OURS]),
-        }
-    return table
-
-
-def show(network: Network, table: dict[str, Any]) -> None:
-    what = "spikes" if network.seconds is None else "mean rates"
-    print(f"  {'':<16}{'median':>10}{'least':>10}{'spikec / peer':>16}{'faster':>10}   {what}")
-    for name, row in table.items():
-        ratio = faster = ""
-        if name != OURS:
-            ratio, faster = f"{row['median_ratio_of_spikec']:.3f}", f"{row['spikec_is_faster_by']:.1f} x"
-        times = f"{row['median_cpu_seconds']:>8.4f} s{row['least_cpu_seconds']:>8.4f} s"
-        print(f"  {name:<16}{times}{ratio:>16}{faster:>10}   {network.shown(row)}")
-    for name, row in table.items():
-        for line in row["differing"]:
-            print(f"  {name} did other work, {line}")
-
-
-def chosen(names: str | None, network: Network, cache: Path) -> list[Peer]:
-    """Ourselves and the wanted peers that have a script for this network and can be had here."""
+def chosen_cases(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> list[Case]:
+    """The named cases, or all those of the form, without those that cannot be had here."""
+    known = cases()
+    names = [name for name, case in known.items() if case.short or arguments.full or arguments.check]
+    if arguments.cases:
+        wanted = arguments.cases.split(",")
+        names = [name for name in known if name in wanted or known[name].network in wanted]
+        absent = set(wanted) - set(names) - {known[name].network for name in names}
+        if absent:
+            parser.error(f"unknown: {', '.join(sorted(absent))}; there are {', '.join(known)}")
     found = []
-    for peer in PEERS:
-        wanted = names is None or peer.name == OURS or peer.name in names.split(",")
-        if not wanted or not network.script(peer.script).is_file():
-            continue
-        try:
-            peer.python(cache)
-        except Unavailable as reason:
-            print(f"  {peer.name} is left out: {reason}", flush=True)
-            continue
-        found.append(peer)
+    for name in names:
+        missing = known[name].missing()
+        if missing:
+            print(f"{name} is left out: {missing}", flush=True)
+        else:
+            found.append(known[name] if arguments.full or arguments.check else known[name].over("in_short"))
     return found
 
 
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
-
-
-def parsed() -> argparse.Namespace:
-    known = networks()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--networks", default=",".join(known), help="names, separated by commas; all without it")
-    parser.add_argument("--peers", help="names, separated by commas; all without it")
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of environments and builds")
-    parser.add_argument("--json", type=Path, default=Path("build/benchmarks.json"), help="file of the results")
-    arguments = parser.parse_args()
-    arguments.networks = arguments.networks.split(",")
-    unknown = [name for name in arguments.networks if name not in known]
-    unknown += [n for n in (arguments.peers or OURS).split(",") if n not in {peer.name for peer in PEERS}]
+def chosen_peers(names: str | None, parser: argparse.ArgumentParser) -> list[Peer]:
+    """Ourselves and the named peers, or all."""
+    wanted = {peer.name for peer in PEERS} if names is None else {OURS.name, *names.split(",")}
+    unknown = wanted - {peer.name for peer in PEERS}
     if unknown:
-        names = f"networks {', '.join(known)}; peers {', '.join(peer.name for peer in PEERS)}"
-        parser.error(f"unknown: {', '.join(unknown)}; there are {names}")
-    if arguments.rounds < 1:
-        parser.error("--rounds must be at least 1")
-    return arguments
-
-
-def benchmark(network: Network, arguments: argparse.Namespace) -> dict[str, Any] | None:
-    """The rounds of a network and their summary; None where it cannot be run here."""
-    missing = network.missing()
-    if missing:
-        print(f"{network.name} is left out: {missing}", flush=True)
-        return None
-    print(f"{network.name}: {network.about}; CPU seconds of the step loop, one thread", flush=True)
-    cache = arguments.cache.resolve()
-    peers = chosen(arguments.peers, network, cache)
-    prepare(network, peers, cache)
-    rounds = measure(network, peers, arguments.rounds, cache)
-    table = summary(network, rounds)
-    show(network, table)
-    return {"about": network.about, "rounds": rounds, "summary": table}
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(peer.name for peer in PEERS)}")
+    return [peer for peer in PEERS if peer.name in wanted]
 
 
 def main() -> int:
-    arguments = parsed()
-    known = networks()
-    results = {name: benchmark(known[name], arguments) for name in arguments.networks}
-    measured = {name: result for name, result in results.items() if result is not None}
-    report = {"processor": processor(), "python": platform.python_version(), "networks": measured}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"written to {arguments.json}")
-    return int(any(row["differing"] for result in measured.values() for row in result["summary"].values()))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="all cases at full length")
+    parser.add_argument("--check", action="store_true", help="compare with the reference interpreter instead")
+    parser.add_argument("--rounds", type=int, help=f"of a case; {ROUNDS} in full, at least {LEAST_ROUNDS} in short")
+    parser.add_argument("--cases", help="networks or cases, separated by commas")
+    parser.add_argument("--peers", help=f"names, separated by commas; {HANDWRITTEN.name} is the loop written by hand")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of environments and builds")
+    parser.add_argument("--json", type=Path, default=BUILD / "benchmarks.json", help="file of the results")
+    parser.add_argument("--plot", type=Path, default=BUILD / "benchmarks.png", help="file of the chart")
+    arguments = parser.parse_args()
+    if arguments.rounds is not None and arguments.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    arguments.cache = arguments.cache.resolve()
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    chosen = chosen_cases(arguments, parser)
+    if arguments.check:
+        return checked(chosen, arguments)
+    return measured(chosen, chosen_peers(arguments.peers, parser), arguments)
 
 
 if __name__ == "__main__":

@@ -6,40 +6,48 @@ so that all frameworks run the same `Sequential`; no other way of stepping was f
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nir
 import numpy as np
 import torch
-from protocol import Result, conformance
+from protocol import Case, Result, Stopwatch, Task
 from torch import nn
 
 NeuronMaker = Callable[[float], nn.Module]
 
 
-def network(neuron: NeuronMaker) -> nn.Sequential:
-    """`neuron` makes an integrate-and-fire module that resets to zero, given its threshold."""
-    graph = nir.read(conformance("nir/field/cnn_nmnist.nir"))
+def task(neuron: NeuronMaker, kind: type[nn.Module], reset: Callable[[nn.Sequential], None]) -> Task:
+    """`neuron` makes an integrate-and-fire module of a `kind` that resets to zero, given its threshold."""
+
+    def ready(case: Case, folder: Path) -> Callable[[], Result]:
+        torch.set_num_threads(1)
+        net = _network(case["model"], neuron)
+        with np.load(Path(case["shared"]) / "inputs.npz") as data:
+            steps = torch.from_numpy(data["input"]).unsqueeze(1).unbind()
+        with torch.no_grad():
+            spikes = _counted(net, kind, steps)
+
+        @torch.no_grad()
+        def run() -> Result:
+            reset(net)
+            with Stopwatch() as taken:
+                outputs = [net(step) for step in steps]
+            summed = torch.cat(outputs).sum(0).int().tolist()
+            return Result(taken.cpu_seconds, taken.wall_seconds, spikes, tuple(summed))
+
+        return run
+
+    return Task(ready)
+
+
+def _network(file: str, neuron: NeuronMaker) -> nn.Sequential:
+    graph = nir.read(file)
     layers = nn.Sequential()
     for name in _chain(dict(graph.edges)):
         layers.add_module(name, _layer(graph.nodes[name], neuron))
     return layers.eval()
-
-
-def timed(net: nn.Sequential, neuron: type[nn.Module], reset: Callable[[], None], folder: Path) -> Result:
-    """CPU time of all steps at batch 1, after one run that warms up and counts the spikes of each layer."""
-    torch.set_num_threads(1)
-    with np.load(folder.parent / "events.npz") as data:
-        steps = torch.from_numpy(data["events"]).unsqueeze(1).unbind()
-    with torch.no_grad():
-        spikes = _counted(net, neuron, steps)
-        reset()
-        begin = time.process_time()
-        outputs = [net(step) for step in steps]
-        seconds = time.process_time() - begin
-    return Result(seconds, spikes, tuple(torch.cat(outputs).sum(0).int().tolist()))
 
 
 def _chain(after: dict[str, str]) -> Iterator[str]:
@@ -80,9 +88,9 @@ def _pair(value: np.ndarray) -> tuple[int, int]:
     return int(vertical), int(horizontal)
 
 
-def _counted(net: nn.Sequential, neuron: type[nn.Module], steps: tuple[torch.Tensor, ...]) -> dict[str, int]:
+def _counted(net: nn.Sequential, kind: type[nn.Module], steps: tuple[torch.Tensor, ...]) -> dict[str, int]:
     """Runs all steps and returns the number of spikes of each layer of neurons."""
-    counts = {name: 0 for name, layer in net.named_children() if isinstance(layer, neuron)}
+    counts = {name: 0 for name, layer in net.named_children() if isinstance(layer, kind)}
     for step in steps:
         value = step
         for name, layer in net.named_children():
