@@ -74,9 +74,13 @@ def compile(
     seed: int = 0,
     pipeline: str | Pipeline | Iterable[Pass] = "",
     device: str | None = None,
+    fast_math: bool = False,
     diagnostics: Diagnostics | None = None,
 ) -> Executable:
     """Makes a program ready to run on this machine; connections are drawn with the run seed `seed`.
+
+    With `fast_math`, code for a CPU may round reals otherwise than the language says: products that are added without
+    being rounded, reciprocals for quotients.
 
     For the target "ptx", `device` is "cuda" (the default: the first GPU) or "emulated".  Raises MissingTool without it.
 
@@ -86,7 +90,7 @@ def compile(
     from spikec import pipelines
 
     passes = pipelines.of(pipeline)
-    options = driver.Options(target=target, seed=seed, pipeline=str(passes), device=device)
+    options = driver.Options(target=target, seed=seed, pipeline=str(passes), device=device, fast_math=fast_math)
     sink = diagnostics if diagnostics is not None else Diagnostics()
     return driver.compile_program(program, driver.Compilation(Path(), options, sink, passes=passes))
 

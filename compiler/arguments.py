@@ -122,7 +122,7 @@ def _parser() -> _Parser:
     _target(run)
     run.add_argument("--device", choices=("cuda", "emulated"), help="where code for ptx runs; cuda by default")
     _seed(run)
-    run.add_argument("--threads", type=_number, metavar="N", help="at most this many threads; results are the same")
+    run.add_argument("--threads", type=_number, metavar="N", help="at most this many threads; the results are the same")
     _output(run, "OUT.npz", "where outputs and probes go")
     run.add_argument("--raw", action="store_true", help="write integers of integer programs as they are")
     run.add_argument("--plot", metavar="FILE", help="draw probes and outputs: .png, .svg or .pdf")
@@ -162,7 +162,11 @@ def _common(parser: ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="print nothing but errors")
     group.add_argument("--verbose", action="store_true", help="say more")
     group.add_argument("--float", dest="real", type=int, choices=(32, 64), help="bits of a real number")
-    group.add_argument("--fast-math", action="store_true", help="permit other roundings than the language's")
+    group.add_argument(
+        "--fast-math",
+        action="store_true",
+        help="permit other roundings: fused products, reciprocals",
+    )
     group.add_argument("--print-after", metavar="PASS|all", help="print the IR after a pass or lowering, to stderr")
     group.add_argument("--time-passes", action="store_true", help="print the time of each stage and pass")
     group.add_argument("--verify-each", action="store_true", help="verify the IR after each pass and lowering")

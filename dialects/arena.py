@@ -70,7 +70,7 @@ class Needs:
 
     @staticmethod
     def of(program: Program) -> Needs:
-        needs = Needs({b.sym_name for b in program.ops(step.Buffer) if b.init is not None})
+        needs = Needs({b.sym_name for b in program.ops(step.Buffer) if not _starts_silent(b)})
         buffers = {b.sym_name: b for b in program.ops(step.Buffer)}
         for op in stage_ops(program):
             needs._add(op, buffers)
@@ -107,6 +107,11 @@ class Needs:
         if "list" not in (buffer.forms or []):
             self.values.add(buffer.sym_name)
             self.scratch = max(self.scratch, size(buffer.type))
+
+
+def _starts_silent(buffer: step.Buffer) -> bool:
+    """Whether nothing is to be written at the start: the arena is all zeros."""
+    return buffer.init is None or str(buffer.init) == "false"
 
 
 def stage_ops(program: Program) -> Iterator[Any]:

@@ -45,7 +45,8 @@ STREAMED = 1.2  # a register of weights added
 REORDERED = 5.0  # a register of sums brought into another order
 WINDOW = 1.7  # a register of targets that follow each other, of a convolution's row
 SPREAD = 2.1  # a register of a bitmap: the weights spread over its lanes and added
-MARKED = 1.1  # a register of a bitmap whose synapses have one weight: added where there is a bit
+MARKED_ROW = 2.0  # a row of a bitmap whose synapses have one weight begun, together with others
+MARKED = 1.0  # a register of it: added where there is a bit
 KEPT = 16  # registers of sums that stay while rows of a bitmap go by, where a row has no more
 KEPT_ROW = 4.0  # such a row begun: no loop in it ends where nobody expects it
 KEPT_SPREAD = 1.8  # a register of it
@@ -96,7 +97,7 @@ def row_cycles(format: str, synapses: float, post: int, width: int, alike: bool 
         case "bitmap":
             registers = -(-post // per_register)
             if alike:
-                return ROW + registers * MARKED
+                return MARKED_ROW + registers * MARKED
             return KEPT_ROW + registers * KEPT_SPREAD if registers <= KEPT else ROW + registers * SPREAD
         case "block":
             return ROW + -(-synapses // per_register) * 2 * STREAMED

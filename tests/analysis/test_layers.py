@@ -113,8 +113,8 @@ def test_bits_and_bytes(network: spikec.Program) -> None:
         assert layer["run"]["ns_ace"] == run.projections[name] * weight * spike
     mean = sum(n * w * s for n, w, s in sizes.values()) / 42
     assert cost["bit_budget"] == pytest.approx(STEPS * mean)
-    # f32 weights; 15 columns of 2 bytes and 7 beginnings of rows of 4 bytes; one number is no array.
-    assert [layers[name]["weight_bytes"] for name in sizes] == [24 * 4, 15 * 2 + 7 * 4, 0]
+    # f32 weights; 6 rows of 16 bits and 7 beginnings of rows of 4 bytes; one number is no array.
+    assert [layers[name]["weight_bytes"] for name in sizes] == [24 * 4, 6 * 2 + 7 * 4, 0]
     assert (layers["a"]["state_bytes"], layers["b"]["state_bytes"]) == (6 * 4, 5 * 4)
     assert cost["total"]["weight_bytes"] == sum(layer["weight_bytes"] for layer in cost["layers"])
 

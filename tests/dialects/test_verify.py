@@ -13,6 +13,7 @@ from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.dialects.verify import problems, verify
 from spikec.lower import snn_to_step
+from spikec.passes.formats import Formats
 
 from tests.lower.networks import CORPUS, load
 
@@ -234,7 +235,8 @@ STEP_MISTAKES = [
 
 
 def lowered_sample() -> str:
-    return snn_to_step.lower(load(next(path for path in CORPUS if path.stem == "chain"))).text()
+    chain = load(next(path for path in CORPUS if path.stem == "chain"))
+    return snn_to_step.lower(Formats(csr="aa").run(chain)).text()
 
 
 @pytest.mark.parametrize("mistake", STEP_MISTAKES, ids=lambda m: m[2] + m[1][:12])
@@ -255,7 +257,7 @@ SWEEP_MISTAKES = [
     ("parts = [3]", "parts = [0]", "part 0 in 2 rounds of a table of 4 parts"),
     ("lows = [0]", "lows = [1]", "@a.spike has fewer than 10 elements"),
     ('modes = ["event"]', 'modes = ["sparse"]', "unknown mode"),
-    ("parts = 4 : i64, ", "", "ends memref<37xi32> for 9 sources in 1 parts"),
+    ("parts = 4 : i64, ", "", "arrays ['col', 'part', 'row'] where ['col', 'row'] are needed"),
     ("tables = [@aa]", "tables = [@a.V]", "which is a 'step.buffer' and not a 'step.table'"),
     (
         'delays = [4], from = [@a.spike], into = @sum, lows = [0], modes = ["event"], parts = [3], rounds = 2 : i64, '

@@ -13,10 +13,10 @@ module attributes {snn.model = "M", snn.dt = 1.0e-3 : f64, snn.dt_unit = "s"} {
   // CHECK-NEXT: "step.buffer"() {kind = "temp", slots = 1 : i64, sym_name = "a.port.I", type = memref<4xf32>}
   // CHECK-NEXT: "step.buffer"() {{.*}}kind = "constant", slots = 1 : i64, sym_name = "W", type = memref<3x4xf32>}
   // CHECK:      sym_name = "aa.row", type = memref<5xi32>}
-  // CHECK-NEXT: sym_name = "aa.col", type = memref<12xi16>}
+  // CHECK-NEXT: sym_name = "aa.bits", type = memref<4xi16>}
   // CHECK-NEXT: "step.buffer"() {every = 1 : i64, high = 4 : i64, kind = "probe", low = 0 : i64, of = @a.V, record = "value", slots = 1 : i64, sym_name = "probe.a.V", type = memref<4xf32>}
   // CHECK-NEXT: "step.table"() {arrays = {w = @W}, element = f32, format = "dense", post = 4 : i64, pre = 3 : i64, sym_name = "xa"}
-  // CHECK-NEXT: "step.table"() {arrays = {col = @aa.col, row = @aa.row}, element = f32, format = "csr", index = 16 : i64, post = 4 : i64, pre = 4 : i64, sym_name = "aa", weight = 5.000000e-01 : f32}
+  // CHECK-NEXT: "step.table"() {arrays = {bits = @aa.bits, row = @aa.row}, element = f32, format = "bitmap", post = 4 : i64, pre = 4 : i64, sym_name = "aa", weight = 5.000000e-01 : f32}
   // CHECK-LABEL: func.func @init(
   // CHECK-NEXT:   "step.draw"(%{{.+}}) {into = @a.V, key = 0 : i64, path = "a.V", seed = 11 : i64}
   // CHECK-NEXT:   return

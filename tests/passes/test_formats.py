@@ -68,7 +68,7 @@ def test_several_projections(network: Program) -> None:
         ("conv", "all"),
         ("bitmap", "table"),
         ("block", "table"),
-        ("bitmap", "one_to_one"),
+        ("block", "one_to_one"),
         ("dense", "table"),
     ],
 )

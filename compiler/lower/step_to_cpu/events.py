@@ -7,14 +7,14 @@ storing a compressed one is slow on some processors), else bit by bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spikec.dialects.mlir import arith, ir, llvm, math, vector
 from spikec.lower.code import (
     Value,
     as_index,
-    choose,
+    choose_all,
     index,
     integer,
     intrinsic,
@@ -37,11 +37,25 @@ def append(plan: Plan, entries: Place, count: Value, active: Value, first: Value
     if not isinstance(active.type, ir.VectorType):
         entries.store(arith.index_cast(integer(32), first), count)
         return arith.addi(count, as_index(active, unsigned=True))
-    width = int(active.type.shape[0])
-    bits = _bits(active, width)
+    return append_and_choose(plan, entries, count, active, first, [])[0]
+
+
+def append_and_choose(
+    plan: Plan, entries: Place, count: Value, active: Value, first: Value, choices: Sequence[tuple[Value, Value]]
+) -> list[Value]:
+    """The new count, and for each pair of vectors the first one in active lanes and the second one in others.
+
+    Events are rare: where no lane is active, nothing is chosen.
+    """
+    bits = _bits(active, int(active.type.shape[0]))
     some = arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, bits.type))
     write = _compressed if plan.compress else _bit_by_bit
-    return choose(some, lambda: write(plan, entries, count, active, bits, first), count)
+
+    def chosen() -> list[Value]:
+        after = write(plan, entries, count, active, bits, first)
+        return [after, *(arith.select(active, *pair) for pair in choices)]
+
+    return choose_all(some, chosen, [count, *(other for _, other in choices)])
 
 
 def _bits(active: Value, width: int) -> Value:
@@ -90,13 +104,22 @@ def blocks(
     padded: bool,
     body: Callable[[Value, int, int, list[Value]], list[Value]],
     carried: list[Value],
+    stretch: tuple[Value, Value] | None = None,
 ) -> list[Value]:
     """Runs `body(first, width, valid, carried)` over `size` elements in blocks of vectors, then the rest.
 
     The rest is one block of which `valid` lanes count where all its memory is padded, else element by element.
+    Of a `stretch`, which begins with a block and ends with one or with the last element, only those elements.
     """
     width = plan.lanes
     full = size // width * width
+    if stretch is not None:
+        begin, end = stretch
+        whole, rest = arith.minsi(end, index(full)), arith.maxsi(begin, index(full))
+        carried = loop(begin, whole, width, lambda i, *c: body(i, width, width, list(c)), carried)
+        if full < size and padded:
+            return loop(rest, end, width, lambda i, *c: body(index(full), width, size - full, list(c)), carried)
+        return loop(rest, end, 1, lambda i, *c: body(i, 1, 1, list(c)), carried) if full < size else carried
     if width == 1:
         return loop(index(0), index(size), 1, lambda i, *c: body(i, 1, 1, list(c)), carried)
     if full:
@@ -141,8 +164,25 @@ def relist(frame: Frame, name: str) -> None:
 
 
 def set_count(frame: Frame, held: Held, count: Value) -> None:
-    """Ends the list of this step's slot after `count` entries (an index)."""
-    _, counts, slot = frame.list_of(held, 0)
+    """Ends the list that is written in this step after `count` entries (an index)."""
+    _, counts, slot = frame.written_list(held)
+    counts.store(arith.index_cast(integer(64), count), slot)
+
+
+def gather(frame: Frame, name: str) -> None:
+    """Puts the parts of a list together that the workers wrote."""
+    assert frame.share is not None
+    held, width = frame.held(name), frame.plan.native
+    entries, counts, slot = frame.list_of(held, 0)
+
+    def part(worker: Value, done: Value) -> list[Value]:
+        written, count, first = frame.part_of(held, worker)
+        size = as_index(count.load(first))
+        # Whole registers are copied: what follows the entries is written over or not read.
+        loop(index(0), size, width, lambda k: entries.store(written.load(k, width), arith.addi(done, k)))
+        return [arith.addi(done, size)]
+
+    count = loop(index(0), frame.share.workers, 1, part, [index(0)])[0]
     counts.store(arith.index_cast(integer(64), count), slot)
 
 
@@ -156,22 +196,21 @@ def active(frame: Frame, name: str, delay: int, low: int, size: int) -> tuple[Pl
     count = as_index(counts.load(slot))
     begin, end = index(0), count
     if low > 0:
-        begin = _first_from(entries, begin, count, low)
+        begin = first_from(entries.load, begin, count, number(low, integer(32)))
     if low + size < held.size:
-        end = _first_from(entries, begin, count, low + size)
+        end = first_from(entries.load, begin, count, number(low + size, integer(32)))
     return entries, begin, end
 
 
-def _first_from(entries: Place, begin: Value, end: Value, bound: int) -> Value:
-    """Where the ascending entries reach `bound`, by bisection."""
-    limit = number(bound, integer(32))
+def first_from(entry: Callable[[Value], Value], begin: Value, end: Value, limit: Value) -> Value:
+    """Where the ascending entries begin ... end - 1 reach `limit`, by bisection."""
 
     def open_(low: Value, high: Value) -> Value:
         return less(low, high)
 
     def halve(low: Value, high: Value) -> list[Any]:
         middle = arith.shrui(arith.addi(low, high), index(1))
-        below = less(entries.load(middle), limit)
+        below = less(entry(middle), limit)
         return [arith.select(below, plus(middle, 1), low), arith.select(below, high, middle)]
 
     return repeat(open_, halve, [begin, end])[0]

@@ -7,7 +7,7 @@ from typing import Any
 from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir
 from spikec.lower import scalars
-from spikec.lower.code import Value, index, integer, lanes, nonzero, number, python_number, splat
+from spikec.lower.code import Value, element_of, index, integer, lanes, nonzero, number, python_number, splat
 from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.plan import Held
@@ -47,7 +47,7 @@ class _Result:
     def __init__(self, frame: Frame, held: Held) -> None:
         self.held = held
         self.place = frame.place(held.name) if held.on_host or held.values >= 0 else None
-        self.entries = frame.list_of(held, 0)[0] if held.listed else None
+        self.entries = frame.written_list(held)[0] if held.listed else None
 
 
 def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
@@ -71,6 +71,10 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
 
     def block(first: Value, width: int, valid: int, counts: list[Value]) -> list[Value]:
         values = scalars.run(program, [a.at(first, width) for a in arguments], width)
+        if len(listed) == 1 and valid == width > 1:
+            event = values[results.index(listed[0])]
+            if element_of(event.type) == integer(1):
+                return [_keep_rare(frame, results, values, event, first, counts[0])]
         left = iter(counts)
         return [
             count
@@ -79,9 +83,37 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
             for count in _keep(frame, result, value, first, width, valid, left)
         ]
 
-    counts = events.blocks(frame.plan, op.size, padded, block, [index(0) for _ in listed])
+    counts = events.blocks(frame.plan, op.size, padded, block, [index(0) for _ in listed], frame.stretch(op.size))
     for result, count in zip(listed, counts, strict=True):
         events.set_count(frame, result.held, count)
+
+
+def _keep_rare(
+    frame: Frame, results: list[_Result | None], values: list[Value], event: Value, first: Value, count: Value
+) -> Value:
+    """Stores the results of a block; the new length of its one list.
+
+    What is selected by the event, such as a reset, is selected only where there is one in the block.
+    """
+    kept = [(r, v) for r, v in zip(results, values, strict=True) if r is not None and r.place is not None]
+    selected = [_selected_by(value, event) for _, value in kept]
+    entries = next(r.entries for r in results if r is not None and r.entries is not None)
+    count, *chosen = events.append_and_choose(
+        frame.plan, entries, count, event, first, [pair for pair in selected if pair is not None]
+    )
+    left = iter(chosen)
+    for (result, value), pair in zip(kept, selected, strict=True):
+        assert result.place is not None
+        result.place.store(value if pair is None else next(left), first)
+    return count
+
+
+def _selected_by(value: Value, event: Value) -> tuple[Value, Value] | None:
+    """What a value is where the event is true and where it is not, if it is selected by it."""
+    op = value.owner
+    if isinstance(op, ir.Block) or op.name != "arith.select" or ir.Value(op.operands[0]) != ir.Value(event):
+        return None
+    return op.operands[1], op.operands[2]
 
 
 def _keep(
