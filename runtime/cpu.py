@@ -15,7 +15,7 @@ of a probe may be null: it is not recorded then.  Nothing here needs MLIR or a c
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic
 from spikec.runtime.interface import EMITTED, Interface, Trace, additions, flush_subnormals
-from spikec.runtime.layout import Cell, Layout, aligned, pack, word_at
+from spikec.runtime.layout import Cell, Layout, aligned, pack
 from spikec.runtime.recording import Recording
+from spikec.runtime.workers import MOST, Pace, Workers, WorkersCode, processors
 
 __all__ = ["CONSTANTS", "ENTRIES", "Code", "CpuEngine", "Layout", "pack"]
 
 ENTRIES = ("spikec_init", "spikec_run", "spikec_finish")
 CONSTANTS = "spikec_constants"
+WORD = 8  # bytes of a counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +61,27 @@ class CpuEngine:
         self._run = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer, word, word)(code.run)
         self._finish = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, word)(code.finish)
         self._arena = aligned(layout.arena)
+        self._address = int(self._arena.ctypes.data)
+        self._counter_names = [name for name, _ in layout.counters]
+        self._counter_words = np.array([offset // WORD for _, offset in layout.counters], np.intp)
         self._steps = 0
+        self._workers: Workers | None = None
+        self._crew: Workers | None = None
+        self._workers_code: WorkersCode | None = None
+        self.code_for_workers: Callable[[], WorkersCode] | None = None
+        """Makes the code for several threads; None where there is none."""
         self.reset()
 
     @staticmethod
-    def from_library(path: Path, layout: Layout, interface: Interface) -> CpuEngine:
-        """Loads a shared library that the CPU target made; it holds its constants itself."""
+    def from_library(
+        path: Path, layout: Layout, interface: Interface, constants: int | Array | None = None
+    ) -> CpuEngine:
+        """Loads a shared library that the CPU target made; without `constants` it holds them itself."""
         try:
             library = ctypes.CDLL(str(path))
             init, run, finish = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in ENTRIES)
-            constants = ctypes.addressof(ctypes.c_char.in_dll(library, CONSTANTS))
+            if constants is None:
+                constants = ctypes.addressof(ctypes.c_char.in_dll(library, CONSTANTS))
         except (OSError, AttributeError, ValueError) as error:
             message = f"not a library that runs on this machine: {error}"
             raise CompileError([Diagnostic("E0705", "error", message, file=str(path))]) from None
@@ -78,10 +91,31 @@ class CpuEngine:
         """An engine of the same network with a state of its own, for another thread."""
         return CpuEngine(self._code, self._block, self.layout, self.interface)
 
+    @property
+    def threads(self) -> int:
+        """How many threads may share the work of a step."""
+        return self._workers.count if self._workers else 1
+
+    def divide(self, threads: int, always: bool = False) -> None:
+        """From now on at most `threads` threads share the work of a step, where that is likely to be faster.
+
+        `always` means: in any case, and even if there are fewer processors.
+        """
+        self._workers = None
+        if threads == 1:
+            return
+        count = min(threads, MOST, threads if always else processors())
+        if count > 1 and self.code_for_workers is not None:
+            self._workers_code = self._workers_code or self.code_for_workers()
+            if self._crew is None or self._crew.count != count:
+                self._crew = Workers(self._workers_code, self._constants, count)
+            self._workers = self._crew
+            self._workers.pace = None if always else Pace()
+
     def reset(self, seed: int = 0, sample: int = 0) -> None:
         """Back to the state before the first step; `seed` and `sample` choose the random numbers."""
         keys = self.layout.keys(seed)
-        self._init(self._arena.ctypes.data, self._constants, keys.ctypes.data, sample)
+        self._init(self._address, self._constants, keys.ctypes.data, sample)
         self._steps = 0
 
     def advance(self, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int) -> Trace:
@@ -95,15 +129,18 @@ class CpuEngine:
         before = self._counters()
         done = 0
         while done < steps:
-            chunk = min(recording.chunk, steps - done)
+            chunk = min(recording.chunk, steps - done, self._workers.steps if self._workers else steps)
             host = [int(arrays[s.name].ctypes.data) + done * strides[s.name] * s.itemsize for s in layout.inputs]
             host += [int(outputs[s.name].ctypes.data) + done * s.size * s.itemsize for s in layout.outputs]
             host += [0] * len(layout.results)
             host += recording.begin(self._steps)
             begin, self._steps = self._steps, self._steps + chunk
-            self._run(
-                self._arena.ctypes.data, self._constants, _table(host), stride_words.ctypes.data, begin, self._steps
-            )
+            arrays_of_host, words = _table(host), stride_words.ctypes.data
+            given = (self._address, self._constants, arrays_of_host, words, begin, self._steps)
+            if self._workers is None:
+                self._run(*given)
+            else:
+                self._workers.run(self._run, *given)
             recording.end()
             done += chunk
         counted = {name: value - before[name] for name, value in self._counters().items()}
@@ -121,7 +158,7 @@ class CpuEngine:
         results = {s.name: np.empty(s.shape, s.dtype) for s in layout.results}
         host = [0] * (len(layout.inputs) + len(layout.outputs))
         host += [results[s.name].ctypes.data for s in layout.results]
-        self._finish(self._arena.ctypes.data, self._constants, _table(host), self._steps)
+        self._finish(self._address, self._constants, _table(host), self._steps)
         return results
 
     def states(self) -> dict[str, Array]:
@@ -136,7 +173,8 @@ class CpuEngine:
         return values if cell.slots > 1 else values[0]
 
     def _counters(self) -> dict[str, int]:
-        return {name: word_at(self._arena, offset) for name, offset in self.layout.counters}
+        words = self._arena[: len(self._arena) // WORD * WORD].view(np.int64)
+        return dict(zip(self._counter_names, words[self._counter_words].tolist(), strict=True))
 
 
 def _table(pointers: list[int]) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError
 from spikec.runtime import memory
 from spikec.runtime.inputs import Inputs, Source, prepare
-from spikec.runtime.interface import Batches, Clocked, Engine, Interface, Trace, summed
+from spikec.runtime.interface import Batches, Clocked, Divisible, Engine, Interface, Trace, summed
 
 # A run that somebody watches is done in this many pieces.
 PIECES = 100
@@ -102,18 +102,22 @@ class Executable:
 
         Inputs are arrays by name, `(T, *shape)` to stream and `(*shape)` to hold, with a leading axis of `batch`
         samples where `batch` is given; values are in SI base units.  `progress` is called with numbers of steps done.
-        The samples of a batch are shared out among at most `threads` threads; the results are the same.
+        At most `threads` threads share out the samples of a batch, or the work of each step where there is one sample;
+        the results are the same.  A network with short steps is run by one thread.
         Raises CompileError for inputs that do not fit and UsageError where the number of steps is not known.
         """
         ready = prepare(_sources(inputs), self.interface, steps, batch)
         seed = self._checked(seed)
         self._check_memory(ready)
         begin = time.perf_counter()
+        if self._divisible is not None:
+            self._divisible.divide(threads if (batch or 1) == 1 else 1)
+        made = time.perf_counter()
         samples = self._samples(ready, seed, progress, min(threads, batch or 1))
         self._started = True
-        seconds = {"compile": self.compile_seconds, "run": time.perf_counter() - begin}
+        seconds = {"compile": self.compile_seconds + made - begin, "run": time.perf_counter() - made}
         run = _collect(self.interface, samples, ready.steps, batch, seconds)
-        return replace(run, clock=self.engine.clock) if isinstance(self.engine, Clocked) else run
+        return replace(run, clock=self._clocked.clock) if self._clocked is not None else run
 
     def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, Array]:
         """Runs one more step on arrays of shape `(*shape)` and returns the outputs of that step."""
@@ -136,6 +140,20 @@ class Executable:
             raise UsageError(f"the target '{self.target}' makes no files")
         refuse_existing(Path(folder), force)
         write_folder(Path(folder), self.files(), force)
+
+    # Found once: to ask whether an engine fulfils a protocol takes longer than a short run.
+
+    @cached_property
+    def _batches(self) -> Batches | None:
+        return self.engine if isinstance(self.engine, Batches) else None
+
+    @cached_property
+    def _divisible(self) -> Divisible | None:
+        return self.engine if isinstance(self.engine, Divisible) else None
+
+    @cached_property
+    def _clocked(self) -> Clocked | None:
+        return self.engine if isinstance(self.engine, Clocked) else None
 
     def _checked(self, seed: int | None) -> int:
         if seed is None:
@@ -162,10 +180,10 @@ class Executable:
     ) -> list[tuple[Trace, dict[str, Array]]]:
         """What each sample gave, in order; worker k of n takes the samples k, k + n, ..."""
         count = inputs.batch or 1
-        if inputs.batch is not None and isinstance(self.engine, Batches):
-            most = self.engine.most_samples()
+        if inputs.batch is not None and self._batches is not None:
+            most = self._batches.most_samples()
             groups = (range(first, min(first + most, count)) for first in range(0, count, most))
-            return [given for group in groups for given in _group(self.engine, inputs, group, seed, progress)]
+            return [given for group in groups for given in _group(self._batches, inputs, group, seed, progress)]
         others = [other for other in (self.engine.another() for _ in range(threads - 1)) if other is not None]
         engines = [self.engine, *others]
         threads = len(engines)
@@ -179,6 +197,8 @@ class Executable:
 
         if threads == 1:
             return work(0)
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(threads) as pool:
             shares = list(pool.map(work, range(threads)))
         return [shares[index % threads][index // threads] for index in range(count)]

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from spikec.backends.cpu.host import host
 from spikec.backends.llvm import binding
 from spikec.dialects.diagnostics import InternalError
 from spikec.runtime.cpu import CONSTANTS, ENTRIES, Code
 
 if TYPE_CHECKING:
     from spikec.backends.cpu.target import CpuTarget
-
-
-@functools.cache
-def host() -> tuple[str, str, str]:
-    """Triple, processor and features of this machine."""
-    llvm = binding()
-    return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def knows(triple: str) -> bool:
@@ -95,8 +90,18 @@ def assembly(target: CpuTarget, text: str) -> bytes:
     return str(machine.emit_assembly(module)).encode()
 
 
-def link(code: bytes, constants: int) -> Code:
-    """Loads an object into this process; `constants` is the address of the block of constants."""
+ELSEWHERE = f"@{CONSTANTS} = hidden constant i8 0"
+"""A module in the place of the block of constants, for code that a process is given the address of the block for."""
+
+
+def link(code: bytes) -> Code:
+    """Loads the object of a network into this process."""
+    (init, run, finish), owner = linked(code, ENTRIES)
+    return Code(init, run, finish, owner)
+
+
+def linked(code: bytes, entries: Sequence[str]) -> tuple[list[int], Any]:
+    """Loads an object into this process: the addresses of its entries, and what keeps the memory that holds them."""
     llvm = binding()
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
@@ -106,9 +111,7 @@ def link(code: bytes, constants: int) -> Code:
     )
     jit = llvm.create_lljit_compiler(machine)
     builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-    builder.import_symbol(CONSTANTS, constants)
-    for name in ENTRIES:
+    for name in entries:
         builder.export_symbol(name)
     tracker = builder.link(jit, "spikec")
-    init, run, finish = (int(tracker[name]) for name in ENTRIES)
-    return Code(init, run, finish, (tracker, jit))
+    return [int(tracker[name]) for name in entries], (tracker, jit)

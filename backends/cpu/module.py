@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikec.runtime.layout import Layout
+from spikec.runtime.workers import Division
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,11 @@ class CpuModule:
     def state_bytes(self) -> int:
         """What a network in memory takes, without its constants."""
         return self.layout.arena
+
+
+@dataclass(frozen=True)
+class WorkersModule:
+    """The time loop of a network for several threads, as LLVM IR text, and how the work is shared out."""
+
+    llvm: str
+    division: Division

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from spikec.backends.cpu.module import CpuModule
+from spikec.backends.cpu.host import host
+from spikec.backends.cpu.module import CpuModule, WorkersModule
 from spikec.dialects.constants import Array
-from spikec.dialects.diagnostics import UsageError
+from spikec.dialects.diagnostics import CompileError, InternalError, MissingTool, UsageError
 from spikec.dialects.notes import Table
 from spikec.runtime.cache import Cache
 from spikec.runtime.cpu import CpuEngine, pack
 from spikec.runtime.interface import Interface
 from spikec.runtime.layout import Layout
+from spikec.runtime.workers import WorkersCode
 
+LIBRARY = "code.so"
 DEFAULT_CPUS = {"x86_64": "x86-64-v3", "aarch64": "generic", "arm64": "generic"}
 
 
@@ -36,11 +40,11 @@ class CpuTarget:
     @staticmethod
     def parse(text: str = "cpu") -> CpuTarget:
         """`cpu` or `cpu:TRIPLE[,CPU]`; raises `UsageError` for a triple that LLVM does not know."""
+        if text == "cpu":
+            triple, cpu, features = host()
+            return CpuTarget(text, triple, cpu, features, True)
         from spikec.backends.cpu import codegen
 
-        if text == "cpu":
-            triple, cpu, features = codegen.host()
-            return CpuTarget(text, triple, cpu, features, True)
         head, _, rest = text.partition(":")
         triple, _, cpu = rest.partition(",")
         if head != "cpu" or not triple or not codegen.knows(triple):
@@ -61,21 +65,22 @@ class CpuTarget:
     def vector_bits(self) -> int:
         from spikec.backends.cpu import codegen
 
-        if self._family == "x86":
+        if self.family == "x86":
             return next((bits for feature, bits in _X86_WIDTHS if codegen.has(self, feature)), 0)
-        return 128 if self._family == "aarch64" or codegen.has(self, "simd128") else 0
+        return 128 if self.family == "aarch64" or codegen.has(self, "simd128") else 0
 
     @property
     def compress(self) -> bool:
-        return self._family == "x86" and self.vector_bits == 512
+        return self.family == "x86" and self.vector_bits == 512
 
     @property
     def flush(self) -> Literal["mxcsr", "fpcr", "store"]:
         modes: dict[str, Literal["mxcsr", "fpcr"]] = {"x86": "mxcsr", "aarch64": "fpcr"}
-        return modes.get(self._family, "store")
+        return modes.get(self.family, "store")
 
     @property
-    def _family(self) -> str:
+    def family(self) -> str:
+        """x86, aarch64, or what the triple begins with."""
         architecture = self.triple.split("-")[0]
         if architecture in ("x86_64", "i386", "i486", "i586", "i686"):
             return "x86"
@@ -122,19 +127,20 @@ class CpuTarget:
         key: str = "",
     ) -> CpuEngine:
         """Compiles for this process; with a cache, keeps the result under `key` for `load_cached`."""
-        from spikec.backends.cpu import codegen
+        from spikec.backends.cpu import codegen, files
 
-        code = codegen.object_code(self, module.llvm)
+        code = codegen.object_code(self, module.llvm, codegen.ELSEWHERE)
         block = pack(module.layout, constants)
         if cache is not None and key:
             head = {"layout": module.layout.to_json(), "interface": interface.to_json()}
-            cache.store(key, head, {"code.o": code, "constants.bin": block.data})
-        return CpuEngine(codegen.link(code, int(block.ctypes.data)), block, module.layout, interface)
+            kept: dict[str, Any] = {"code.o": code, "constants.bin": block.data}
+            with suppress(MissingTool, InternalError):  # without the library, `load_cached` takes longer
+                kept[LIBRARY] = files.library(code)
+            cache.store(key, head, kept)
+        return CpuEngine(codegen.link(code), block, module.layout, interface)
 
     def load_cached(self, cache: Cache, key: str) -> CpuEngine | None:
-        """What `load` kept under `key`, or None.  Imports no MLIR."""
-        from spikec.backends.cpu import codegen
-
+        """What `load` kept under `key`, or None.  Imports no MLIR, and LLVM only where no library was kept."""
         entry = cache.find(key)
         if entry is None:
             return None
@@ -142,9 +148,27 @@ class CpuTarget:
             layout = Layout.from_json(entry.head["layout"])
             interface = Interface.from_json(entry.head["interface"])
             code, block = entry.read("code.o"), entry.map("constants.bin")
+            library = entry.path(LIBRARY) if LIBRARY in entry.head["sizes"] else None
         except (KeyError, TypeError, ValueError, OSError):
             return None
-        return CpuEngine(codegen.link(code, int(block.ctypes.data)), block, layout, interface)
+        if library is not None:
+            with suppress(CompileError):  # a folder may be mounted so that nothing in it is executed
+                return CpuEngine.from_library(library, layout, interface, block)
+        from spikec.backends.cpu import codegen
+
+        return CpuEngine(codegen.link(code), block, layout, interface)
+
+    def load_workers(self, module: WorkersModule, cache: Cache | None = None, key: str = "") -> WorkersCode:
+        """Compiles the time loop for several threads; with a cache, keeps it with the network of `key`."""
+        from spikec.backends.cpu import workers
+
+        return workers.load(self, module, cache, key)
+
+    def load_cached_workers(self, cache: Cache, key: str) -> WorkersCode | None:
+        """What `load_workers` kept under `key`, or None."""
+        from spikec.backends.cpu import workers
+
+        return workers.load_cached(cache, key)
 
 
 _X86_WIDTHS: tuple[tuple[str, int], ...] = (("avx512vl", 512), ("avx2", 256), ("sse4.1", 128))

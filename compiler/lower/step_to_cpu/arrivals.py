@@ -14,15 +14,18 @@ from spikec.lower.code import (
     converted,
     element_of,
     index,
+    integer,
     less,
     number,
+    plus,
     product,
     python_number,
     shaped,
     splat,
 )
 from spikec.lower.step_to_cpu import events
-from spikec.lower.step_to_cpu.places import Frame
+from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.shares import Share
 
 
 class Source:
@@ -40,18 +43,48 @@ class Source:
         value = self.values.load(source) if self.values is not None else None
         return (arith.subi(source, index(self.low)) if self.low else source), value
 
+    def first_from(self, row: Value) -> Value:
+        """The first active source whose row is `row` or a later one."""
+        limit = arith.index_cast(integer(32), plus(row, self.low))
+        return events.first_from(self.entries.load, self.begin, self.end, limit)
+
+
+class Rows:
+    """Where the rows of a table begin and end; of a worker, where its share of each row does."""
+
+    def __init__(self, frame: Frame, table: step.Table) -> None:
+        name = ir.FlatSymbolRefAttr(table.arrays["row"]).value
+        self._share = frame.divided
+        if self._share is None:
+            self._place = frame.place(name)
+        else:
+            held = frame.held(name)
+            self._place = cuts(self._share, table, held.element, held.size - 1)
+
+    def begin(self, row: Value) -> Value:
+        return as_index(self._place.load(row if self._share is None else arith.muli(row, index(2))))
+
+    def end(self, row: Value) -> Value:
+        return as_index(self._place.load(plus(row if self._share is None else arith.muli(row, index(2)), 1)))
+
+
+def cuts(share: Share, table: step.Table, element: Any, rows: int) -> Place:
+    """Begin and end of the worker's share of each row of a table."""
+    return Place(share.view(share.room.cuts[table.sym_name], element, 2 * rows), None, element)
+
 
 class Weights:
     """The weights of a table: one number, or an array of weights or of codes of powers of two."""
 
-    def __init__(self, frame: Frame, table: step.Table) -> None:
+    def __init__(self, frame: Frame, table: step.Table, place: Place | None = None) -> None:
+        """`place` has the array in another order than that of the table."""
         self.coded = table.code is not None
         self.number = None if table.weight is None else python_number(table.weight)
         if self.coded and self.number is not None:
             self.number = int(powers.encode(np.asarray(self.number)))
         name = None if table.weight is not None else ir.FlatSymbolRefAttr(table.arrays["w"]).value
         self.held = frame.held(name) if name is not None else None
-        self.place = frame.place(name) if name is not None else None
+        self.place = place if place is not None or name is None else frame.place(name)
 
     def arriving(self, at: Value, value: Value | None, element: Any, width: int = 1) -> Value:
         """What weights at, at + 1, ... carry to their targets, as `element`s."""

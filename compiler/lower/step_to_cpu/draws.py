@@ -32,7 +32,7 @@ def lower(frame: Frame, op: step.Draw) -> None:
             into.store(arith.mulf(arith.uitofp(real, bits), number(2.0**-24, real)), first)
         return []
 
-    events.blocks(frame.plan, held.size, not held.on_host, block, [])
+    events.blocks(frame.plan, held.size, not held.on_host, block, [], frame.stretch(held.size))
     events.relist(frame, op.into)
 
 

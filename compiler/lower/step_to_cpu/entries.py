@@ -27,6 +27,12 @@ def add(module: Any, plan: Plan, layout: Layout) -> None:
         writer.interface()
 
 
+def add_for_workers(module: Any, plan: Plan, layout: Layout) -> None:
+    """Adds the entries of the code for workers to a module in the LLVM dialect."""
+    with ir.InsertionPoint(module.body):
+        _Writer(plan, layout).workers()
+
+
 class _Writer:
     def __init__(self, plan: Plan, layout: Layout) -> None:
         self.plan = plan
@@ -152,21 +158,37 @@ class _Writer:
         else:
             self.intrinsic("llvm.aarch64.set.fpcr", [value])
 
+    def unpacked(self, table: Any) -> list[Any]:
+        """The pointers of the host's table."""
+        hosts = range(self.plan.host_entries())
+        return [self.load(self.offset(table, i, self.pointer), self.pointer) for i in hosts]
+
+    def workers(self) -> None:
+        pointer, word = self.pointer, self.i64
+
+        def cut(constants: Any, blocks: Any, worker: Any, count: Any) -> None:
+            self.call("cpu.cut", [constants, blocks, worker, count])
+
+        def run(
+            arena: Any, constants: Any, host: Any, strides: Any, blocks: Any, worker: Any, count: Any, *steps: Any
+        ) -> None:
+            given = [arena, constants, *self.unpacked(host), strides, blocks, worker, count, *steps]
+            self.flushed(lambda: self.call("cpu.share", given))
+
+        self.function("spikec_cut", [pointer, pointer, word, word], cut)
+        self.function("spikec_share", [*[pointer] * 5, word, word, word, word], run)
+
     def internal(self) -> None:
         pointer, word = self.pointer, self.i64
-        hosts = self.plan.host_entries()
-
-        def unpacked(table: Any) -> list[Any]:
-            return [self.load(self.offset(table, i, pointer), pointer) for i in range(hosts)]
 
         def init(arena: Any, constants: Any, keys: Any, sample: Any) -> None:
             self.flushed(lambda: self.call("cpu.init", [arena, constants, keys, sample]))
 
         def run(arena: Any, constants: Any, host: Any, strides: Any, begin: Any, end: Any) -> None:
-            self.flushed(lambda: self.call("cpu.run", [arena, constants, *unpacked(host), strides, begin, end]))
+            self.flushed(lambda: self.call("cpu.run", [arena, constants, *self.unpacked(host), strides, begin, end]))
 
         def finish(arena: Any, constants: Any, host: Any, steps: Any) -> None:
-            self.flushed(lambda: self.call("cpu.finish", [arena, constants, *unpacked(host), steps]))
+            self.flushed(lambda: self.call("cpu.finish", [arena, constants, *self.unpacked(host), steps]))
 
         self.function("spikec_init", [pointer, pointer, pointer, self.i32], init)
         self.function("spikec_run", [pointer, pointer, pointer, pointer, word, word], run)

@@ -46,7 +46,7 @@ def fill_with(frame: Frame, held: Held, value: float | int) -> None:
 
     # A pad of events stays zero.
     padded = not held.on_host and (value == 0 or not held.listed)
-    events.blocks(frame.plan, held.size, padded, block, [])
+    events.blocks(frame.plan, held.size, padded, block, [], frame.stretch(held.size))
 
 
 def copy(frame: Frame, op: step.Copy) -> None:
@@ -62,7 +62,7 @@ def move(frame: Frame, source: Place, low: int, into: Place, to: Value, size: in
         into.store(source.load(plus(first, low), width), arith.addi(first, to))
         return []
 
-    events.blocks(frame.plan, size, False, block, [])
+    events.blocks(frame.plan, size, False, block, [], frame.stretch(size))
 
 
 def clock(frame: Frame, op: step.Clock) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from spikec.dialects.arena import ALIGNMENT
 from spikec.dialects.mlir import arith, ir, math, memref, vector
 from spikec.lower.code import (
     Type,
@@ -19,6 +20,7 @@ from spikec.lower.code import (
     shaped,
 )
 from spikec.lower.step_to_cpu.plan import Held, Plan, storage
+from spikec.lower.step_to_cpu.shares import PART_SLOTS, Share
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _flushed(value: Value) -> Value:
 class Frame:
     """The arguments of the function that is being built: blocks of memory, host arrays, the step `t`.
 
-    `begin` is the first step of the host's arrays.
+    `begin` is the first step of the host's arrays.  `share` is that of a worker, where several run one network.
     """
 
     plan: Plan
@@ -93,6 +95,16 @@ class Frame:
     strides: Value | None
     begin: Value | None
     t: Value
+    share: Share | None = None
+
+    @property
+    def divided(self) -> Share | None:
+        """The share of the targets that code is built for; None for all of them."""
+        return self.share if self.share is not None and self.share.divided else None
+
+    def stretch(self, count: int) -> tuple[Value, Value] | None:
+        """The share of `count` targets; None for all of them."""
+        return self.divided.of(count) if self.divided is not None else None
 
     def held(self, name: str) -> Held:
         return self.plan.buffers[name]
@@ -147,10 +159,35 @@ class Frame:
             index(0) if slot is None else slot,
         )
 
+    def written_list(self, held: Held) -> tuple[Place, Place, Value]:
+        """As `list_of` this step, or the part of it that a worker writes."""
+        if self.divided is None:
+            return self.list_of(held, 0)
+        return self.part_of(held, self.divided.worker)
+
+    def part_of(self, held: Held, worker: Value) -> tuple[Place, Place, Value]:
+        """The part of a list that a worker wrote."""
+        assert self.share is not None
+        offset, word = self.share.room.parts[held.name], integer(32)
+        entries = self.share.view(offset + ALIGNMENT, word, PART_SLOTS * held.list_stride, worker)
+        count = self.share.view(offset, integer(64), PART_SLOTS, worker)
+        slot = arith.remui(self.t, index(PART_SLOTS))
+        return Place(entries, arith.muli(slot, index(held.list_stride)), word), Place(count, None, integer(64)), slot
+
+    def constant(self, offset: int, element: Type, size: int) -> Place:
+        """Elements of the block of constants."""
+        return Place(self._view(self.constants, offset, element, size), None, element)
+
+    def within(self, offset: int, element: Type, size: int) -> Place:
+        """Elements of the arena."""
+        return Place(self._view(self.arena, offset, element, size), None, element, self.plan.flush == "store")
+
     def scratch(self) -> Place:
         """Room for a list that one op makes and uses."""
-        memory = self._view(self.arena, self.plan.scratch, integer(32), self.plan.scratch_size)
-        return Place(memory, None, integer(32))
+        size, word = self.plan.scratch_size, integer(32)
+        if self.share is not None:
+            return Place(self.share.view(self.share.room.scratch, word, size), None, word)
+        return Place(self._view(self.arena, self.plan.scratch, word, size), None, word)
 
     def word(self, offset: int, bits: int = 64) -> Place:
         """One integer of the arena's head."""
@@ -159,6 +196,8 @@ class Frame:
     def add_to(self, counter: str, amount: Value) -> None:
         """counter += amount (an index)."""
         place = self.word(self.held(counter).values)
+        if self.share is not None:
+            place = Place(self.share.view(self.share.room.counters[counter], integer(64), 1), None, integer(64))
         place.store(arith.addi(place.load(index(0)), converted_index(amount)), index(0))
 
 

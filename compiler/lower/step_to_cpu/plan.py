@@ -7,7 +7,9 @@ nobody reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from spikec.dialects import step
@@ -16,6 +18,8 @@ from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
+from spikec.lower.step_to_cpu.across import Across, candidates
+from spikec.lower.step_to_cpu.rings import Ring, rings
 from spikec.runtime.layout import ALIGNMENT, Cell, Draw, Layout, Recorder, Stored, Stream
 
 __all__ = ["KEYS", "SAMPLE", "STEPS", "Held", "Limits", "Plan", "layout", "plan", "storage"]
@@ -113,6 +117,10 @@ class Plan:
     hosts: list[Held] = field(default_factory=list)
     scratch: int = -1
     scratch_size: int = 0
+    across: dict[str, Across] = field(default_factory=dict)
+    sums: int = -1
+    rings: dict[str, Ring] = field(default_factory=dict)
+    rings_step: int = -1
 
     def key_row(self, key: int) -> int:
         """The row of a draw op in the key array."""
@@ -140,20 +148,50 @@ def plan(program: Program, limits: Limits) -> Plan:
     result.draws = {key: Draw(path, seed) for key, (path, seed) in needs.keys.items()}
     result.arena, result.scratch = places.size, places.scratch
     result.scratch_size = padded(needs.scratch) + LANES
-    tables = list(program.ops(step.Table))
+    users: dict[str, list[Any]] = {}
+    for table in program.ops(step.Table):
+        for array in set(map(_named, table.arrays.values())):
+            users.setdefault(array, []).append(table)
     for buffer in buffers:
         held = _held(buffer)
         if held.name in taken:
             _place(result, held, taken[held.name], places.offsets[held.name])
         if held.kind == "constant":
-            _place_constant(result, held, needs, tables)
+            _place_constant(result, held, needs, users.get(held.name, []))
         result.buffers[held.name] = held
     for kind in ("input", "output", "result", "probe"):
         for held in result.buffers.values():
             if held.kind == kind:
                 held.host = result.host_entries()
                 result.hosts.append(held)
+    _place_across(result, program)
+    _place_rings(result, program)
     return result
+
+
+def _place_rings(result: Plan, program: Program) -> None:
+    """Rings, behind a word that says for which step they are good."""
+    result.rings_step = -(-result.arena // ALIGNMENT) * ALIGNMENT
+    end = result.rings_step + ALIGNMENT
+    for ring in rings(program):
+        result.rings[ring.into] = ring.placed(end)
+        end = -(-(end + ring.taken) // ALIGNMENT) * ALIGNMENT
+    if result.rings:
+        result.arena = end
+
+
+def _place_across(result: Plan, program: Program) -> None:
+    """Room for convolutions with channels in lanes: for copies of weights, and for the sums of one op at a time."""
+    room = 0
+    for table, made, bytes in candidates(program, result.native):
+        held = result.buffers[_named(table.arrays["w"])]
+        offset = -(-result.constants // ALIGNMENT) * ALIGNMENT
+        result.constants = offset + made.weight_count * held.width
+        result.across[table.sym_name] = replace(made, weights=offset)
+        room = max(room, bytes)
+    result.sums = -(-result.arena // ALIGNMENT) * ALIGNMENT
+    if room:
+        result.arena = result.sums + room
 
 
 def _held(buffer: Any) -> Held:
@@ -173,9 +211,11 @@ def _place(result: Plan, held: Held, taken: Extent, offset: int) -> None:
     held.count = offset + taken.count if taken.count >= 0 else -1
 
 
-def _place_constant(result: Plan, held: Held, uses: Needs, tables: list[Any]) -> None:
-    """Rows of a dense table are padded to whole vectors, unless something else reads the array."""
-    users = [t for t in tables if any(_named(a) == held.name for a in t.arrays.values())]
+def _place_constant(result: Plan, held: Held, uses: Needs, users: list[Any]) -> None:
+    """Rows of a dense table are padded to whole vectors, unless something else reads the array.
+
+    `users` are the tables that name it.
+    """
     held.stride = held.size
     if users and all(t.format == "dense" for t in users) and held.name not in uses.values:
         held.rows = users[0].pre
@@ -204,7 +244,7 @@ def layout(plan: Plan, program: Program) -> Layout:
     return Layout(
         arena=plan.arena,
         constants=plan.constants,
-        stored=tuple(_stored(h) for h in plan.buffers.values() if h.kind == "constant"),
+        stored=(*(_stored(h) for h in plan.buffers.values() if h.kind == "constant"), *_reordered(plan, program)),
         inputs=streams("input"),
         outputs=streams("output"),
         results=streams("result"),
@@ -219,6 +259,19 @@ def _stored(held: Held) -> Stored:
     return Stored(
         held.name, held.dtype, held.rows, held.size // held.rows if held.rows else 0, held.stride, held.values
     )
+
+
+def _reordered(plan: Plan, program: Program) -> Iterator[Stored]:
+    """The copies of weights whose last axis is that of the channels."""
+    for table in program.ops(step.Table):
+        made = plan.across.get(table.sym_name)
+        if made is not None:
+            held = plan.buffers[_named(table.arrays["w"])]
+            members, outputs = made.shape.input[0], made.shape.output[0]
+            *rows, columns = made.shape.kernel
+            shape = (members * math.prod(rows), outputs, columns)
+            count = shape[0] * columns
+            yield Stored(held.name, held.dtype, count, outputs, made.channels, made.weights, shape, (0, 2, 1))
 
 
 def _recorder(plan: Plan, held: Held) -> Recorder:

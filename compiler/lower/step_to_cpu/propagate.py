@@ -7,6 +7,7 @@ are scattered element by element, with the rows to come prefetched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from spikec.lower.code import (
     when,
 )
 from spikec.lower.step_to_cpu import packed, procedural
-from spikec.lower.step_to_cpu.arrivals import Source, Weights
+from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.windows import windows
 
@@ -60,7 +61,7 @@ def _lower(frame: Frame, op: Propagation, symbols: dict[str, Any], sooner: Value
         case "dense":
             padded = not frame.held(op.into).on_host
             when(less(source.begin, source.end), lambda: _dense(frame, table, source, weights, into, padded))
-            added = arith.muli(arith.subi(source.end, source.begin), index(table.post))
+            added = arith.muli(arith.subi(source.end, source.begin), _targets(frame, table))
         case "bitmap":
             added = packed.bitmap(frame, table, source, weights, into, not frame.held(op.into).on_host)
         case "block":
@@ -70,17 +71,29 @@ def _lower(frame: Frame, op: Propagation, symbols: dict[str, Any], sooner: Value
         case "procedural":
             added = procedural.lower(frame, table, source, weights, into, symbols)
         case _:
-            _one_to_one(source, weights, into)
-            added = arith.subi(source.end, source.begin)
+            added = _one_to_one(frame, table, source, weights, into)
     frame.add_to(op.tally, added)
 
 
-def _one_to_one(source: Source, weights: Weights, into: Place) -> None:
+def _targets(frame: Frame, table: step.Table) -> Value:
+    """How many targets are reached."""
+    stretch = frame.stretch(table.post)
+    return index(table.post) if stretch is None else arith.subi(stretch[1], stretch[0])
+
+
+def _one_to_one(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place) -> Value:
+    """Returns the number of additions."""
+    begin, end = source.begin, source.end
+    stretch = frame.stretch(table.post)
+    if stretch is not None:
+        begin, end = (source.first_from(bound) for bound in stretch)
+
     def one(k: Value) -> None:
         i, value = source.at(k)
         into.store(summed(into.load(i), weights.arriving(i, value, into.element)), i)
 
-    loop(source.begin, source.end, 1, one)
+    loop(begin, end, 1, one)
+    return arith.subi(end, begin)
 
 
 class _Part:
@@ -100,7 +113,7 @@ class _Part:
 
 def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place, part: _Part) -> Value:
     """Returns the number of additions."""
-    row = frame.place(ir.FlatSymbolRefAttr(table.arrays["row"]).value)
+    row = Rows(frame, table)
     column = ir.FlatSymbolRefAttr(table.arrays["col"]).value
     columns, length = frame.place(column), frame.held(column).size / max(table.pre * (table.parts or 1), 1)
     fetched = [(columns, frame.held(column).width)]
@@ -111,9 +124,9 @@ def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into
     def one(k: Value, total: Value) -> list[Value]:
         i, value = source.at(k)
         i = part.row(i)
-        begin, end = as_index(row.load(i)), as_index(row.load(plus(i, 1)))
+        begin, end = row.begin(i), row.end(i)
         ahead, _ = source.at(arith.minsi(plus(k, ROWS_AHEAD), last))
-        start = as_index(row.load(part.row(ahead)))
+        start = row.begin(part.row(ahead))
         for place, width in fetched:
             for line in range(min(PREFETCHED, 1 + int(length * width) // LINE)):
                 place.prefetch(plus(start, line * LINE // width))
@@ -150,8 +163,25 @@ def _dense(frame: Frame, table: step.Table, source: Source, weights: Weights, in
         for place, value in zip(places, sums, strict=True):
             into.store(value, place)
 
+    stretch = frame.stretch(table.post)
+    if stretch is not None:
+        _in_tiles(*stretch, native, tiles)
+        return
     whole = vectors // TILE * tile
     if whole:
         loop(index(0), index(whole), tile, lambda first: tiles(first, TILE))
     if vectors % TILE:
         tiles(index(whole), vectors % TILE)
+
+
+def _in_tiles(begin: Value, end: Value, native: int, tiles: Callable[[Value, int], None]) -> None:
+    """The targets begin ... end - 1 in tiles of as many registers as are left."""
+    size = index(native)
+    end = arith.muli(arith.divui(plus(end, native - 1), size), size)
+    registers = TILE
+    while registers:
+        width = registers * native
+        whole = arith.muli(arith.divui(arith.subi(end, begin), index(width)), index(width))
+        last = arith.addi(begin, whole)
+        loop(begin, last, width, lambda first, registers=registers: tiles(first, registers))
+        begin, registers = last, registers // 2

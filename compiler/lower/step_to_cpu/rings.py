@@ -84,7 +84,7 @@ def rings(program: Program) -> Iterator[Ring]:
         found = _ring(buffers[name], ops, symbols)
         if found is None:
             continue
-        # All events are taken when the shortest delay has passed: those of a table with longer delays must be known too.
+        # All events are taken when the shortest delay has passed, those of tables with longer delays too.
         known = found.least > 0 and not blocked
         if known or all(one.least == found.least for one in found.arrivals):
             yield found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,15 @@ from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects import step
 from spikec.dialects.accesses import uses
 from spikec.dialects.diagnostics import InternalError
+from spikec.dialects.functions import walk
 from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower import to_llvm
-from spikec.lower.code import index, integer, loop, python_number
-from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, update
+from spikec.lower.code import index, integer, loop, python_number, word
+from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, pushes, update
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
+from spikec.lower.step_to_cpu.rings import Ring
 
 PIPELINE = (
     "builtin.module(cse,convert-vector-to-scf{full-unroll=true},lower-affine,expand-strided-metadata,lower-affine,"
@@ -25,22 +28,42 @@ PIPELINE = (
     "convert-ub-to-llvm,reconcile-unrealized-casts)"
 )
 PREFIX = "cpu."
+MOST_INLINED = 16
+"""With more stages than these LLVM leaves each a function: its time grows faster than the length of a function."""
 
 
-def build(program: Program, target: CpuTarget) -> CpuModule:
+def build(program: Program, target: CpuTarget, fast: bool) -> CpuModule:
     with program.module.context, ir.Location.unknown():
         placed = plan(program, target)
-        module = _Builder(program, placed, target).module()
-        to_llvm.check(module, "step_to_cpu")
-        mlir = str(module)
-        PassManager.parse(PIPELINE).run(module.operation)
         described = layout(placed, program)
-        entries.add(module, placed, described)
-        text = to_llvm.text(module, "step_to_cpu")
+        module = Builder(program, placed, target).module()
+        mlir, text = translated(module, lambda: entries.add(module, placed, described), fast)
     return CpuModule(program.attribute("model"), mlir, text, described)
 
 
-class _Builder:
+def translated(module: Any, add_entries: Callable[[], None], fast: bool) -> tuple[str, str]:
+    """A module as MLIR and as LLVM IR, where it has entries; the module is changed."""
+    to_llvm.check(module, "step_to_cpu")
+    if fast:
+        _permit_other_roundings(module)
+    mlir = str(module)
+    PassManager.parse(PIPELINE).run(module.operation)
+    add_entries()
+    return mlir, to_llvm.text(module, "step_to_cpu")
+
+
+def _permit_other_roundings(module: Any) -> None:
+    """Products may be added without being rounded, and multiplied by in place of divisions by their reciprocal.
+
+    Sums stay in order: the elementary functions are made of differences that would vanish otherwise.
+    """
+    flags = ir.Attribute.parse("#arith.fastmath<contract,arcp>")
+    for op in walk(module.operation):
+        if op.name in ("arith.addf", "arith.subf", "arith.mulf", "arith.divf", "arith.negf"):
+            op.attributes["fastmath"] = flags
+
+
+class Builder:
     """Builds the module of one program."""
 
     def __init__(self, program: Program, placed: Plan, target: CpuTarget) -> None:
@@ -67,6 +90,8 @@ class _Builder:
     def module(self) -> Any:
         result = ir.Module.create()
         with ir.InsertionPoint(result.body):
+            for number, ring in enumerate(self.plan.rings.values()):
+                self._ring(number, ring)
             for name in self._stages():
                 self._stage(name, lambda frame, name=name: self._stage_body(frame, name))
             self._run(self.symbols["run"])
@@ -74,15 +99,15 @@ class _Builder:
             self._finish()
         return result
 
-    def _function(self, name: str, types: list[Any], public: bool = False) -> Any:
-        """A function with memref arguments that do not alias, and `noinline` where another language calls it."""
+    def _function(self, name: str, types: list[Any], public: bool = False, apart: bool = False) -> Any:
+        """A function with memref arguments that do not alias; `noinline` if `apart`, or called by another language."""
         op = func.FuncOp(PREFIX + name, (types, []), visibility=None if public else "private")
         arguments = []
         for type in types:
             plain = not isinstance(type, ir.MemRefType)
             arguments.append(ir.DictAttr.get({} if plain else {"llvm.noalias": ir.UnitAttr.get()}))
         op.arg_attrs = ir.ArrayAttr.get(arguments)
-        op.attributes["passthrough"] = ir.ArrayAttr.get(self._passthrough(public))
+        op.attributes["passthrough"] = ir.ArrayAttr.get(self._passthrough(public or apart))
         linkage = ir.Attribute.parse("#llvm.linkage<internal>")
         op.attributes["llvm.linkage"] = linkage
         op.add_entry_block()
@@ -98,13 +123,15 @@ class _Builder:
         if self.plan.compress:
             attributes += [pair("prefer-vector-width", "512"), pair("min-legal-vector-width", "512")]
         if apart:
-            # The mode of the floating-point unit is set before the call: nothing may move across it.
+            # Of a public function because the mode of the floating-point unit is set before the call: nothing may move
+            # across it.
             attributes.append(ir.StringAttr.get("noinline"))
         return attributes
 
     def _stage(self, name: str, body: Any) -> None:
         index_type = ir.IndexType.get()
-        op = self._function(name, [*self.common, *self.hosts, self.strides, index_type, index_type])
+        types = [*self.common, *self.hosts, self.strides, index_type, index_type]
+        op = self._function(name, types, apart=len(self._stages()) > MOST_INLINED)
         with ir.InsertionPoint(op.entry_block):
             arena, constants, *rest = op.arguments
             *hosts, strides, begin, t = rest
@@ -119,7 +146,14 @@ class _Builder:
                     self._op(frame, view)
 
     def _op(self, frame: Frame, op: Any) -> None:
+        ring = None if frame.share is not None else self.plan.rings.get(getattr(op, "into", ""))
         match op:
+            case step.Fill() if ring is not None:
+                given = [frame.arena, frame.constants, *frame.hosts.values(), frame.strides, frame.begin]
+                self._push(given, ring, frame.t, frame.t)
+                pushes.take(frame, ring)
+            case step.Sweep() if ring is not None:
+                pass  # done where the sum began
             case step.Fill():
                 moves.fill(frame, op)
             case step.Copy():
@@ -140,6 +174,35 @@ class _Builder:
                 moves.record(frame, op)
             case _:
                 raise InternalError(f"no lowering of {op.name()}", "step_to_cpu")
+
+    def _ring(self, number: int, ring: Ring) -> None:
+        """The function that adds events to a ring, of step `t` as far as they arrive from step `since` on."""
+        index_type = ir.IndexType.get()
+        types = [*self.common, *self.hosts, self.strides, index_type, index_type, index_type]
+        op = self._function(f"ring.{number}", types, apart=True)
+        with ir.InsertionPoint(op.entry_block):
+            *arguments, t, since = op.arguments
+            pushes.push(self._frame(arguments, t), ring, self.symbols, since)
+            func.ReturnOp([])
+
+    def _push(self, arguments: list[Any], ring: Ring, t: Any, since: Any) -> None:
+        number = list(self.plan.rings).index(ring.into)
+        func.CallOp([], f"{PREFIX}ring.{number}", [*arguments, t, since])
+
+    def _frame(self, arguments: list[Any], t: Any) -> Frame:
+        arena, constants, *hosts, strides, begin = arguments
+        return Frame(self.plan, arena, constants, dict(enumerate(hosts)), strides, begin, t)
+
+    def _rings(self, arguments: list[Any], end: Any) -> None:
+        """Before the time loop: rings that are good for its first step, and from its end on."""
+        frame = self._frame(arguments, arguments[-1])
+
+        def remake() -> None:
+            for ring in self.plan.rings.values():
+                pushes.remake(frame, ring, lambda t, since, ring=ring: self._push(arguments, ring, t, since))
+
+        pushes.where_stale(frame, remake)
+        pushes.good_for(frame).store(word(end), index(0))
 
     def _stages(self) -> list[str]:
         """The stages of a step in order."""
@@ -171,8 +234,10 @@ class _Builder:
         source = run.regions[0].blocks[0]
         with ir.InsertionPoint(op.entry_block):
             begin, end = list(op.arguments)[-2:]
+            if self.plan.rings:
+                self._rings(list(op.arguments)[:-1], end)
             values = dict(zip(map(ir.Value, source.arguments), (begin, end), strict=True))
-            _Schedule(list(op.arguments)[:-1]).copy(source, values)
+            Schedule(list(op.arguments)[:-1]).copy(source, values)
 
     def _init(self) -> None:
         """Clears the arena, sets the head and the initial states, then does what `@init` says."""
@@ -217,7 +282,7 @@ class _Builder:
             func.ReturnOp([])
 
 
-class _Schedule:
+class Schedule:
     """Copies the loops of `@run`, giving each stage the arguments that it has on a CPU."""
 
     def __init__(self, arguments: list[Any]) -> None:
@@ -231,15 +296,15 @@ class _Schedule:
             with op.location:
                 match op.name:
                     case "func.return":
-                        func.ReturnOp([])
+                        self.end()
                         return []
                     case "scf.yield":
                         return operands
                     case "func.call":
                         stage = ir.FlatSymbolRefAttr(op.attributes["callee"]).value
-                        func.CallOp([], PREFIX + stage, [*self.arguments, operands[0]])
+                        self.call(stage, operands[0])
                     case "scf.for":
-                        self._loop(op, operands, values)
+                        self.loop(op, operands, values)
                     case _:
                         attributes = {key: op.attributes[key] for key in op.attributes}
                         types = [r.type for r in op.results]
@@ -247,7 +312,13 @@ class _Schedule:
                         values.update(zip(map(ir.Value, op.results), made.results, strict=True))
         return []
 
-    def _loop(self, op: Any, operands: list[Any], values: dict[Any, Any]) -> None:
+    def end(self) -> None:
+        func.ReturnOp([])
+
+    def call(self, stage: str, t: Any) -> None:
+        func.CallOp([], PREFIX + stage, [*self.arguments, t])
+
+    def loop(self, op: Any, operands: list[Any], values: dict[Any, Any]) -> None:
         begin, end, stride, *carried = operands
         made = scf.ForOp(begin, end, stride, carried)
         body = op.regions[0].blocks[0]
