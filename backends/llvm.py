@@ -18,6 +18,5 @@ def binding() -> Any:
 
 
 def version() -> str:
-    """The version of llvmlite and of LLVM in it."""
-    llvmlite = importlib.import_module("llvmlite")
-    return f"llvmlite-{llvmlite.__version__},llvm-{'.'.join(map(str, binding().llvm_version_info))}"
+    """The version of llvmlite, which LLVM is a part of."""
+    return f"llvmlite-{importlib.import_module('llvmlite').__version__}"

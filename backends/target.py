@@ -7,15 +7,14 @@ the entry point group `spikec.targets`: a function from the text after `--target
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from spikec.backends.cpu.target import CpuTarget
-from spikec.backends.fpga.target import FpgaTarget
-from spikec.backends.ptx.target import PtxTarget
-from spikec.dialects.constants import Array
-from spikec.dialects.notes import Table
-from spikec.runtime.cache import Cache
-from spikec.runtime.interface import Engine, Interface
+if TYPE_CHECKING:
+    from spikec.dialects.constants import Array
+    from spikec.dialects.notes import Table
+    from spikec.runtime.cache import Cache
+    from spikec.runtime.interface import Engine, Interface
+    from spikec.runtime.workers import WorkersCode
 
 
 @runtime_checkable
@@ -76,6 +75,17 @@ class Machine(Target, Protocol):
 
 
 @runtime_checkable
+class Threaded(Machine, Protocol):
+    """A machine on which several threads can run one network together (`runtime.workers`)."""
+
+    def load_workers(self, module: Any, cache: Cache | None = None, key: str = "") -> WorkersCode:
+        """Makes the code for them ready to run; with a cache, keeps it with the network of `key`."""
+
+    def load_cached_workers(self, cache: Cache, key: str) -> WorkersCode | None:
+        """What `load_workers` kept under `key`, or None."""
+
+
+@runtime_checkable
 class OnDevice(Machine, Protocol):
     """A target whose code runs on one of several devices."""
 
@@ -83,11 +93,25 @@ class OnDevice(Machine, Protocol):
         """The target with its device; raises `MissingTool` where that is not there."""
 
 
-TARGETS: Mapping[str, Callable[[str], Target]] = {
-    "cpu": CpuTarget.parse,
-    "fpga": FpgaTarget.parse,
-    "ptx": PtxTarget.parse,
-}
+def _cpu(text: str) -> Target:
+    from spikec.backends.cpu.target import CpuTarget
+
+    return CpuTarget.parse(text)
+
+
+def _fpga(text: str) -> Target:
+    from spikec.backends.fpga.target import FpgaTarget
+
+    return FpgaTarget.parse(text)
+
+
+def _ptx(text: str) -> Target:
+    from spikec.backends.ptx.target import PtxTarget
+
+    return PtxTarget.parse(text)
+
+
+TARGETS: Mapping[str, Callable[[str], Target]] = {"cpu": _cpu, "fpga": _fpga, "ptx": _ptx}
 """By the word before the colon: a function from the whole text to the target; it raises `UsageError`."""
 WITH_OPTIONS = ("fpga", "ptx")
 """Those that read options in braces."""

@@ -288,11 +288,13 @@ def _write_kinds(made: Made, places: Mapping[str, Path], force: bool) -> None:
 
 
 def _run(arguments: Namespace, terminal: Terminal) -> int:
-    from spikec.runtime import files, inputs, plot, results
+    from spikec.runtime import files, inputs, results
 
     output = Path(arguments.output) if arguments.output else None
     picture = Path(arguments.plot) if arguments.plot else None
     if picture:
+        from spikec.runtime import plot
+
         plot.check(picture)
     for place in filter(None, (output, picture)):
         files.refuse_existing(place, arguments.force)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikec.choices import FORMATS, LEVELS, REFERENCE, check_kinds, parse_target, refuse_other_models
 from spikec.compilation import Compilation, Made, Options, deep, table_data, uncollected
-from spikec.dialects.diagnostics import CompileError, Diagnostic, InternalError, UsageError
+from spikec.dialects.diagnostics import CompileError, Diagnostic, Diagnostics, InternalError, UsageError
 from spikec.dialects.notes import Table
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spikec.frontend.build import Built
     from spikec.pipelines import Pipeline
     from spikec.runtime.run import Executable
+    from spikec.runtime.workers import WorkersCode
 
 TOOLS = ("spikec", "xtc-mlir-python-bindings", "llvmlite", "numpy")
 
@@ -118,7 +119,7 @@ def lower_to_machine(compilation: Compilation, step: Program, target: Any) -> An
 def _lower_to_cpu(compilation: Compilation, step: Program, target: Any) -> Any:
     from spikec.lower import step_to_cpu
 
-    return step_to_cpu.lower(step, target)
+    return step_to_cpu.lower(step, target, compilation.options.fast_math)
 
 
 def _lower_to_gpu(compilation: Compilation, step: Program, target: Any) -> Any:
@@ -158,8 +159,9 @@ def executable(compilation: Compilation) -> Executable:
     target = _runner(compilation)
     if target is None:
         return _interpreted(compilation, optimize(compilation, _built(compilation).program))
-    known = None if compilation.fresh else _remembered(compilation, target)
-    return known or _compiled(compilation, target)
+    with uncollected():
+        known = None if compilation.fresh else _remembered(compilation, target)
+        return known or _compiled(compilation, target)
 
 
 def compile_program(program: Program, compilation: Compilation) -> Executable:
@@ -227,11 +229,12 @@ def open_artifact(folder: Path, device: str | None = None) -> Executable:
 
     Raises CompileError, and MissingTool without the device.
     """
-    from spikec.backends.fpga.target import FpgaTarget
     from spikec.runtime import artifact
 
     manifest = artifact.read_manifest(folder)
     if artifact.is_circuit(manifest):
+        from spikec.backends.fpga.target import FpgaTarget
+
         _on_device(None, device)
         target = parse_target(str(manifest.get("target")))
         if not isinstance(target, FpgaTarget):
@@ -333,9 +336,10 @@ def _runner(compilation: Compilation) -> Any:
 def _on_device(target: Any, device: str | None) -> Any:
     """A target with its device, if it runs on one.  Raises UsageError for a device of another target."""
     from spikec.backends.target import OnDevice
-    from spikec.runtime.devices import CUDA
 
     if isinstance(target, OnDevice):
+        from spikec.runtime.devices import CUDA
+
         return target.on(device or CUDA)
     if device is not None:
         raise UsageError("--device is for --target ptx alone")
@@ -372,6 +376,15 @@ def _remembered(compilation: Compilation, target: Any) -> Executable | None:
         return None
     compilation.diagnostics.items += record.warnings
     compilation.tables += record.tables
+    again = replace(compilation, diagnostics=Diagnostics(), tables=[])
+    _for_threads(
+        again,
+        target,
+        engine,
+        lambda: lower(again, optimize(again, _built(again).program)),
+        store,
+        record.network_key(options.seed),
+    )
     seconds = sum(compilation.seconds.values())
     return Executable(engine, options.target, options.seed, record.random_structure, compile_seconds=seconds)
 
@@ -405,6 +418,7 @@ def _loaded(
     module = lower_to_machine(compilation, step, target)
     with compilation.stage("compile", step):
         engine = target.load(module, step.constants, Interface.of(snn), store, key)
+    _for_threads(compilation, target, engine, lambda: step, store, key)
     seconds = sum(compilation.seconds.values())
     return Executable(
         engine,
@@ -414,6 +428,31 @@ def _loaded(
         lambda: _artifact_files(compilation, snn, step, module, target),
         seconds,
     )
+
+
+def _for_threads(
+    compilation: Compilation, target: Any, engine: Any, step: Callable[[], Program], store: Any, key: str
+) -> None:
+    """Tells an engine how code for several threads is made, if the target has such; a run asks for it."""
+    from spikec.backends.target import Threaded
+
+    if not isinstance(target, Threaded):
+        return
+
+    def made() -> WorkersCode:
+        known = target.load_cached_workers(store, key) if key and not compilation.fresh else None
+        return known or _compiled_for_threads(compilation, step(), target, store, key)
+
+    engine.code_for_workers = made
+
+
+def _compiled_for_threads(compilation: Compilation, step: Program, target: Any, store: Any, key: str) -> WorkersCode:
+    from spikec.lower import step_to_cpu
+
+    with compilation.stage("compile for threads", step):
+        module = step_to_cpu.lower_for_workers(step, target, compilation.options.fast_math)
+        code: WorkersCode = target.load_workers(module, store, key)
+    return code
 
 
 def _artifact_files(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,10 +115,16 @@ def _compiler() -> str:
     import spikec.runtime
 
     folders = [PACKAGE, *(Path(p.__file__ or "").parent for p in (spikec.backends, spikec.dialects, spikec.runtime))]
-    found = []
-    for folder in folders:
-        for file in sorted(folder.rglob("*")):
-            if file.suffix in (".py", ".lark", ".snn"):
-                stat = file.stat()
-                found.append(f"{file.name}:{stat.st_size}:{stat.st_mtime_ns}")
+    found = [text for folder in folders for text in _dated(str(folder))]
     return f"{sys.version_info[:2]};" + hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _dated(folder: str) -> Iterator[str]:
+    """The sources below a folder: name, size and date of each, in order."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.endswith((".py", ".lark", ".snn")):
+                stat = entry.stat()
+                yield f"{entry.name}:{stat.st_size}:{stat.st_mtime_ns}"
+            elif entry.is_dir() and entry.name != "__pycache__":
+                yield from _dated(entry.path)

@@ -6,12 +6,15 @@ is imported before one of its names is used, or all are listed.
 
 from __future__ import annotations
 
+import importlib
 import sys
-from importlib.metadata import EntryPoint, entry_points, packages_distributions
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from spikec.dialects.diagnostics import CompileError, Diagnostic
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Group = Literal["spikec.passes", "spikec.targets"]
 KINDS = {"spikec.passes": "pass", "spikec.targets": "target"}
@@ -21,9 +24,14 @@ OURS = "spikec"
 def entries(group: Group) -> dict[str, list[EntryPoint]]:
     """The entry points of a group by name, in order; more than one where packages clash."""
     found: dict[str, list[EntryPoint]] = {}
-    for entry in sorted(entry_points(group=group), key=lambda entry: (entry.name, package(entry))):
+    for entry in sorted(_metadata().entry_points(group=group), key=lambda entry: (entry.name, package(entry))):
         found.setdefault(entry.name, []).append(entry)
     return found
+
+
+def _metadata() -> Any:
+    """What is known of installed packages; most commands need nothing of it, and it takes its time to load."""
+    return importlib.import_module("importlib.metadata")
 
 
 def package(entry: EntryPoint) -> str:
@@ -66,7 +74,7 @@ def package_of(cls: type) -> str:
     top = cls.__module__.partition(".")[0]
     if top == OURS:
         return OURS
-    return next(iter(packages_distributions().get(top, ())), cls.__module__)
+    return next(iter(_metadata().packages_distributions().get(top, ())), cls.__module__)
 
 
 def sources(cls: type) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -10,12 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spikec.dialects.diagnostics import Diagnostic
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
 
 COLORS = {"error": "31", "warning": "33", "note": "36", "help": "32"}
 
@@ -98,34 +93,10 @@ class Terminal:
         if self.quiet or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from spikec.outside_tools import shown
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        log = logging.getLogger("spikec.tools")
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            shown = _Latest(lambda tool: bar.add_task(tool), bar.remove_task)
-            log.addHandler(shown)
-            log.setLevel(logging.INFO)
-            try:
-                yield
-            finally:
-                log.removeHandler(shown)
-                log.setLevel(logging.NOTSET)
-
-
-class _Latest(logging.Handler):
-    """Shows the latest message that was logged, in place of the one before it."""
-
-    def __init__(self, show: Callable[[str], TaskID], hide: Callable[[TaskID], None]) -> None:
-        super().__init__()
-        self._show, self._hide = show, hide
-        self._shown: TaskID | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._shown is not None:
-            self._hide(self._shown)
-        self._shown = self._show(record.getMessage())
+        with shown():
+            yield
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:

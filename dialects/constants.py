@@ -21,8 +21,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def digest(array: Array) -> str:
     """The content hash of an array: SHA-256 of its element type, shape and bytes in C order."""
     array = np.ascontiguousarray(array)
-    head = f"{array.dtype.str}{list(array.shape)}".encode()
-    return "sha256:" + hashlib.sha256(head + array.tobytes()).hexdigest()
+    content = hashlib.sha256(f"{array.dtype.str}{list(array.shape)}".encode())
+    content.update(array.reshape(-1).view(np.uint8).data)
+    return "sha256:" + content.hexdigest()
 
 
 class Constants(Mapping[str, Array]):
@@ -45,6 +46,11 @@ class Constants(Mapping[str, Array]):
             raise ValueError(f"two different constants named '{name}'")
         self._arrays[name] = frozen
         return value
+
+    def adopt(self, name: str, same: Array) -> None:
+        """Takes an array of the same content in the place of its own, which then need not be in memory twice."""
+        same.flags.writeable = False
+        self._arrays[name] = same
 
     def digest(self, name: str) -> str:
         return self._digests[name]

@@ -9,7 +9,6 @@ our bug, an `InternalError` (70).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -150,6 +149,8 @@ class Diagnostics:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A help line that suggests the nearest known name, or None when none is near."""
+    import difflib
+
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not near:  # the case may be what is wrong

@@ -11,7 +11,8 @@ from typing import Any
 
 from mlir import ir
 from mlir._mlir_libs import _mlir
-from mlir.dialects import arith, func, irdl, linalg, llvm, math, memref, scf, tensor, vector
+from mlir.dialects import _linalg_ops_gen as linalg  # the package itself also loads a language for named ops
+from mlir.dialects import arith, func, irdl, llvm, math, memref, scf, tensor, vector
 from mlir.passmanager import PassManager
 
 __all__ = [

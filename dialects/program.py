@@ -32,7 +32,13 @@ class Program:
     def clone(self) -> Program:
         """A copy of the module in the same context; the store is shared until it grows."""
         with self.module.context, ir.Location.unknown():
-            return replace(self, module=ir.Module.parse(self.text(locations=True)), constants=self.constants.copy())
+            module = ir.Module.create(self.module.operation.location)
+            for name in self.module.operation.attributes:
+                module.operation.attributes[name] = self.module.operation.attributes[name]
+            with ir.InsertionPoint(module.body):
+                for operation in self.module.body.operations:
+                    operation.operation.clone()
+            return replace(self, module=module, constants=self.constants.copy())
 
     def noted(self, *notes: Note) -> Program:
         """The same program with more to report."""

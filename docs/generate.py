@@ -1,9 +1,10 @@
-"""The parts of the documentation that are made from the compiler's own sources.
+"""What is made from the compiler's own sources: parts of the documentation, and the parser's tables.
 
     python docs/generate.py            writes them anew
     python docs/generate.py --check    exit status 1 where one is not what the sources say
 
-In `language.md` the forms of statements, from the grammar; all of `codes.md`, from `dialects/codes.py`.
+In `language.md` the forms of statements, from the grammar; all of `codes.md`, from `dialects/codes.py`; from the
+grammar the tables beside it, under the version of lark that is installed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from spikec.dialects.codes import CODES
+from spikec.frontend import grammar_tables
 
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- begin: docs/generate.py -->", "<!-- end -->"
@@ -127,6 +129,12 @@ def main() -> int:
             print(f"{path} is not what docs/generate.py makes", file=sys.stderr)
         else:
             path.write_text(pages()[path], "utf-8")
+    if not grammar_tables.is_shipped():
+        stale.append(grammar_tables.SHIPPED)
+        if check:
+            print(f"{stale[-1]} is not what docs/generate.py makes", file=sys.stderr)
+        else:
+            grammar_tables.ship()
     return int(check and bool(stale))
 
 

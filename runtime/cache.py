@@ -55,14 +55,18 @@ class Entry:
             raise ValueError(f"{name} has {len(data)} bytes")
         return data
 
+    def path(self, name: str) -> Path:
+        """Where a file of the entry is; raises as `read` does."""
+        path = self.folder / name
+        if path.stat().st_size != self.head["sizes"][name]:
+            raise ValueError(f"{name} is not whole")
+        return path
+
     def map(self, name: str) -> Array:
         """A file as bytes that are read when they are used; page-aligned; raises as `read` does."""
         if self.head["sizes"][name] == 0:
             return aligned(0)
-        data = np.memmap(self.folder / name, np.uint8, "r")
-        if data.size != self.head["sizes"][name]:
-            raise ValueError(f"{name} has {data.size} bytes")
-        return data
+        return np.memmap(self.path(name), np.uint8, "r")
 
 
 class Cache:

@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError, did_you_mean
-from spikec.runtime import arrays, events
-from spikec.runtime.interface import Input, Interface, flush_subnormals
+from spikec.runtime.interface import Input, Interface
 
 # Steps are counted in 32 bits where events are recorded.
 MAX_STEPS = 2**31 - 1
@@ -71,6 +71,8 @@ def read(specs: Sequence[str], interface: Interface) -> dict[str, Source]:
 
 
 def _source(name: str, path: Path, key: str | None, interface: Interface) -> Source:
+    from spikec.runtime import arrays, events
+
     if key is None and events.is_events(path):
         declared = next(i for i in interface.inputs if i.name == name)
         duration = interface.dt if interface.dt_unit == "s" else None
@@ -80,6 +82,8 @@ def _source(name: str, path: Path, key: str | None, interface: Interface) -> Sou
 
 def _parse(spec: str, interface: Interface) -> tuple[str, Path, str | None]:
     """The input's name, the file and the key of one option."""
+    from spikec.runtime import arrays
+
     match = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?(.+)", spec, re.DOTALL)
     place = None if match is None else arrays.split(match[2])
     if match is None or place is None:
@@ -171,6 +175,8 @@ def _tuple(*items: str) -> str:
 
 
 def _error(code: str, source: Source | None, message: str, help: str | None = None) -> CompileError:
+    from spikec.runtime import arrays
+
     return arrays.fail(code, source.file if source else None, message, help)
 
 
@@ -189,6 +195,8 @@ def _counted(source: Source, declared: Input, steps: int | None, batch: int | No
     if steps is None and source.array[:, 0].max() >= MAX_STEPS:
         message = f"the last event of '{declared.name}' is after step {MAX_STEPS}"
         raise _error("E0722", source, message, "times are microseconds from 0; --steps N takes the first N steps")
+    from spikec.runtime import events
+
     dense = events.counted(source.array, declared, steps, source.file)
     return replace(source, array=dense, events=False)
 
@@ -248,21 +256,21 @@ def _convert(source: Source, declared: Input) -> Array:
     if declared.scale is not None:
         _check_values(source, declared, ~np.isfinite(array), "it is not a finite number")
         return np.ascontiguousarray(_to_integers(array, declared, declared.scale)).reshape(array.shape)
-    if declared.dtype == "bool":
-        bad, why = (array != 0) & (array != 1), "spikes are 0 or 1"
+    if declared.dtype == "bool" and array.dtype.kind == "f":
+        _check_values(source, declared, (array != 0) & (array != 1), "spikes are 0 or 1")
+    elif declared.dtype == "bool" and array.dtype != bool:
+        _check_within(source, declared, 0, 1, "spikes are 0 or 1")
     elif declared.dtype.startswith("float"):
         top = np.finfo(declared.dtype).max
-        bad, why = ~(np.abs(array) <= top), f"it is not a finite {declared.dtype}"
-    else:
-        bad, why = _unfit_integers(array, declared), f"it is not an integer of {declared.dtype}"
-    _check_values(source, declared, bad, why)
+        _check_within(source, declared, -top, top, f"it is not a finite {declared.dtype}")
+    elif declared.dtype != "bool":
+        _check_values(source, declared, _unfit_integers(array, declared), f"it is not an integer of {declared.dtype}")
     if declared.kind == "events":
-        _check_values(source, declared, array < 0, "events are counts, which are at least 0")
+        _check_within(source, declared, 0, np.inf, "events are counts, which are at least 0")
     if declared.low is not None and declared.high is not None:
-        outside = (array < declared.low) | (array > declared.high)
-        _check_values(source, declared, outside, f"the declared range is [{declared.low:g}, {declared.high:g}]")
-    converted = array.astype(declared.dtype)
-    return np.ascontiguousarray(flush_subnormals(converted)).reshape(array.shape)
+        why = f"the declared range is [{declared.low:g}, {declared.high:g}]"
+        _check_within(source, declared, declared.low, declared.high, why)
+    return np.ascontiguousarray(array.astype(declared.dtype, copy=False)).reshape(array.shape)
 
 
 def _to_integers(array: Array, declared: Input, scale: float) -> Array:
@@ -285,6 +293,14 @@ def _unfit_integers(array: Array, declared: Input) -> Array:
         fits = (array == np.floor(array)) & (array >= float(info.min)) & (array < float(info.max) + 1)
         return np.asarray(~fits)
     return np.asarray((array < info.min) | (array > info.max))
+
+
+def _check_within(source: Source, declared: Input, low: Any, high: Any, why: str) -> None:
+    """Reports the first value that is not between two others."""
+    array = source.array
+    # Extremes take no mask, which would take longer than a short run; with NaN they are NaN.
+    if array.size and not (low <= array.min() and array.max() <= high):
+        _check_values(source, declared, ~((array >= low) & (array <= high)), why)
 
 
 def _check_values(source: Source, declared: Input, bad: Array, why: str) -> None:

@@ -270,10 +270,19 @@ class Engine(Protocol):
 
     def advance(self, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int) -> Trace:
         """Runs `steps` more steps.  Arrays are of the declared dtype and C-contiguous, checked by the caller;
-        those named in `streamed` have shape (steps, *shape), the others (*shape) and are held."""
+        those named in `streamed` have shape (steps, *shape), the others (*shape) and are held.  Subnormal values
+        count as zero."""
 
     def finish(self) -> dict[str, Array]:
         """The outputs that are computed once, over all steps since `reset`."""
+
+
+@runtime_checkable
+class Divisible(Engine, Protocol):
+    """An engine that several threads can run together; the results are the same."""
+
+    def divide(self, threads: int) -> None:
+        """From now on at most `threads` threads share the work of a step, where that is likely to be faster."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from spikec.dialects.constants import Array
+from spikec.dialects.constants import Array, Constants
 
 FORMAT = 1
 ALIGNMENT = 64
@@ -138,14 +138,20 @@ def aligned(size: int) -> Array:
 
 
 def pack(layout: Layout, constants: Mapping[str, Array]) -> Array:
-    """The block of constants as bytes, aligned; raises KeyError for an array that is not in the store."""
+    """The block of constants as bytes, aligned; raises KeyError for an array that is not in the store.
+
+    A store of a program has its arrays in the block from then on, those that lie there as they are.
+    """
     block = aligned(layout.constants)
     for stored in layout.stored:
-        array = np.ascontiguousarray(constants[stored.name])
-        array = array.view(np.uint8) if array.dtype == np.bool_ else array
+        own = np.ascontiguousarray(constants[stored.name])
+        array = own.view(np.uint8) if own.dtype == np.bool_ else own
         size = stored.rows * stored.stride * array.itemsize
         place = block[stored.offset : stored.offset + size].view(array.dtype).reshape(stored.rows, stored.stride)
         if stored.axes:
             array = array.reshape(stored.shape).transpose(stored.axes)
         place[:, : stored.length] = array.reshape(stored.rows, stored.length)
+        if isinstance(constants, Constants) and stored.stride == stored.length and not stored.axes:
+            constants.adopt(stored.name, place.view(own.dtype).reshape(own.shape))
+        del own, array  # before there is room for the next one
     return block

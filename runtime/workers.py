@@ -18,7 +18,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -125,6 +124,8 @@ class Workers:
         self._code = code  # kept alive with the threads
         self._blocks = aligned(code.division.head + count * code.division.block)
         self._share = ctypes.CFUNCTYPE(None, *[pointer] * 5, word, word, word, word)(code.share)
+        from concurrent.futures import ThreadPoolExecutor  # most networks run on one thread
+
         # A pool for each worker: all of them must be running before one begins.
         self._threads = [ThreadPoolExecutor(1) for _ in range(count - 1)]
         cut = ctypes.CFUNCTYPE(None, pointer, pointer, word, word)(code.cut)

@@ -52,7 +52,7 @@ def emit(
             case "header":
                 made[kind] = header.header(module, interface).encode()
             case "so":
-                made[kind] = _library(code)
+                made[kind] = library(code)
             case _:
                 made[kind] = _executable(code, module, interface)
     return made
@@ -113,7 +113,8 @@ def _compiled(arguments: list[str], files: Mapping[str, bytes], result: str) -> 
         return (Path(folder) / result).read_bytes()
 
 
-def _library(code: bytes) -> bytes:
+def library(code: bytes) -> bytes:
+    """A shared library of an object.  Raises MissingTool without a C compiler."""
     return _compiled(["-shared", "net.o"], {"net.o": code}, "net.so")
 
 

@@ -16,10 +16,9 @@ from spikec.runtime.cache import Cache, key
 Host = tuple[str, str, str]
 PROCESSORS = Path("/proc/cpuinfo")
 # What Linux tells of the first processor and does not change from one moment to the next.
-KINDS = frozenset(
-    ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
-    + ("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features")
-)
+KINDS_X86 = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
+KINDS_ARM = ("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features")
+KINDS = frozenset((*KINDS_X86, *KINDS_ARM))
 
 
 @functools.cache

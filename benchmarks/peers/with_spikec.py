@@ -20,7 +20,7 @@ from protocol import Case, Result, Stopwatch, Task, serve
 
 
 def prepare(case: Case, folder: Path) -> None:
-    fast = "--fast-math" in case["options"]
+    fast = "--fast-math" in case.get("options", ())
     spikec.compile(network(case), fast_math=fast).save(folder / "artifact", force=True)
 
 

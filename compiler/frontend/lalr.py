@@ -6,83 +6,15 @@ each value the first and last token of its text and how deep it is nested.  Noth
 
 from __future__ import annotations
 
-import hashlib
-import pickle
-import sys
-import tempfile
 from functools import cache
-from importlib import resources
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
-import lark
 from spikec.dialects.diagnostics import Span
+from spikec.frontend.grammar_tables import language
 from spikec.frontend.tree import RULES, Rule, TreeBuilder
-from spikec.runtime.cache import folder as cache_folder
 
 MAX_DEPTH = 150
-
-# ---------------------------------------------------------------- the tables
-
-
-class _KeepTokens:
-    """Tells lark's lexer which terminals may occur anywhere; `parse.py` drops or judges them."""
-
-    always_accept = ("_NL", "NAME", "COMPARE", "UPDATE")
-
-    def process(self, stream: Any) -> Any:
-        return stream
-
-
-@cache
-def _language() -> Any:
-    """The parser of `grammar.lark`; its tables are kept in the user's cache folder."""
-    grammar = resources.files("spikec.frontend").joinpath("grammar.lark").read_text("utf-8")
-    key = f"{lark.__version__} {sys.version_info[:2]} {grammar}"
-    try:
-        folder = cache_folder()
-    except RuntimeError:  # nobody's home
-        return _make_tables(grammar)
-    path = folder / f"grammar-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pickle"
-    language = _load_tables(path)
-    if language is None:
-        language = _make_tables(grammar)
-        _store_tables(language, path)
-    return language
-
-
-def _load_tables(path: Path) -> Any:
-    try:
-        saved = pickle.loads(path.read_bytes())
-        load: Any = lark.Lark._load_from_dict
-        return load(saved["data"], saved["memo"], postlex=_KeepTokens())
-    except Exception:  # an absent, foreign or damaged cache is only slower
-        return None
-
-
-def _make_tables(grammar: str) -> Any:
-    return lark.Lark(
-        grammar,
-        parser="lalr",
-        start=["start", "only_expression"],
-        maybe_placeholders=True,
-        postlex=_KeepTokens(),
-    )
-
-
-def _store_tables(language: Any, path: Path) -> None:
-    partial = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written aside and renamed, so that a parallel start never reads half a file.
-        with tempfile.NamedTemporaryFile(prefix=".partial-", dir=path.parent, delete=False) as stream:
-            partial = Path(stream.name)
-            language.save(stream)
-        partial.replace(path)
-    except OSError:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
 
 
 class Reduction:
@@ -169,8 +101,8 @@ class _Actions(dict[Any, dict[str, Any]]):
 
 
 @cache
-def _actions(language: Any) -> _Actions:
-    return _Actions(language.parse_interactive("", start="start").parser_state.parse_conf.states)
+def _actions(tables: Any) -> _Actions:
+    return _Actions(tables.parse_interactive("", start="start").parser_state.parse_conf.states)
 
 
 # ---------------------------------------------------------------- the machine
@@ -188,10 +120,10 @@ class Machine:
     """
 
     def __init__(self, text: str, start: str, builder: TreeBuilder) -> None:
-        language = _language()
-        interactive = language.parse_interactive(text, start=start)
+        tables = language()
+        interactive = tables.parse_interactive(text, start=start)
         conf = interactive.parser_state.parse_conf
-        self.actions = _actions(language)
+        self.actions = _actions(tables)
         self.thread = interactive.lexer_thread
         self.states: list[Any] = [conf.start_state]
         self._end = conf.end_state

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import Span
 from spikec.frontend import syntax
 from spikec.frontend.emitter import Emitter
+from spikec.frontend.matrix_exponential import propagators
 from spikec.frontend.units import Dimension, describe
 from spikec.frontend.values import Mistake, Value, as_array, number, to_float
 
 SOLVERS = ("euler", "exponential_euler", "heun", "rk4")
-DIGITS = 50
 CONSTANT, INPUT = "=const", "=input"  # keys of a linear form beside the states' names
 
 # A linear form: state name -> coefficient, CONSTANT -> constant part, INPUT -> part known at run time.
@@ -212,7 +211,7 @@ def _propagators(
     dt = to_float(system.dt.scalar)
     exact = system.dt.const if shape == () else None
     duration = exact if isinstance(exact, Fraction) else dt
-    results = [_expm(tuple(map(tuple, matrix.tolist())), duration) for matrix in unique]
+    results = [propagators(tuple(map(tuple, matrix.tolist())), duration) for matrix in unique]
     tables = []
     for which in (0, 1):
         stacked = np.stack([result[which] for result in results])[inverse.reshape(-1)]
@@ -224,28 +223,6 @@ def _propagators(
                     table[a, b] = number(entry.reshape(shape)) if shape else number(float(entry[0]))
         tables.append(table)
     return tables[0], tables[1]
-
-
-@lru_cache(maxsize=1000)
-def _expm(matrix: tuple[tuple[float, ...], ...], dt: object) -> tuple[Array, Array]:
-    """expm(A dt) and the integral of expm(A s) from 0 to dt, each entry rounded once to f64; not to be written to.
-
-    Neurons of a model are mostly variants of a few, and a matrix takes milliseconds.
-    """
-    import mpmath
-
-    n = len(matrix)
-    with mpmath.workdps(DIGITS):
-        exact = mpmath.mpf(dt.numerator) / dt.denominator if isinstance(dt, Fraction) else mpmath.mpf(dt)
-        augmented = mpmath.zeros(2 * n, 2 * n)
-        for i in range(n):
-            for j in range(n):
-                augmented[i, j] = mpmath.mpf(matrix[i][j]) * exact
-            augmented[i, n + i] = exact
-        # The Taylor form keeps structural zeros exact.
-        power = mpmath.expm(augmented, method="taylor")
-        both = np.array([[float(power[i, j]) for j in range(2 * n)] for i in range(n)])
-    return both[:, :n], both[:, n:]
 
 
 def _integrate_variable(system: System, forms: Mapping[str, Linear], states: Mapping[str, Value]) -> dict[str, Value]:

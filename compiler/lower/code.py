@@ -127,12 +127,17 @@ def either(condition: Value, then: Callable[[], Value], otherwise: Callable[[], 
 
 def choose(condition: Value, then: Callable[[], Value], otherwise: Value) -> Value:
     """then() where the condition holds, else a value that is there already."""
-    op = scf.IfOp(condition, [otherwise.type], has_else=True)
+    return choose_all(condition, lambda: [then()], [otherwise])[0]
+
+
+def choose_all(condition: Value, then: Callable[[], Sequence[Value]], otherwise: Sequence[Value]) -> list[Value]:
+    """The same for several values."""
+    op = scf.IfOp(condition, [value.type for value in otherwise], has_else=True)
     with ir.InsertionPoint(op.then_block):
-        scf.YieldOp([then()])
+        scf.YieldOp(list(then()))
     with ir.InsertionPoint(op.else_block):
-        scf.YieldOp([otherwise])
-    return op.results[0]
+        scf.YieldOp(list(otherwise))
+    return list(op.results)
 
 
 def repeat(

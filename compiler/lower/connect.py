@@ -127,14 +127,15 @@ def enumerate_pairs(pre: int, post: int) -> Iterator[tuple[Array, Array]]:
 def _jumps(pre: int, post: int, scale: float, p: float, key: tuple[int, int]) -> Iterator[tuple[Array, Array]]:
     """Pairs by stretches of rows, ascending."""
     expected = post * p
-    draws = math.ceil(expected + 4.0 * math.sqrt(expected) + 4.0)
+    more = math.ceil(math.sqrt(expected) + 4.0)  # for few rows more than once
+    draws = math.ceil(expected) + more
     rows = max(1, STRETCH // draws)
     for first in range(0, pre, rows):
-        yield _stretch(np.arange(first, min(pre, first + rows)), post, scale, draws, key)
+        yield _stretch(np.arange(first, min(pre, first + rows)), post, scale, draws, more, key)
 
 
-def _stretch(rows: Array, post: int, scale: float, draws: int, key: tuple[int, int]) -> tuple[Array, Array]:
-    """The pairs of some rows: `draws` jumps of every row at a time, until all rows have passed the last target."""
+def _stretch(rows: Array, post: int, scale: float, draws: int, more: int, key: tuple[int, int]) -> tuple[Array, Array]:
+    """The pairs of some rows: `draws` jumps of every row, then `more` of those that have not passed the last target."""
     found: list[tuple[Array, Array]] = []
     place = np.full(len(rows), -1, dtype=np.int64)
     step = 0
@@ -146,7 +147,7 @@ def _stretch(rows: Array, post: int, scale: float, draws: int, key: tuple[int, i
         inside = targets < post
         found.append((np.broadcast_to(rows[:, None], targets.shape)[inside], targets[inside]))
         unfinished = inside[:, -1]
-        rows, place, step = rows[unfinished], targets[unfinished, -1], step + draws
+        rows, place, step, draws = rows[unfinished], targets[unfinished, -1], step + draws, more
     source = np.concatenate([f[0] for f in found])
     target = np.concatenate([f[1] for f in found])
     if len(found) > 1:
@@ -165,7 +166,8 @@ def gather(pre: int, post: int, stretches: Iterator[tuple[Array, Array]], keep: 
             kept = np.broadcast_to(keep(source, target), source.shape)
             source, target = source[kept], target[kept]
         if len(source):
-            counts[1:] += np.bincount(source, minlength=pre)
+            found = np.bincount(source - source[0])
+            counts[1 + source[0] :][: len(found)] += found
             cols.append(narrowed(target, post))
             total += len(source)
             check_number(total)
@@ -176,8 +178,9 @@ def by_source(sources: Array, target: Callable[[Array], Array], pre: int, post: 
     """The rows of synapses in ascending order of targets; `target` gives those of some places."""
     row = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=pre))])
     following, col = row[:-1].copy(), np.empty(len(sources), index_type(post))
-    for first in range(0, len(sources), STRETCH):
-        order = np.argsort(sources[first : first + STRETCH], kind="stable")
+    together = max(STRETCH, pre)
+    for first in range(0, len(sources), together):
+        order = np.argsort(sources[first : first + together], kind="stable")
         source = sources[first + order]
         number = np.bincount(source, minlength=pre)
         before = np.cumsum(number) - number

@@ -36,10 +36,12 @@ def fixed_in(pre: int, post: int, count: int, repeat: bool, key: Key, keep: Filt
     """`count` sources for each target."""
     connect.check_number(post * count)
     swapped: Filter | None = None if keep is None else lambda target, source: keep(source, target)
-    pairs = [np.empty(0, np.int64)]
-    for target, source in _partners(post, pre, count, repeat, key, swapped, "target"):
-        pairs.append(source * post + target)
-    return _of_pairs(pre, post, _sorted(np.concatenate(pairs)))
+    sources = np.empty(post * count, connect.index_type(pre))
+    done = 0
+    for _, source in _partners(post, pre, count, repeat, key, swapped, "target"):
+        sources[done : done + len(source)] = source
+        done += len(source)
+    return connect.by_source(sources, lambda place: place // count, pre, post)
 
 
 def fixed_total(pre: int, post: int, count: int, repeat: bool, key: Key, keep: Filter | None = None) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,6 @@ from spikec.dialects.random import key
 from spikec.dialects.refusal import span_of
 from spikec.lower import connect, filters, fixed
 from spikec.runtime.interface import numpy_type
-
-STRETCH = 1 << 18  # synapses whose weights are computed at once
 
 
 class Recipes:
@@ -117,32 +116,41 @@ class Recipes:
                 assert rows.place is not None
                 return weights[rows.place]
             case "neuron":
-                return weights[rows.sources()]
+                return np.repeat(weights, np.diff(rows.row))
             case _:
-                return weights.reshape(view.pre, view.post)[rows.sources(), rows.col]
+                found, matrix = np.empty(len(rows.col), weights.dtype), weights.reshape(view.pre, view.post)
+                for place, source in rows.stretches():
+                    found[place] = matrix[source, rows.col[place]]
+                return found
 
     def delays(self, view: snn.Synapses, rows: connect.Rows) -> Array:
         """The delay of each synapse in steps, of a projection whose delays differ."""
         assert view.delay is not None and view.delay_range is not None
-        delays = self._computed(view, self._symbols[view.delay], rows)
         least, most = view.delay_range
-        wrong = delays[(delays < least) | (delays > most)]
-        if len(wrong):
-            text = connectors.wrong_delay(view, int(wrong[0]))
-            raise CompileError([_diagnostic("E0608", view, text, help=connectors.CLAMP)])
+        delays = np.empty(len(rows.col), np.min_scalar_type(most))
+        for place, found in self._evaluated(view, self._symbols[view.delay], rows):
+            wrong = found[(found < least) | (found > most)]
+            if len(wrong):
+                text = connectors.wrong_delay(view, int(wrong[0]))
+                raise CompileError([_diagnostic("E0608", view, text, help=connectors.CLAMP)])
+            delays[place] = found
         return delays
 
     def _computed(self, view: snn.Synapses, function: Any, rows: connect.Rows) -> Array:
-        evaluate = filters.function_of(function)
-        extra = connectors.extra_arguments(function)
         weights = np.empty(len(rows.col), numpy_type(signature(function).results[0]))
-        for first in range(0, len(weights), STRETCH):
-            index = np.arange(first, min(first + STRETCH, len(weights)))
-            source = np.searchsorted(rows.row, index, side="right") - 1
-            target = rows.col[index].astype(np.int64)
-            others = [self._argument(view, one, index, source, target, rows) for one in extra]
-            weights[index] = evaluate(source, target, *others)
+        for place, found in self._evaluated(view, function, rows):
+            weights[place] = found
         return weights
+
+    def _evaluated(self, view: snn.Synapses, function: Any, rows: connect.Rows) -> Iterator[tuple[slice, Array]]:
+        """What a function gives for the synapses, by stretches: their places and the values."""
+        evaluate, element = filters.function_of(function), numpy_type(signature(function).results[0])
+        extra = connectors.extra_arguments(function)
+        for place, source in rows.stretches():
+            index = np.arange(place.start, place.stop)
+            target = rows.col[place].astype(np.int64)
+            others = [self._argument(view, one, index, source, target, rows) for one in extra]
+            yield place, np.broadcast_to(np.asarray(evaluate(source, target, *others), element), index.shape)
 
     def _argument(
         self, view: snn.Synapses, what: Any, index: Array, source: Array, target: Array, rows: connect.Rows

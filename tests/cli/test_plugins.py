@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -104,7 +105,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
         vars(entry)["dist"] = Package(package)
         offered.append(entry)
 
-    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     return add
 
 

@@ -51,7 +51,7 @@ def test_rows_that_need_more_draws_than_expected(monkeypatch: pytest.MonkeyPatch
         made = connect.probable(40, 500, 0.3, source)
         assert np.array_equal(made.col, wanted.col) and np.array_equal(made.row, wanted.row)
     # Few draws at a time: most rows take several rounds.
-    source_rows, targets = connect._stretch(np.arange(40), 500, math.log(0.7), 5, source)
+    source_rows, targets = connect._stretch(np.arange(40), 500, math.log(0.7), 5, 3, source)
     assert np.array_equal(np.bincount(source_rows, minlength=40), np.diff(wanted.row))
     assert np.array_equal(targets, wanted.col)
 

@@ -175,8 +175,11 @@ def test_delays_are_drawn_in_row_order_under_their_own_path(folder: Path) -> Non
     found = recipes.delays(view, rows)
     assert view.delay_range == [1, 30]
     assert np.mean(found == expected) > 0.99  # f32 and f64 may differ next to a tie
-    parts, order = connect.in_parts(rows, found - 1, 30)
+    parts, order = connect.in_parts(rows, found - 1, 30, np.arange(len(rows.col)))
+    assert order is not None
     assert sorted(order) == list(range(len(rows.col))) and parts.row[-1] == len(rows.col)
+    assert np.array_equal(parts.col, rows.col[order]) and np.array_equal(parts.sources() // 30, rows.sources()[order])
+    assert np.array_equal(parts.sources() % 30 + 1, found[order])
 
 
 @pytest.mark.parametrize(

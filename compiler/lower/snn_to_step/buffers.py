@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from spikec.dialects import snn, step
 from spikec.dialects.constants import Array, Constants
 from spikec.dialects.mlir import ir
@@ -106,7 +107,12 @@ class Buffers:
         return self._constants[name]
 
     def array(self, wanted: str, array: Array, location: Any, element: Any = None) -> str:
-        """A new constant buffer with an array of its own; `element` is its type where numpy's does not tell it."""
+        """A new constant buffer with an array of its own; `element` is its type where numpy's does not tell it.
+
+        Nobody else may write to the array, which is not copied.
+        """
+        array = np.ascontiguousarray(array).view()
+        array.flags.writeable = False
         name = self.fresh(wanted)
         if element is None:
             element = ir.Type.parse(MLIR_NAMES.get(str(array.dtype), str(array.dtype).replace("int", "i")))

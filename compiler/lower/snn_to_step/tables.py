@@ -3,7 +3,7 @@
 | recipe | format |
 |---|---|
 | all, no pair left out, an array of weights | dense, over the array itself |
-| all, no pair left out, one weight | dense up to `DENSE_LIMIT` synapses, then a bitmap (a bit a synapse instead of 4 bytes) |
+| all, no pair left out, one weight | dense up to `DENSE_LIMIT` synapses, then a bitmap (a bit a synapse, not 4 bytes) |
 | one_to_one, no pair left out | one_to_one |
 | prob, one weight | procedural where the synapses would take too much memory, else csr or a bitmap (`formats`) |
 | conv | conv, or as everything else where that is cheaper (`formats`) |
@@ -159,8 +159,9 @@ class Tables:
             return self._finish(fields, "conv", kept, None if weights else synapses.weight)
         rows, array = self._connected(synapses, kind)
         made = self._stored(synapses, rows, array)
-        stored = {**made.arrays, **({"part": connect.part_of(rows, fields["parts"])} if "parts" in fields else {})}
-        arrays = {key: self._buffers.array(f"{name}.{key}", one, location) for key, one in stored.items()}
+        arrays = {key: self._buffers.array(f"{name}.{key}", one, location) for key, one in made.arrays.items()}
+        if "parts" in fields:
+            arrays["part"] = self._buffers.array(f"{name}.part", connect.part_of(rows, fields["parts"]), location)
         if array is not None:
             arrays["w"] = self._weights(synapses, array, location)
         fields |= {"index": made.index, "block": made.block}

@@ -1,32 +1,31 @@
-"""Orders and loops of small graphs of numbers; the only module of the pass that knows networkx."""
+"""Orders and loops of small graphs of numbers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
-import networkx
-from spikec.analysis.ways import leads
+from spikec.analysis import ways
 
 Pairs = Iterable[tuple[int, int]]
 
 
 def ordered(nodes: Collection[int], pairs: Pairs, key: Callable[[int], object] | None = None) -> list[int] | None:
     """The nodes with the first of each pair before the second, the least `key` first; None where pairs make a loop."""
-    graph = _graph(nodes, pairs)
-    try:
-        return list(networkx.lexicographical_topological_sort(graph, key=key))
-    except networkx.NetworkXUnfeasible:
-        return None
+    return ways.ordered(nodes, _following(pairs).__getitem__, key)
 
 
 def components(nodes: Collection[int], pairs: Pairs) -> list[list[int]]:
     """The sets of nodes that are tied by loops, in an order that follows the pairs between them; nodes ascend."""
-    graph = _graph(nodes, pairs)
-    condensed = networkx.condensation(graph)
-    members = {number: sorted(data["members"]) for number, data in condensed.nodes(data=True)}
-    following = networkx.lexicographical_topological_sort(condensed, key=lambda number: members[number][0])
-    return [members[number] for number in following]
+    following = _following(pairs)
+    members = {min(tied): sorted(tied) for tied in ways.components(nodes, following.__getitem__)}
+    least = {node: first for first, tied in members.items() for node in tied}
+    after = {
+        first: {least[other] for node in tied for other in following[node]} - {first} for first, tied in members.items()
+    }
+    order = ways.ordered(members, after.__getitem__)
+    assert order is not None
+    return [members[first] for first in order]
 
 
 class Quotient:
@@ -56,21 +55,22 @@ class Quotient:
         for node in self._members[other]:
             self.part[node] = one
         self._members[one] += self._members.pop(other)
-        for ways, back in ((self._after, self._before), (self._before, self._after)):
-            for third in ways.pop(other):
+        for there, back in ((self._after, self._before), (self._before, self._after)):
+            for third in there.pop(other):
                 back[third].discard(other)
                 if third != one:
-                    ways[one].add(third)
+                    there[one].add(third)
                     back[third].add(one)
 
     def _leads(self, first: int, last: int) -> bool:
         """Whether a way goes from one part to another by others."""
         others = (part for part in self._after[first] if part != last)
-        return leads(others, last, lambda part: self._after[part] if part != first else ())
+        return ways.leads(others, last, lambda part: self._after[part] if part != first else ())
 
 
-def _graph(nodes: Collection[int], pairs: Pairs) -> networkx.DiGraph:
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(nodes)
-    graph.add_edges_from(pairs)
-    return graph
+def _following(pairs: Pairs) -> defaultdict[int, set[int]]:
+    """The second of each pair by the first."""
+    following: defaultdict[int, set[int]] = defaultdict(set)
+    for first, second in pairs:
+        following[first].add(second)
+    return following
