@@ -8,6 +8,8 @@ import pytest
 
 # The IR is verified after every pass, in commands that tests start too.
 os.environ.setdefault("SPIKEC_VERIFY_EACH", "1")
+# Commands that tests start would translate all modules anew where Python may not keep what it made of them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -61,7 +61,11 @@ def test_the_wheel_holds_every_source_and_what_it_reads(wheel: Path) -> None:
     wanted = set()
     for package, top in FOLDERS.items():
         for path in (ROOT / top).rglob("*"):
-            if path.suffix in (".py", ".lark", ".snn") or path.name.endswith(".irdl.mlir") or path.name == "py.typed":
+            if (
+                path.suffix in (".py", ".lark", ".snn", ".json")
+                or path.name.endswith(".irdl.mlir")
+                or path.name == "py.typed"
+            ):
                 wanted.add("/".join((*package.split("."), *path.relative_to(ROOT / top).parts)))
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert found == wanted
