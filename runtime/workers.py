@@ -73,6 +73,7 @@ class Pace:
     PIECE = 5e-3  # what is run at once
     TURN = 0.25  # between two looks
     PATIENCE = 16  # times that a rest is longer than what was lost
+    HOPELESS = 3  # times as long as alone: nothing more is tried
 
     def __init__(self) -> None:
         self.together = False
@@ -82,7 +83,7 @@ class Pace:
         self._turn()
 
     def _turn(self) -> None:
-        self._spent, self._pieces = 0.0, 0
+        self._spent, self._pieces, self._joint = 0.0, 0, math.inf
         if not self.together:
             self._alone = math.inf
 
@@ -103,7 +104,11 @@ class Pace:
         self.steps = max(1, min(4 * steps, int(lasts / max(min(each, self._alone), 1e-9))))
 
     def _ran_together(self, each: float, seconds: float) -> None:
-        lost = each > self._alone
+        self._joint = min(self._joint, each)
+        looked = self._pieces % self.LOOKS == 0
+        lost = each > self.HOPELESS * self._alone or (looked and self._joint > self._alone)
+        if looked:
+            self._joint = math.inf
         if lost or self._spent > self.TURN:
             self._losses = self._losses + 1 if lost else 0
             self._rest = self.PATIENCE * 2**self._losses * seconds if lost else self.LOOK
