@@ -8,7 +8,7 @@ With `--float32` states and weights have 32 bits; Brian2's default is 64.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,15 +34,30 @@ WRITE = """
 """
 
 
-def vogels_abbott(case: Case, cells: brian2.NeuronGroup, exc: str, inh: str) -> list[Any]:
-    """Spike monitor and synapses of both networks of Vogels and Abbott."""
+def two_kinds(case: Case, cells: brian2.NeuronGroup, exc: str, inh: str, late: Any, connect: Any) -> list[Any]:
+    """All cells with a spike monitor, and the synapses of each kind of them on all; `connect` of the kind's number."""
     excitatory = case["neurons"]["exc"]
     parts: list[Any] = [cells, brian2.SpikeMonitor(cells)]
     for source, effect in ((cells[:excitatory], exc), (cells[excitatory:], inh)):
-        synapses = brian2.Synapses(source, cells, on_pre=effect, delay=0.1 * ms)
-        synapses.connect(p=case["parameters"]["p"])
+        synapses = brian2.Synapses(source, cells, on_pre=effect, delay=late)
+        synapses.connect(**connect(len(source)))
         parts.append(synapses)
     return parts
+
+
+def vogels_abbott(case: Case, equations: str, method: str, first: Mapping[str, str], exc: str, inh: str) -> list[Any]:
+    """Both networks of Vogels and Abbott; `first` are the first values."""
+    cells = brian2.NeuronGroup(
+        sum(case["neurons"].values()),
+        equations,
+        threshold="v > -50*mV",
+        reset="v = -60*mV",
+        refractory=5 * ms,
+        method=method,
+    )
+    for name, value in first.items():
+        setattr(cells, name, value)
+    return two_kinds(case, cells, exc, inh, 0.1 * ms, lambda size: {"p": case["parameters"]["p"]})
 
 
 def cuba(case: Case) -> list[Any]:
@@ -51,16 +66,8 @@ def cuba(case: Case) -> list[Any]:
     dge/dt = -ge / (5*ms) : volt
     dgi/dt = -gi / (10*ms) : volt
     """
-    cells = brian2.NeuronGroup(
-        sum(case["neurons"].values()),
-        equations,
-        threshold="v > -50*mV",
-        reset="v = -60*mV",
-        refractory=5 * ms,
-        method="exact",
-    )
-    cells.v = "-60*mV + rand() * 10*mV"
-    return vogels_abbott(case, cells, "ge += 1.62*mV", "gi -= 9*mV")
+    first = {"v": "-60*mV + rand() * 10*mV"}
+    return vogels_abbott(case, equations, "exact", first, "ge += 1.62*mV", "gi -= 9*mV")
 
 
 def coba(case: Case) -> list[Any]:
@@ -69,18 +76,8 @@ def coba(case: Case) -> list[Any]:
     dge/dt = -ge / (5*ms) : siemens
     dgi/dt = -gi / (10*ms) : siemens
     """
-    cells = brian2.NeuronGroup(
-        sum(case["neurons"].values()),
-        equations,
-        threshold="v > -50*mV",
-        reset="v = -60*mV",
-        refractory=5 * ms,
-        method="euler",
-    )
-    cells.v = "-65*mV + 5*mV * randn()"
-    cells.ge = "40*nS + 15*nS * randn()"
-    cells.gi = "200*nS + 120*nS * randn()"
-    return vogels_abbott(case, cells, "ge += 6*nS", "gi += 67*nS")
+    first = {"v": "-65*mV + 5*mV * randn()", "ge": "40*nS + 15*nS * randn()", "gi": "200*nS + 120*nS * randn()"}
+    return vogels_abbott(case, equations, "euler", first, "ge += 6*nS", "gi += 67*nS")
 
 
 def brunel(case: Case) -> list[Any]:
@@ -94,15 +91,14 @@ def brunel(case: Case) -> list[Any]:
         namespace={"drive": case["parameters"].get("drive_mV", 0.0) * mV},
     )
     cells.v = "20*mV * rand()"
-    excitatory = case["neurons"]["exc"]
-    parts: list[Any] = [cells, brian2.SpikeMonitor(cells)]
-    for source, effect in ((cells[:excitatory], "v += 0.1*mV"), (cells[excitatory:], "v -= 0.5*mV")):
-        synapses = brian2.Synapses(source, cells, on_pre=effect, delay=1.5 * ms)
-        synapses.connect(i=f"k for k in sample(0, N_pre, size={len(source) // 10})")
-        parts.append(synapses)
+
+    def connect(size: int) -> dict[str, str]:
+        return {"i": f"k for k in sample(0, N_pre, size={size // 10})"}
+
+    parts = two_kinds(case, cells, "v += 0.1*mV", "v -= 0.5*mV", 1.5 * ms, connect)
     if "outside_kHz" in case["parameters"]:
         # As many sources as there are excitatory connections, so that an event a step is rare for each.
-        sources = excitatory // 10
+        sources = case["neurons"]["exc"] // 10
         rate = case["parameters"]["outside_kHz"] * 1e3 / sources * Hz
         parts.append(brian2.PoissonInput(cells, "v", N=sources, rate=rate, weight=0.1 * mV))
     return parts

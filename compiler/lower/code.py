@@ -107,37 +107,23 @@ def when(condition: Value, body: Callable[[], None]) -> None:
         scf.YieldOp([])
 
 
-def branch(condition: Value, then: Callable[[], object], otherwise: Callable[[], object]) -> None:
-    """Does one of two things."""
-    made = scf.IfOp(condition, has_else=True)
+def either(
+    condition: Value,
+    types: Sequence[Type],
+    then: Callable[[], Sequence[Value] | None],
+    otherwise: Callable[[], Sequence[Value] | None],
+) -> list[Value]:
+    """The values of then() where the condition holds, else those of otherwise(); without types they may have none."""
+    made = scf.IfOp(condition, list(types), has_else=True)
     for block, body in ((made.then_block, then), (made.else_block, otherwise)):
         with ir.InsertionPoint(block):
-            body()
-            scf.YieldOp([])
-
-
-def either(condition: Value, then: Callable[[], Value], otherwise: Callable[[], Value]) -> Value:
-    """then() where the condition holds, else otherwise()."""
-    made = scf.IfOp(condition, [ir.IndexType.get()], has_else=True)
-    for block, body in ((made.then_block, then), (made.else_block, otherwise)):
-        with ir.InsertionPoint(block):
-            scf.YieldOp([body()])
-    return made.results[0]
+            scf.YieldOp(list(body() or ()))
+    return list(made.results)
 
 
 def choose(condition: Value, then: Callable[[], Value], otherwise: Value) -> Value:
     """then() where the condition holds, else a value that is there already."""
-    return choose_all(condition, lambda: [then()], [otherwise])[0]
-
-
-def choose_all(condition: Value, then: Callable[[], Sequence[Value]], otherwise: Sequence[Value]) -> list[Value]:
-    """The same for several values."""
-    op = scf.IfOp(condition, [value.type for value in otherwise], has_else=True)
-    with ir.InsertionPoint(op.then_block):
-        scf.YieldOp(list(then()))
-    with ir.InsertionPoint(op.else_block):
-        scf.YieldOp(list(otherwise))
-    return list(op.results)
+    return either(condition, [otherwise.type], lambda: [then()], lambda: [otherwise])[0]
 
 
 def repeat(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spikec.analysis.cost_model import REORDERED, across_cycles, kernel_cycles
+from spikec.analysis.cost_model import REORDERED, VECTOR, across_cycles, kernel_cycles
 from spikec.dialects import step
 from spikec.dialects.arena import stage_ops
 from spikec.dialects.convolution import Convolution
@@ -43,7 +43,7 @@ class Across:
     @property
     def worth(self) -> int:
         """How many events pay for the other order."""
-        width = 64 // self.lanes
+        width = VECTOR // self.lanes
         saved = kernel_cycles(self.shape, width) - across_cycles(self.shape, width)
         return math.ceil(2 * REORDERED * self.sums / self.lanes / saved) if saved > 0 else -1
 
@@ -54,7 +54,7 @@ def candidates(program: Program, lanes: int) -> Iterator[tuple[step.Table, Acros
     tables = {table.sym_name: table for table in program.ops(step.Table) if table.format == "conv"}
     widths: dict[str, set[int]] = {}
     for op in stage_ops(program):
-        for one in propagations(op) if isinstance(op, step.Propagate | step.Sweep) else ():
+        for one in propagations(op):
             widths.setdefault(one.table, set()).add(int(buffers[one.into].type.element_type.width))
     for name, table in tables.items():
         made = Across(Convolution.of(table.connect), -1, lanes)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from spikec.dialects import step
 from spikec.dialects.convolution import POINT
 from spikec.dialects.mlir import arith, vector
-from spikec.lower.code import Value, branch, index, loop, plus, summed
+from spikec.lower.code import Value, either, index, loop, plus, summed
 from spikec.lower.step_to_cpu.across import Across
 from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
@@ -48,8 +48,9 @@ def propagate(frame: Frame, made: Across, table: step.Table, source: Source, wei
                 repeated(lambda first: add(plus(target, first), plus(place, first)), made.channels, made.lanes)
 
             whole = arith.cmpi(arith.CmpIPredicate.eq, along.count, index(columns.most))
-            branch(
+            either(
                 whole,
+                [],
                 lambda: repeated(position, columns.most, 1),
                 lambda: loop(index(0), along.count, 1, position),
             )

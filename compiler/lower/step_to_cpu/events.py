@@ -14,7 +14,7 @@ from spikec.dialects.mlir import arith, ir, llvm, math, vector
 from spikec.lower.code import (
     Value,
     as_index,
-    choose_all,
+    either,
     index,
     integer,
     intrinsic,
@@ -55,7 +55,8 @@ def append_and_choose(
         after = write(plan, entries, count, active, bits, first)
         return [after, *(arith.select(active, *pair) for pair in choices)]
 
-    return choose_all(some, chosen, [count, *(other for _, other in choices)])
+    before = [count, *(other for _, other in choices)]
+    return either(some, [value.type for value in before], chosen, lambda: before)
 
 
 def _bits(active: Value, width: int) -> Value:

@@ -28,13 +28,12 @@ from spikec.lower.code import (
     summed,
 )
 from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.places import LINE, Frame, Place
 from spikec.lower.step_to_cpu.shares import Share
 
 WORD = step.BITMAP_WORD
 REGISTER = 512
 WORD_BYTES = WORD // 8
-LINE = 64
 PREFETCHED = 32  # cache lines of a row
 TOGETHER = 4  # rows of a bitmap
 
@@ -119,8 +118,7 @@ def _marked(
         if frame.divided is not None:
             loop(*own, LINE // WORD_BYTES, lambda b: bits.prefetch(arith.addi(ahead, b)))
             return
-        for line in range(min(PREFETCHED, -(-words * WORD_BYTES // LINE))):
-            bits.prefetch(plus(ahead, line * LINE // WORD_BYTES))
+        bits.prefetch_lines(ahead, WORD_BYTES, min(PREFETCHED, -(-words * WORD_BYTES // LINE)))
 
     def several(count: int, k: Value, total: Value) -> list[Value]:
         firsts, arriving = [], []

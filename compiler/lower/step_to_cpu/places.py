@@ -22,6 +22,9 @@ from spikec.lower.code import (
 from spikec.lower.step_to_cpu.plan import Held, Plan, storage
 from spikec.lower.step_to_cpu.shares import PART_SLOTS, Share
 
+LINE = 64
+"""Bytes of a line of the cache."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -72,6 +75,11 @@ class Place:
 
     def prefetch(self, i: Value) -> None:
         memref.prefetch(self.memory, [self.at(i)], False, 3, True)
+
+    def prefetch_lines(self, first: Value, width: int, lines: int) -> None:
+        """Lines of the cache from element `first` on; elements are of `width` bytes."""
+        for line in range(lines):
+            self.prefetch(plus(first, line * LINE // width))
 
 
 def _flushed(value: Value) -> Value:

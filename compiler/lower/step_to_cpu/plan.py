@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from spikec.dialects import step
-from spikec.dialects.arena import KEYS, LANES, SAMPLE, STEPS, Extent, Needs, arena, extents, padded
+from spikec.dialects.arena import KEYS, LANES, SAMPLE, STEPS, Extent, Needs, aligned, arena, extents, padded
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import ir
@@ -171,11 +171,11 @@ def plan(program: Program, limits: Limits) -> Plan:
 
 def _place_rings(result: Plan, program: Program) -> None:
     """Rings, behind a word that says for which step they are good."""
-    result.rings_step = -(-result.arena // ALIGNMENT) * ALIGNMENT
+    result.rings_step = aligned(result.arena)
     end = result.rings_step + ALIGNMENT
     for ring in rings(program):
         result.rings[ring.into] = ring.placed(end)
-        end = -(-(end + ring.taken) // ALIGNMENT) * ALIGNMENT
+        end = aligned(end + ring.taken)
     if result.rings:
         result.arena = end
 
@@ -185,11 +185,11 @@ def _place_across(result: Plan, program: Program) -> None:
     room = 0
     for table, made, bytes in candidates(program, result.native):
         held = result.buffers[_named(table.arrays["w"])]
-        offset = -(-result.constants // ALIGNMENT) * ALIGNMENT
+        offset = aligned(result.constants)
         result.constants = offset + made.weight_count * held.width
         result.across[table.sym_name] = replace(made, weights=offset)
         room = max(room, bytes)
-    result.sums = -(-result.arena // ALIGNMENT) * ALIGNMENT
+    result.sums = aligned(result.arena)
     if room:
         result.arena = result.sums + room
 
@@ -221,7 +221,7 @@ def _place_constant(result: Plan, held: Held, uses: Needs, users: list[Any]) -> 
         held.rows = users[0].pre
         width = result.register(held.element)
         held.stride = -(-users[0].post // width) * width
-    held.values = -(-result.constants // ALIGNMENT) * ALIGNMENT
+    held.values = aligned(result.constants)
     pad = result.lanes if result.lanes > 1 else 0
     result.constants = held.values + (held.rows * held.stride + pad) * held.width
 

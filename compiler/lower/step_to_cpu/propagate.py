@@ -26,13 +26,12 @@ from spikec.lower.code import (
 )
 from spikec.lower.step_to_cpu import packed, procedural
 from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.places import LINE, Frame, Place
 from spikec.lower.step_to_cpu.windows import windows
 
 TILE = 8  # vector registers of sums that stay while rows go by
 ROWS_AHEAD = 3
 PREFETCHED = 4  # cache lines of a row
-LINE = 64
 
 
 def lower(frame: Frame, op: step.Propagate | step.Sweep, symbols: dict[str, Any]) -> None:
@@ -128,8 +127,7 @@ def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into
         ahead, _ = source.at(arith.minsi(plus(k, ROWS_AHEAD), last))
         start = row.begin(part.row(ahead))
         for place, width in fetched:
-            for line in range(min(PREFETCHED, 1 + int(length * width) // LINE)):
-                place.prefetch(plus(start, line * LINE // width))
+            place.prefetch_lines(start, width, min(PREFETCHED, 1 + int(length * width) // LINE))
 
         def scatter(j: Value) -> None:
             target = as_index(columns.load(j), unsigned=True)

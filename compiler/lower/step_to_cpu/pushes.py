@@ -15,10 +15,9 @@ from spikec.dialects.mlir import arith
 from spikec.lower.code import Value, as_index, converted, index, integer, loop, number, plus, shaped, summed, when, word
 from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.arrivals import Source, Weights
-from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.places import LINE, Frame, Place
 from spikec.lower.step_to_cpu.rings import Arrival, Ring
 
-LINE = 64
 PREFETCHED = 8  # cache lines of a row
 
 
@@ -45,11 +44,11 @@ class _Rows:
         self.row, self.column, self.part = (
             frame.place(str(symbol_of(table.arrays[key]))) for key in ("row", "col", "part")
         )
-        bytes = [frame.held(str(symbol_of(table.arrays[key]))) for key in ("col", "part")]
-        self.read = [(self.column, bytes[0]), (self.part, bytes[1])]
+        columns, parts = (frame.held(str(symbol_of(table.arrays[key]))) for key in ("col", "part"))
+        self.read = [(self.column, columns), (self.part, parts)]
         if self.weights.place is not None and self.weights.held is not None:
             self.read.append((self.weights.place, self.weights.held))
-        self.length = bytes[0].size / max(1, table.pre)
+        self.length = columns.size / max(1, table.pre)
 
     def fetch(self) -> None:
         def one(k: Value) -> None:
@@ -58,8 +57,7 @@ class _Rows:
             self.row.prefetch(plus(first, self.arrival.parts))
             start = as_index(self.row.load(first))
             for place, held in self.read:
-                for line in range(min(PREFETCHED, 1 + int(self.length * held.width) // LINE)):
-                    place.prefetch(plus(start, line * LINE // held.width))
+                place.prefetch_lines(start, held.width, min(PREFETCHED, 1 + int(self.length * held.width) // LINE))
 
         loop(self.source.begin, self.source.end, 1, one)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from spikec.dialects import step
 from spikec.dialects.accesses import uses
-from spikec.dialects.arena import padded, width
+from spikec.dialects.arena import padded, stage_ops, width
 from spikec.dialects.functions import size, walk
 from spikec.dialects.program import Program
 from spikec.dialects.propagations import Propagation, propagations
@@ -75,11 +75,9 @@ def rings(program: Program) -> Iterator[Ring]:
     buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
     blocked = _blocked(symbols["run"]) if "run" in symbols else True
     users: dict[str, list[Any]] = defaultdict(list)
-    for operation in program.module.body.operations:
-        for inner in walk(operation.operation) if operation.operation.name == "func.func" else ():
-            view = step.DIALECT.view(inner)
-            for name in {use.buffer for use in uses(view, buffers)} if view is not None else ():
-                users[name].append(view)
+    for op in stage_ops(program):
+        for name in {use.buffer for use in uses(op, buffers)}:
+            users[name].append(op)
     for name, ops in users.items():
         found = _ring(buffers[name], ops, symbols)
         if found is None:

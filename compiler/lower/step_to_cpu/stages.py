@@ -133,9 +133,8 @@ class Builder:
         types = [*self.common, *self.hosts, self.strides, index_type, index_type]
         op = self._function(name, types, apart=len(self._stages()) > MOST_INLINED)
         with ir.InsertionPoint(op.entry_block):
-            arena, constants, *rest = op.arguments
-            *hosts, strides, begin, t = rest
-            body(Frame(self.plan, arena, constants, dict(enumerate(hosts)), strides, begin, t))
+            *arguments, t = op.arguments
+            body(self._frame(arguments, t))
             func.ReturnOp([])
 
     def _ops(self, frame: Frame, function: Any) -> None:

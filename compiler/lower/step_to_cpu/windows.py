@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from spikec.dialects import step
 from spikec.dialects.convolution import POINT, Axis, Convolution
-from spikec.dialects.mlir import arith
+from spikec.dialects.mlir import arith, ir
 from spikec.lower.code import Value, either, index, integer, lanes, less, loop, splat, summed, when
 from spikec.lower.step_to_cpu import channels
 from spikec.lower.step_to_cpu.arrivals import Source, Weights
@@ -28,9 +28,10 @@ def windows(frame: Frame, table: step.Table, source: Source, weights: Weights, i
     enough = less(index(across.worth - 1), arith.subi(source.end, source.begin))
     return either(
         enough,
-        lambda: channels.propagate(frame, across, table, source, weights, into),
-        lambda: _along(frame, table, source, weights, into),
-    )
+        [ir.IndexType.get()],
+        lambda: [channels.propagate(frame, across, table, source, weights, into)],
+        lambda: [_along(frame, table, source, weights, into)],
+    )[0]
 
 
 def _along(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place) -> Value:
