@@ -1,8 +1,8 @@
 """Propagates over tables of the formats `bitmap` and `block`, whose targets a vector reaches several at a time.
 
 A row of a bitmap is walked by the words of its bits: the next weights are spread over the lanes whose bits are set, and
-the other lanes get the number that changes nothing.  Machines that cannot spread a register go from bit to bit.  Where
-synapses have one weight, it is added in the lanes whose bits are set, and the next row is fetched meanwhile.
+the other lanes get the number that changes nothing.  Machines that cannot spread a register go from bit to bit.
+Synapses of one weight need no spreading (`marked`).
 A row of blocks is walked block by block, each a vector.
 """
 
@@ -12,42 +12,41 @@ from collections.abc import Sequence
 
 from spikec.analysis.cost_model import KEPT
 from spikec.dialects import step
-from spikec.dialects.mlir import arith, ir, math, vector
+from spikec.dialects.mlir import arith, ir, math
+from spikec.dialects.propagations import Propagation
 from spikec.lower.code import (
     Type,
     Value,
     as_index,
     index,
-    integer,
     intrinsic,
     loop,
     number,
     plus,
     repeat,
-    shaped,
     summed,
 )
 from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.places import LINE, Frame, Place
+from spikec.lower.step_to_cpu.marked import Bits, Sum, bits_of, mask_of, part_of, takes
+from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.shares import Share
 
 WORD = step.BITMAP_WORD
 REGISTER = 512
-WORD_BYTES = WORD // 8
-PREFETCHED = 32  # cache lines of a row
-TOGETHER = 4  # rows of a bitmap
 
 
-def bitmap(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place, padded: bool) -> Value:
-    """Returns the number of additions; `padded` says that `into` has room for whole vectors.
+def bitmap(frame: Frame, op: Propagation, table: step.Table, source: Source, weights: Weights, into: Place) -> Value:
+    """Returns the number of additions.
 
     Where the sums of all words fit in registers, they stay there while rows go by.
     """
-    row, bits = Rows(frame, table), _array(frame, table, "bits")
-    words = frame.held(ir.FlatSymbolRefAttr(table.arrays["bits"]).value).size // max(1, table.pre)
+    row, (bits, words) = Rows(frame, table), bits_of(frame, table)
     own = own_words(frame.divided, table.post, words)
-    if weights.place is None and padded and frame.plan.native > 1:
-        return _marked(frame, source, weights, into, row, bits, words, own)
+    if takes(frame, op, table):
+        marked = Bits.of(frame, op, table, source)
+        Sum(frame, into, [marked]).add(own)
+        return marked.additions()
+    padded = not frame.held(op.into).on_host
     width = int(into.element.width)
     lanes = min(frame.plan.native, REGISTER // width)
     spreads = frame.plan.compress and padded and width >= 32
@@ -57,7 +56,7 @@ def bitmap(frame: Frame, table: step.Table, source: Source, weights: Weights, in
         """The place of the next weight, and the sums with the weights of a word."""
         added = []
         for part, before in zip(parts, sums, strict=True):
-            mask = _part(set_bits, part, lanes)
+            mask = part_of(set_bits, part, lanes)
             added.append(summed(before, _spread(weights, into.element, mask, at, value)))
             at = arith.addi(at, as_index(math.ctpop(mask), unsigned=True))
         return [at, *added]
@@ -99,54 +98,6 @@ def bitmap(frame: Frame, table: step.Table, source: Source, weights: Weights, in
     return total
 
 
-def _marked(
-    frame: Frame,
-    source: Source,
-    weights: Weights,
-    into: Place,
-    row: Rows,
-    bits: Place,
-    words: int,
-    own: tuple[Value, Value],
-) -> Value:
-    """The rows of a bitmap whose synapses have one weight, several at once, so that sums go to memory less often."""
-    lanes = min(frame.plan.native, WORD)
-    last = plus(source.end, -1)
-
-    def fetch(k: Value) -> None:
-        ahead = arith.muli(source.at(arith.minsi(k, last))[0], index(words))
-        if frame.divided is not None:
-            loop(*own, LINE // WORD_BYTES, lambda b: bits.prefetch(arith.addi(ahead, b)))
-            return
-        bits.prefetch_lines(ahead, WORD_BYTES, min(PREFETCHED, -(-words * WORD_BYTES // LINE)))
-
-    def several(count: int, k: Value, total: Value) -> list[Value]:
-        firsts, arriving = [], []
-        for n in range(count):
-            i, value = source.at(plus(k, n))
-            total = arith.addi(total, arith.subi(row.end(i), row.begin(i)))
-            firsts.append(arith.muli(i, index(words)))
-            arriving.append(weights.arriving(index(0), value, into.element, lanes))
-            fetch(plus(k, count + n))
-
-        def word(b: Value) -> None:
-            there = [bits.load(arith.addi(first, b)) for first in firsts]
-            for part in range(0, WORD, lanes):
-                target = plus(arith.muli(b, index(WORD)), part)
-                sums = into.load(target, lanes)
-                for mask, weight in zip(there, arriving, strict=True):
-                    sums = arith.select(_mask(_part(mask, part, lanes)), summed(sums, weight), sums)
-                into.store(sums, target)
-
-        loop(*own, 1, word)
-        return [total]
-
-    whole = arith.divui(arith.subi(source.end, source.begin), index(TOGETHER))
-    between = arith.addi(source.begin, arith.muli(whole, index(TOGETHER)))
-    total = loop(source.begin, between, TOGETHER, lambda k, total: several(TOGETHER, k, total), [index(0)])
-    return loop(between, source.end, 1, lambda k, total: several(1, k, total), total)[0]
-
-
 def own_words(share: Share | None, post: int, words: int) -> tuple[Value, Value]:
     """The stretch of the words of a row; of a worker, those of its targets."""
     if share is None:
@@ -156,21 +107,9 @@ def own_words(share: Share | None, post: int, words: int) -> tuple[Value, Value]
     return arith.minsi(arith.divui(begin, index(WORD)), index(words)), arith.minsi(after, index(words))
 
 
-def _mask(bits: Value) -> Value:
-    """The bits of an integer as truth values in lanes."""
-    lanes = int(bits.type.width)
-    return vector.bitcast(shaped(integer(1), lanes), vector.broadcast(ir.VectorType.get([1], bits.type), bits))
-
-
-def _part(word: Value, first: int, lanes: int) -> Value:
-    """Some bits of a word as an integer of so many bits."""
-    moved = arith.shrui(word, number(first, word.type)) if first else word
-    return moved if lanes == WORD else arith.trunci(integer(lanes), moved)
-
-
 def _spread(weights: Weights, element: Type, mask: Value, at: Value, value: Value | None) -> Value:
     """The weights from `at` on in the lanes whose bits are set."""
-    there = _mask(mask)
+    there = mask_of(mask)
     arriving = weights.arriving(at, value, element, int(mask.type.width))
     nothing = number(_neutral(element), arriving.type)
     return intrinsic("llvm.x86.avx512.mask.expand", [arriving, nothing, there], arriving.type)

@@ -73,8 +73,9 @@ class Place:
         else:
             memref.store(value, self.memory, [self.at(i)])
 
-    def prefetch(self, i: Value) -> None:
-        memref.prefetch(self.memory, [self.at(i)], False, 3, True)
+    def prefetch(self, i: Value, near: int = 3) -> None:
+        """Fetches the line of element i, into the first cache (3) or the second one (2)."""
+        memref.prefetch(self.memory, [self.at(i)], False, near, True)
 
     def prefetch_lines(self, first: Value, width: int, lines: int) -> None:
         """Lines of the cache from element `first` on; elements are of `width` bytes."""

@@ -62,7 +62,7 @@ def _lower(frame: Frame, op: Propagation, symbols: dict[str, Any], sooner: Value
             when(less(source.begin, source.end), lambda: _dense(frame, table, source, weights, into, padded))
             added = arith.muli(arith.subi(source.end, source.begin), _targets(frame, table))
         case "bitmap":
-            added = packed.bitmap(frame, table, source, weights, into, not frame.held(op.into).on_host)
+            added = packed.bitmap(frame, op, table, source, weights, into)
         case "block":
             added = packed.blocks(frame, table, source, weights, into)
         case "conv":

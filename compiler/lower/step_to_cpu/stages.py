@@ -16,7 +16,7 @@ from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower import to_llvm
 from spikec.lower.code import index, integer, loop, python_number, word
-from spikec.lower.step_to_cpu import draws, entries, events, maps, moves, propagate, pushes, update
+from spikec.lower.step_to_cpu import draws, entries, events, maps, marked, moves, propagate, pushes, update
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
 from spikec.lower.step_to_cpu.rings import Ring
@@ -138,11 +138,16 @@ class Builder:
             func.ReturnOp([])
 
     def _ops(self, frame: Frame, function: Any) -> None:
-        views = [step.DIALECT.view(operation.operation) for operation in function.regions[0].blocks[0].operations]
-        for view in views:
-            if view is not None:
-                with view.operation.location:
-                    self._op(frame, view)
+        operations = function.regions[0].blocks[0].operations
+        views = [view for one in operations if (view := step.DIALECT.view(one.operation)) is not None]
+        while views:
+            with views[0].operation.location:
+                count = marked.chained(frame, views, self.symbols)
+                if count:
+                    marked.chain(frame, views[:count], self.symbols)
+                else:
+                    self._op(frame, views[0])
+            views = views[count or 1 :]
 
     def _op(self, frame: Frame, op: Any) -> None:
         ring = None if frame.share is not None else self.plan.rings.get(getattr(op, "into", ""))
