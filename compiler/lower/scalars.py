@@ -6,7 +6,7 @@ shifts too far, conversions out of range) and the elementary functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spikec.dialects.elementary import FUNCTIONS
@@ -14,13 +14,27 @@ from spikec.dialects.mlir import arith, ir
 from spikec.lower.code import Value, element_of, intrinsic, number, python_number, shaped
 from spikec.lower.elementary import expand
 
+Instead = tuple[Value, Callable[[Value], Value]] | None
+"""Of which other value of a program a result is computed, and how; None for one that is not needed then."""
 
-def run(program: Any, arguments: Sequence[Value], width: int) -> list[Value]:
-    """The results of a program for `arguments`, its scalars or vectors of `width` lanes, one per argument."""
+
+def run(
+    program: Any, arguments: Sequence[Value], width: int, instead: Mapping[Value, Instead] | None = None
+) -> list[Value]:
+    """The results of a program for `arguments`, its scalars or vectors of `width` lanes, one per argument.
+
+    The results that `instead` names are computed as it says.
+    """
+    instead = instead or {}
     block = program.regions[0].blocks[0]
     values = dict(zip((_key(a) for a in block.arguments), arguments, strict=True))
     for op in block.operations:
         operation = op.operation
+        if operation.results and (result := _key(operation.results[0])) in instead:
+            other = instead[result]
+            if other is not None:
+                values[result] = other[1](values[_key(other[0])])
+            continue
         operands = [values[_key(o)] for o in operation.operands]
         if operation.name == "func.return":
             return operands

@@ -8,7 +8,7 @@ from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir
 from spikec.lower import scalars
 from spikec.lower.code import Value, element_of, index, integer, lanes, nonzero, number, python_number, splat
-from spikec.lower.step_to_cpu import events
+from spikec.lower.step_to_cpu import events, levels
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.plan import Held
 
@@ -70,7 +70,8 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
     listed = [r for r in results if r is not None and r.entries is not None]
 
     def block(first: Value, width: int, valid: int, counts: list[Value]) -> list[Value]:
-        values = scalars.run(program, [a.at(first, width) for a in arguments], width)
+        instead = levels.counts(program, width) if frame.plan.compress else {}
+        values = scalars.run(program, [a.at(first, width) for a in arguments], width, instead)
         if len(listed) == 1 and valid == width > 1:
             event = values[results.index(listed[0])]
             if element_of(event.type) == integer(1):
