@@ -19,6 +19,7 @@ from spikec.dialects.definition import Array, Dialect, Dict, Int, Ints, Op, Raw,
 BUFFER_KINDS = ("input", "output", "result", "state", "stream", "temp", "constant", "counter", "probe")
 TABLE_FORMATS = ("dense", "csr", "one_to_one", "bitmap", "block", "conv", "procedural")
 BITMAP_WORD = 16  # targets of a word of a bitmap
+BITMAP_LINE = 32  # words that long rows may be padded to a multiple of
 
 
 class Buffer(Op):

@@ -175,7 +175,8 @@ def _arrays(view: step.Table, symbols: dict[str, Any]) -> Iterator[str]:
     if view.format == "bitmap":
         words, rest = divmod(size(types["bits"]), max(1, view.pre))
         most = -(-view.post // step.BITMAP_WORD)
-        if rest or not 1 <= words <= most or str(types["bits"].element_type) != "i16":
+        padded = -(-most // step.BITMAP_LINE) * step.BITMAP_LINE
+        if rest or not (1 <= words <= most or words == padded) or str(types["bits"].element_type) != "i16":
             yield f"bits {types['bits']}, where each of {view.pre} sources needs 1 to {most} words of i16"
         counts["bitmap"] = size(types["w"]) if "w" in types else 0
     element = view.element if view.code is None else ir.IntegerType.get_signless(8)

@@ -32,6 +32,7 @@ def bitmap(n: Any, name: str, present: np.ndarray[Any, Any], weight: float, elem
         ("f32", 3, 80),
         ("f32", 300, 1100),
         ("f32", 600, 72),
+        ("f32", 40, 2000),
         ("f64", 300, 600),
         ("f64", 40, 40),
         ("i16", 40, 700),

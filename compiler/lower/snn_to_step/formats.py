@@ -15,12 +15,14 @@ from spikec.analysis.cost_model import MOST_STORED, kernel_cycles, row_cycles
 from spikec.dialects import procedural, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
-from spikec.dialects.step import BITMAP_WORD
+from spikec.dialects.step import BITMAP_LINE, BITMAP_WORD
 from spikec.lower import connect
 from spikec.lower.connect import STRETCH, Rows
 
 BLOCKS = (64, 32, 16, 8)
 """Targets of a block; the most that fits."""
+SPARE = 1 / 16
+"""Of the words of a row, so many more may be added to fill its last line of the cache."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,13 @@ def csr(rows: Rows, post: int) -> Stored:
 
 
 def bitmap(rows: Rows, post: int) -> Stored | None:
-    """A bit for each pair up to the last target of any source; None where a pair has several synapses."""
+    """A bit for each pair up to the last target of any source; None where a pair has several synapses.
+
+    Long rows end with a line of the cache.
+    """
     pre, words = len(rows.row) - 1, _words(rows)
+    lines = -(-words // BITMAP_LINE) * BITMAP_LINE
+    words = lines if lines - words <= words * SPARE else words
     packed = np.empty((pre, words * (BITMAP_WORD // 8)), np.uint8)
     together = max(1, STRETCH // (words * BITMAP_WORD))
     for first in range(0, pre, together):

@@ -42,6 +42,7 @@ from spikec.lower.code import (
 from spikec.lower.step_to_cpu import moves
 from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
 from spikec.lower.step_to_cpu.places import LINE, Frame, Place
+from spikec.lower.step_to_cpu.shares import Share
 from spikec.runtime.reference import reals
 
 WORD = step.BITMAP_WORD
@@ -100,6 +101,16 @@ def bits_of(frame: Frame, table: step.Table) -> tuple[Place, int]:
     return frame.place(name), frame.held(name).size // max(1, table.pre)
 
 
+def own_words(share: Share | None, post: int, words: int) -> tuple[Value, Value]:
+    """The stretch of the words of a row that have targets; of a worker, those of its own."""
+    words = min(words, -(-post // WORD))
+    if share is None:
+        return index(0), index(words)
+    begin, end = share.of(post)
+    after = arith.divui(plus(end, WORD - 1), index(WORD))
+    return arith.minsi(arith.divui(begin, index(WORD)), index(words)), arith.minsi(after, index(words))
+
+
 def takes(frame: Frame, op: Propagation, table: step.Table) -> bool:
     """Whether a propagation is done here."""
     padded = not frame.held(op.into).on_host
@@ -132,14 +143,12 @@ def counted(frame: Frame, op: Propagation) -> bool:
 
 def chain(frame: Frame, ops: Sequence[Any], symbols: Mapping[str, Any]) -> None:
     """What `chained` found."""
-    fill, parts = None, []
-    for op in ops:
-        if isinstance(op, step.Fill):
-            fill = op
-        else:
-            one, table = propagations(op)[0], step.Table(symbols[op.table])
-            parts.append(Bits.of(frame, one, table, Source(frame, one, table)))
-    Sum(frame, frame.place(ops[0].into), parts, fill).add((index(0), index(parts[0].words)))
+    fill = ops[0] if isinstance(ops[0], step.Fill) else None
+    parts = []
+    for op in ops[1:] if fill is not None else ops:
+        one, table = propagations(op)[0], step.Table(symbols[op.table])
+        parts.append(Bits.of(frame, one, table, Source(frame, one, table)))
+    Sum(frame, frame.place(ops[0].into), parts, fill).add(own_words(frame.divided, table.post, parts[0].words))
     for part in parts:
         frame.add_to(part.tally, part.additions())
 

@@ -27,9 +27,8 @@ from spikec.lower.code import (
     summed,
 )
 from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.marked import Bits, Sum, bits_of, mask_of, part_of, takes
+from spikec.lower.step_to_cpu.marked import Bits, Sum, bits_of, mask_of, own_words, part_of, takes
 from spikec.lower.step_to_cpu.places import Frame, Place
-from spikec.lower.step_to_cpu.shares import Share
 
 WORD = step.BITMAP_WORD
 REGISTER = 512
@@ -96,15 +95,6 @@ def bitmap(frame: Frame, op: Propagation, table: step.Table, source: Source, wei
     for start, sum in zip(kept, sums, strict=True):
         into.store(sum, index(start))
     return total
-
-
-def own_words(share: Share | None, post: int, words: int) -> tuple[Value, Value]:
-    """The stretch of the words of a row; of a worker, those of its targets."""
-    if share is None:
-        return index(0), index(words)
-    begin, end = share.of(post)
-    after = arith.divui(plus(end, WORD - 1), index(WORD))
-    return arith.minsi(arith.divui(begin, index(WORD)), index(words)), arith.minsi(after, index(words))
 
 
 def _spread(weights: Weights, element: Type, mask: Value, at: Value, value: Value | None) -> Value:

@@ -25,7 +25,7 @@ from spikec.dialects.propagations import propagations
 from spikec.lower.code import Value, as_index, index, integer, loop, plus, when
 from spikec.lower.step_to_cpu import entries, events
 from spikec.lower.step_to_cpu.arrivals import cuts
-from spikec.lower.step_to_cpu.packed import own_words
+from spikec.lower.step_to_cpu.marked import own_words
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import Plan, layout, plan
 from spikec.lower.step_to_cpu.shares import HEAD, Room, Share
@@ -45,7 +45,7 @@ def build(program: Program, target: CpuTarget, fast: bool) -> WorkersModule:
         builder = _Workers(program, placed, target)
         module = builder.module()
         described = layout(placed, program)
-        _, text = translated(module, lambda: entries.add_for_workers(module, placed, described), fast)
+        _, text = translated(module, lambda: entries.add_for_workers(module, placed, described), target, fast)
         return WorkersModule(text, Division(HEAD, builder.room.size))
 
 
