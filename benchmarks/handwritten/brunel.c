@@ -95,24 +95,44 @@ static void events(__m512i draws[4]) {
   for (int i = 0; i < 4; i++) draws[i] = n[i];
 }
 
-// 32 draws of Philox 4x32-10 (Salmon et al., 2011) for 8 counters, each in a lane of 64 bits of which the upper ones
-// do not matter until the last round, whose products are two draws each.
-static void draw(uint32_t block, uint32_t step, __m512i draws[2]) {
+// Philox 4x32-10 (Salmon et al., 2011) for 8 counters, each in a lane of 64 bits of which the upper ones do not matter.
+// The last round leaves its products and keys to the caller, which takes one draw of each counter or four.
+static void philox(__m512i x0, uint32_t step, __m512i *p0, __m512i *p1, __m512i *y0, __m512i *y2) {
   const __m512i m0 = _mm512_set1_epi64(0xd2511f53), m1 = _mm512_set1_epi64(0xcd9e8d57);
-  __m512i x0 = _mm512_add_epi64(_mm512_set1_epi64(8ll * block), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
   __m512i x1 = _mm512_set1_epi64(step), x2 = _mm512_setzero_si512(), x3 = x2;
   uint32_t k0 = SEED, k1 = 0;
 #pragma GCC unroll 10
   for (int round = 0; round < 10; round++, k0 += 0x9e3779b9, k1 += 0xbb67ae85) {
-    __m512i p0 = _mm512_mul_epu32(x0, m0), p1 = _mm512_mul_epu32(x2, m1);
-    __m512i y0 = _mm512_xor_si512(x1, _mm512_set1_epi64(k0)), y2 = _mm512_xor_si512(x3, _mm512_set1_epi64(k1));
-    if (round == 9) {
-      draws[0] = _mm512_xor_si512(p1, _mm512_slli_epi64(y0, 32));
-      draws[1] = _mm512_xor_si512(p0, _mm512_slli_epi64(y2, 32));
-    }
-    x0 = _mm512_xor_si512(_mm512_srli_epi64(p1, 32), y0), x1 = p1;
-    x2 = _mm512_xor_si512(_mm512_srli_epi64(p0, 32), y2), x3 = p0;
+    *p0 = _mm512_mul_epu32(x0, m0), *p1 = _mm512_mul_epu32(x2, m1);
+    *y0 = _mm512_xor_si512(x1, _mm512_set1_epi64(k0)), *y2 = _mm512_xor_si512(x3, _mm512_set1_epi64(k1));
+    x0 = _mm512_xor_si512(_mm512_srli_epi64(*p1, 32), *y0), x1 = *p1;
+    x2 = _mm512_xor_si512(_mm512_srli_epi64(*p0, 32), *y2), x3 = *p0;
   }
+}
+
+// 64 draws for the cells from `block` on.
+static void draw(uint32_t block, uint32_t step, __m512i draws[4]) {
+  const __m512i eight = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+  __m512i p0, p1, y0, y2;
+#ifdef SHARED_COUNTERS
+  // Four cells share a counter.
+#pragma GCC unroll 2
+  for (int i = 0; i < 4; i += 2) {
+    philox(_mm512_add_epi64(_mm512_set1_epi64(block / 4 + 4 * i), eight), step, &p0, &p1, &y0, &y2);
+    draws[i] = _mm512_xor_si512(p1, _mm512_slli_epi64(y0, 32));
+    draws[i + 1] = _mm512_xor_si512(p0, _mm512_slli_epi64(y2, 32));
+  }
+#else
+  // A cell has a counter of its own, so that what it draws does not depend on how many others there are.
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    __m512i even = _mm512_add_epi64(_mm512_set1_epi64(block + 16 * i), _mm512_slli_epi64(eight, 1));
+    philox(even, step, &p0, &p1, &y0, &y2);
+    __m512i first = _mm512_xor_si512(_mm512_srli_epi64(p1, 32), y0);
+    philox(_mm512_add_epi64(even, _mm512_set1_epi64(1)), step, &p0, &p1, &y0, &y2);
+    draws[i] = _mm512_mask_blend_epi32(0xaaaa, first, _mm512_xor_si512(p1, _mm512_slli_epi64(y0, 32)));
+  }
+#endif
 }
 #endif
 
@@ -145,8 +165,7 @@ static uint32_t *update(uint32_t step, uint32_t block, const uint8_t *exc, const
   _mm512_store_si512(held + block, _mm512_subs_epu8(counters, _mm512_set1_epi8(1)));
 #ifdef POISSON
   __m512i draws[4];
-  draw(block / 32, step, draws);
-  draw(block / 32 + 1, step, draws + 2);
+  draw(block, step, draws);
   events(draws);
 #else
   (void)step;

@@ -1,6 +1,8 @@
 """Loops written by hand for one network each, in `handwritten/`: what a compiler can be measured against.
 
 The numbers of a case are known to the C compiler, and the program draws its connections before it looks at the clock.
+With `--shared-counters` four cells draw from one counter of the generator; in the language each has its own, so that
+what a cell draws depends on nothing else.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def cuba(case: Case) -> dict[str, float]:
 
 def brunel(case: Case) -> dict[str, float]:
     outside_kHz = case["parameters"].get("outside_kHz")
-    return sizes(case) | ({"POISSON": outside_kHz * case["dt_ms"]} if outside_kHz else {})
+    if not outside_kHz:
+        return sizes(case)
+    shared = {"SHARED_COUNTERS": 1} if "--shared-counters" in case["options"] else {}
+    return sizes(case) | {"POISSON": outside_kHz * case["dt_ms"]} | shared
 
 
 def check_processor() -> None:
