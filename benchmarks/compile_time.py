@@ -148,8 +148,7 @@ def memory(processes: Processes, rounds: int) -> Iterator[Row]:
                 command = ["-c", RUN, model, 1000, *params]
                 processes.run(command)
                 resident.append(float(processes.run(command)[2]))
-        # A weight and a target are six bytes; neurons and what is recorded of them come to a megabyte or two.
-        yield f"Brunel, {name}: resident", 1024 * (resident[0] - resident[1]) / SYNAPSES, 6.25, "bytes/synapse"
+        yield f"Brunel, {name}: resident", 1024 * (resident[0] - resident[1]) / SYNAPSES, 6.0, "bytes/synapse"
 
 
 MEASURED = {"start": start, "cuba": cuba, "layers": layers, "memory": memory}

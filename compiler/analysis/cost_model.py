@@ -85,6 +85,19 @@ def across_cycles(shape: Convolution, width: int) -> float:
     return ROW + positions * -(-shape.output[0] * width // VECTOR) * STREAMED
 
 
+def row_bytes(format: str, synapses: float, post: int, index: int, weight: int) -> float:
+    """Bytes that are read of a row of so many synapses, of `post` targets; indices and weights are of so many bytes."""
+    match format:
+        case "dense":
+            return post * weight
+        case "bitmap":
+            return post / 8 + synapses * weight
+        case "block":
+            return synapses * weight
+        case _:
+            return synapses * (index + weight)
+
+
 def row_cycles(format: str, synapses: float, post: int, width: int, alike: bool = False) -> float:
     """cpu: cycles of an event whose row has so many synapses, of `post` targets with sums of `width` bytes.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from spikec.analysis.cost_model import MOST_STORED, kernel_cycles, row_cycles
+from spikec.analysis.cost_model import FAR, MOST_STORED, SECOND_CACHE, kernel_cycles, row_bytes, row_cycles
 from spikec.dialects import procedural, snn
 from spikec.dialects.constants import Array
 from spikec.dialects.convolution import Convolution
@@ -103,7 +103,13 @@ def too_large(synapses: snn.Synapses) -> bool:
 
 def chosen(rows: Rows, post: int, width: int, possible: Collection[str] = tuple(MAKERS), alike: bool = False) -> Stored:
     """The cheapest of some formats that fits, for sums of `width` bytes; `alike`: all synapses have one weight."""
-    mean = len(rows.col) / max(1, len(rows.row) - 1)
+    pre = max(1, len(rows.row) - 1)
+    mean = len(rows.col) / pre
     reach = min(post, _words(rows) * BITMAP_WORD)
-    order = sorted(possible, key=lambda format: row_cycles(format, mean, reach, width, alike))
+
+    def cycles(format: str) -> float:
+        bytes = row_bytes(format, mean, reach, connect.index_bits(post) // 8, 0 if alike else width)
+        return row_cycles(format, mean, reach, width, alike) + (FAR * bytes if pre * bytes > SECOND_CACHE else 0)
+
+    order = sorted(possible, key=cycles)
     return next(made for made in (MAKERS[format](rows, post) for format in order) if made is not None)
