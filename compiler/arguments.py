@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import re
-from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from argparse import (
+    SUPPRESS,
+    Action,
+    ArgumentParser,
+    ArgumentTypeError,
+    HelpFormatter,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 from spikec.dialects.diagnostics import UsageError, did_you_mean
@@ -25,7 +34,7 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
     parser = _parser()
     arguments, unknown = parser.parse_known_args(list(argv))
     if unknown:
-        command = parser.commands[arguments.command]
+        command = parser.commands[arguments.command].parser
         raise UsageError(f"{_unknown(unknown[0], command)}\n  see: {command.prog} --help")
     return Namespace(**{**COMMON_DEFAULTS, **vars(arguments)})
 
@@ -42,10 +51,15 @@ def _unknown(argument: str, command: ArgumentParser) -> str:
 class _Parser(ArgumentParser):
     """Raises instead of exiting, and never takes an abbreviation."""
 
-    commands: dict[str, ArgumentParser]
+    def __init__(self, formatter: type[HelpFormatter] = HelpFormatter, **settings: Any) -> None:
+        # With a width of its own a formatter asks no terminal, for which much would be loaded.
+        super().__init__(allow_abbrev=False, formatter_class=partial(formatter, width=80), **settings)
+        self._formatter = formatter
+        self.commands: dict[str, _Command] = {}
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
+    def format_help(self) -> str:
+        self.formatter_class = self._formatter
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
@@ -55,6 +69,24 @@ class _Parser(ArgumentParser):
             near = did_you_mean(choice[1], known)
             message = f"{what}: '{choice[1]}' is none of {', '.join(known)}" + (f"; {near}" if near else "")
         raise UsageError(f"{message}\n  see: {self.prog} --help")
+
+
+class _Command:
+    """The parser of a command, made when it is needed: to make all of them takes longer than to read the arguments."""
+
+    def __init__(self, fill: Callable[[ArgumentParser], None], **settings: Any) -> None:
+        self._fill, self._settings = fill, settings
+
+    @cached_property
+    def parser(self) -> ArgumentParser:
+        parser = _Parser(**self._settings)
+        _common(parser)
+        self._fill(parser)
+        return parser
+
+    def parse_known_args(self, *given: Any) -> tuple[Namespace, list[str]]:
+        """What argparse asks of it."""
+        return self.parser.parse_known_args(*given)
 
 
 class _Version(Action):
@@ -84,24 +116,24 @@ def _parser() -> _Parser:
         prog="spikec",
         description=DESCRIPTION,
         epilog=EXIT,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter=RawDescriptionHelpFormatter,
     )
     _common(parser)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    parser.commands = {}
+    made: Any = _Command  # argparse only asks for what it has
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="spikec", parser_class=made)
+    for name, (help, fill) in COMMANDS.items():
+        description = help[0].upper() + help[1:] + "."
+        parser.commands[name] = commands.add_parser(name, help=help, description=description, fill=fill)
+    return parser
 
-    def command(name: str, help: str) -> ArgumentParser:
-        made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        _common(made)
-        parser.commands[name] = made
-        return made
 
-    check = command("check", "check a model and say all that is wrong with it")
+def _check(check: ArgumentParser) -> None:
     _model(check)
     _json(check)
 
-    compile = command("compile", "compile a model to an artifact or to files of given kinds")
+
+def _compile(compile: ArgumentParser) -> None:
     _model(compile)
     _target(compile)
     _seed(compile)
@@ -112,7 +144,8 @@ def _parser() -> _Parser:
     compile.add_argument("--report", action="store_true", help=report)
     _json(compile)
 
-    run = command("run", "run a model or an artifact")
+
+def _run(run: ArgumentParser) -> None:
     _model(run, "a .snn file, or the folder of an artifact")
     run.add_argument("--steps", type=_number, metavar="N", help="how many steps; by default as many as the inputs have")
     array = "an array from .npz, .npy or .csv: (T, *shape) streams, (*shape) is held"
@@ -128,18 +161,21 @@ def _parser() -> _Parser:
     run.add_argument("--plot", metavar="FILE", help="draw probes and outputs: .png, .svg or .pdf")
     _json(run)
 
-    opt = command("opt", "run passes over IR")
+
+def _opt(opt: ArgumentParser) -> None:
     opt.add_argument("file", metavar="FILE.mlir|-")
     opt.add_argument("--pipeline", metavar="TEXT", help="passes, as in canonicalize,quantize{weights=8}")
     opt.add_argument("--constants", metavar="FILE", help="the arrays; by default FILE.safetensors beside FILE.mlir")
     _output(opt, "FILE", "where the IR goes instead of stdout")
 
-    fmt = command("fmt", "put .snn files into the usual layout, comments and line breaks kept")
+
+def _fmt(fmt: ArgumentParser) -> None:
     fmt.add_argument("files", metavar="FILE.snn|-", nargs="+", help="a file that is written anew; -: stdin to stdout")
     fmt.add_argument("--check", action="store_true", help="show what would change and change nothing; exit status 1")
     fmt.add_argument("--stdout", action="store_true", help="print the result instead of writing the file")
 
-    cost = command("cost", "count what a run costs, layer by layer: operations, bits, bytes, energy, time")
+
+def _cost(cost: ArgumentParser) -> None:
     _model(cost)
     cost.add_argument("--rates", metavar="RUN.json", help="events as `run --json` counted them; else they are assumed")
     cost.add_argument("--steps", type=_number, metavar="N", help="steps of a run at assumed rates, 1 by default")
@@ -147,12 +183,9 @@ def _parser() -> _Parser:
     _seed(cost)
     _json(cost)
 
-    explain = command("explain", "say what a diagnostic means, or list all codes")
+
+def _explain(explain: ArgumentParser) -> None:
     explain.add_argument("code", metavar="CODE", nargs="?")
-    _json(command("targets", "list the targets"))
-    _json(command("passes", "list the passes and their options"))
-    command("doctor", "look whether all that spikec needs is there")
-    return parser
 
 
 def _common(parser: ArgumentParser) -> None:
@@ -207,3 +240,18 @@ def _seed_number(text: str) -> int:
     if not re.fullmatch(r"\d{1,20}", text) or int(text) >= 2**64:
         raise ArgumentTypeError(f"'{text}' is not a whole number in 0..2^64-1")
     return int(text)
+
+
+COMMANDS: Mapping[str, tuple[str, Callable[[ArgumentParser], None]]] = {
+    "check": ("check a model and say all that is wrong with it", _check),
+    "compile": ("compile a model to an artifact or to files of given kinds", _compile),
+    "run": ("run a model or an artifact", _run),
+    "opt": ("run passes over IR", _opt),
+    "fmt": ("put .snn files into the usual layout, comments and line breaks kept", _fmt),
+    "cost": ("count what a run costs, layer by layer: operations, bits, bytes, energy, time", _cost),
+    "explain": ("say what a diagnostic means, or list all codes", _explain),
+    "targets": ("list the targets", _json),
+    "passes": ("list the passes and their options", _json),
+    "doctor": ("look whether all that spikec needs is there", lambda doctor: None),
+}
+"""What each command is for, and what adds its own arguments."""

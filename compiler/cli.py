@@ -5,6 +5,7 @@ Only the standard library is imported before a command is known, so that `spikec
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -29,16 +30,13 @@ INTERRUPTED, PIPE_CLOSED, BUG = 130, 141, 70
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 1 wrong input, 2 wrong use, 3 missing tool, 70 our bug."""
     if argv is None:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        if not sys.warnoptions:
-            # What libraries tell Python programmers is not for users of the command line.
-            warnings.simplefilter("ignore")
+        _begin_process()
     terminal = Terminal()
     try:
         status = _guarded(sys.argv[1:] if argv is None else argv, terminal)
         sys.stdout.flush()
+        if argv is None:
+            gc.freeze()  # all goes with the process: to look among it for garbage takes a tenth of a short run
         return status
     except OSError as error:
         # What is still buffered must not raise again at exit.
@@ -47,6 +45,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             return PIPE_CLOSED  # whoever read the output has gone
         terminal.error(": ".join(str(part) for part in (error.strerror or error, error.filename) if part))
         return 1
+
+
+def _begin_process() -> None:
+    """Settings of a process that is a command and nothing else."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:
+        # What libraries tell Python programmers is not for users of the command line.
+        warnings.simplefilter("ignore")
+    # Nothing here multiplies matrices, and threads of numpy that wait for such work spin for a tenth of a second.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What modules are made of is no garbage.
+    gc.set_threshold(100_000)
 
 
 def _guarded(argv: Sequence[str], terminal: Terminal) -> int:

@@ -7,6 +7,7 @@ this module loads MLIR.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from mlir import ir
@@ -37,17 +38,28 @@ __all__ = [
 # op is touched; where it finds one, it never looks again.  Ours have such modules, in this package.
 _mlir.globals.append_dialect_search_prefix("spikec.dialects")
 
+UPSTREAM = ("arith", "func", "irdl", "linalg", "llvm", "math", "memref", "nvvm", "scf", "tensor", "vector")
+"""The dialects of which ops are built here.  Texts and passes load others; all of MLIR's take four times as long."""
+
 
 def context() -> Any:
     """A fresh MLIR context that knows the project's dialects; single-threaded, since our modules are small."""
+    result = ir.Context(load_on_create_dialects=[])
+    result.enable_multithreading(False)
+    for name in UPSTREAM:
+        result.get_dialect_descriptor(name)  # `result.dialects[name]` would import its Python module too
+    with result, ir.Location.unknown():
+        for text in _ours():
+            irdl.load_dialects(ir.Module.parse(text))
+    return result
+
+
+@functools.cache
+def _ours() -> tuple[str, ...]:
+    """The project's dialects as IRDL texts."""
     from spikec.dialects import rtl, snn, step
 
-    result = ir.Context()
-    result.enable_multithreading(False)
-    with result, ir.Location.unknown():
-        for dialect in (snn.DIALECT, step.DIALECT, rtl.DIALECT):
-            irdl.load_dialects(ir.Module.parse(dialect.irdl()))
-    return result
+    return tuple(dialect.irdl() for dialect in (snn.DIALECT, step.DIALECT, rtl.DIALECT))
 
 
 def file_location(span: Any) -> Any:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +88,9 @@ class Cache:
 
     def store(self, name: str, head: Mapping[str, Any], files: Mapping[str, Any]) -> bool:
         """Keeps an entry; `files` are bytes or buffers.  False when it could not be kept."""
+        import shutil  # what is in the cache already needs neither
+        import tempfile
+
         partial = None
         try:
             where = self.folder()

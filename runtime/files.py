@@ -7,9 +7,7 @@ place and then renamed, so that a failure leaves nothing half done.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,6 +48,9 @@ def write_folder(path: Path, files: Mapping[str, bytes | Path], force: bool = Fa
     A new folder appears complete or not at all.  In a folder that exists (with `force`) the files are
     replaced one by one, the last of `files` last, and nothing else is touched.
     """
+    import shutil  # here, since a run that writes no file needs neither
+    import tempfile
+
     refuse_existing(path, force)
     try:
         if path.exists():
@@ -73,6 +74,8 @@ def write_folder(path: Path, files: Mapping[str, bytes | Path], force: bool = Fa
 
 
 def _replace(path: Path, content: bytes | Path) -> None:
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     os.close(handle)
     partial = Path(name)
@@ -89,6 +92,8 @@ def _fill(path: Path, content: bytes | Path) -> None:
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
+        import shutil
+
         shutil.copyfile(content, path)
         mode |= content.stat().st_mode & 0o111
     path.chmod(mode & ~_umask())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,6 +53,8 @@ def _state(array: Array) -> Array:
 
 def npz(arrays: Mapping[str, Array]) -> bytes:
     """An `.npz` file, the same bytes for the same arrays."""
+    import zipfile  # most runs write no file
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED, allowZip64=True) as target:
         for name, array in arrays.items():

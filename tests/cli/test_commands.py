@@ -282,6 +282,7 @@ def test_the_manifest(spikec: Spikec, c_compiler: None) -> None:
     assert set(manifest["files"]) == {p.name for p in Path("build").iterdir()} - {"manifest.json"}
 
 
+@pytest.mark.usefixtures("compiled_each_time")
 def test_artifacts_are_the_same_bytes(spikec: Spikec, c_compiler: None) -> None:
     spikec("compile", "net.snn", "-o", "a")
     spikec("compile", "net.snn", "-o", "b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +22,8 @@ sys.exit(status)
 
 
 def loaded(*argv: str) -> set[str]:
-    """Which of HEAVY a command loads in a process of its own."""
-    code = REPORT.format(argv=list(argv), heavy=HEAVY)
+    """Which of HEAVY a command loads in a process of its own, and whether it loads what only writing needs."""
+    code = REPORT.format(argv=list(argv), heavy=(*HEAVY, "tempfile"))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split()[1:])
 
@@ -44,7 +45,17 @@ def test_help_loads_nothing(argv: list[str]) -> None:
 def test_a_network_in_the_cache_needs_no_compiler(pipeline: list[str]) -> None:
     run = ["run", "net.snn", "--input", "x.npy", *pipeline]
     assert {"lark", "mlir"} <= loaded(*run)
-    assert not {"lark", "mlir", "mpmath", "networkx"} & loaded(*run)
+    assert not {"lark", "mlir", "mpmath", "networkx", "tempfile"} & loaded(*run)
+
+
+def test_a_command_starts_no_threads_of_numpy() -> None:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("this system does not tell the number of threads")
+    code = "import sys; sys.argv = ['spikec', 'targets']; from spikec.cli import main; main(); import numpy\n"
+    code += f"print(*[line for line in open('{status}') if line.startswith('Threads')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["Threads:", "1"]
 
 
 def test_an_artifact_needs_no_compiler(c_compiler: None) -> None:
