@@ -1,12 +1,13 @@
 """Runs compiled CPU code: the engine that calls it.
 
-The code has three entries of fixed signature; `host` lists the caller's arrays:
+The code has entries of fixed signature; `host` lists the caller's arrays:
 
     void spikec_init(void *arena, const void *constants, const uint32_t *keys, uint32_t sample);
     void spikec_run(void *arena, const void *constants, void *const *host, const int64_t *strides,
                     int64_t begin, int64_t end);
     void spikec_finish(void *arena, const void *constants, void *const *host, int64_t steps);
 
+and a fourth one, `spikec_samples` (`runtime.samples`), which is these for several samples.
 `host` has inputs, outputs, results, then two pointers per probe (samples or rows; values of events), in the
 layout's order.  `strides` are the inputs' elements from one step to the next; zero holds an input.  A pointer
 of a probe may be null: it is not recorded then.  Nothing here needs MLIR or a compiler.
@@ -18,31 +19,35 @@ import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic
-from spikec.runtime.interface import EMITTED, Interface, Trace, additions, flush_subnormals
+from spikec.runtime.interface import EMITTED, Interface, Samples, Trace, additions, flush_subnormals
 from spikec.runtime.layout import Cell, Layout, aligned, pack
 from spikec.runtime.recording import Recording
-from spikec.runtime.workers import MOST, Pace, Workers, WorkersCode, processors
+from spikec.runtime.samples import SampleRunner
+
+if TYPE_CHECKING:
+    from spikec.runtime.workers import Workers, WorkersCode
 
 __all__ = ["CONSTANTS", "ENTRIES", "Code", "CpuEngine", "Layout", "pack"]
 
-ENTRIES = ("spikec_init", "spikec_run", "spikec_finish")
+ENTRIES = ("spikec_init", "spikec_run", "spikec_finish", "spikec_samples")
 CONSTANTS = "spikec_constants"
 WORD = 8  # bytes of a counter
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Addresses of the three entries; `owner` keeps the memory that holds them."""
+    """Addresses of the entries; `owner` keeps the memory that holds them."""
 
+    owner: Any
     init: int
     run: int
     finish: int
-    owner: Any = None
+    samples: int
 
 
 class CpuEngine:
@@ -62,6 +67,7 @@ class CpuEngine:
         self._finish = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, word)(code.finish)
         self._arena = aligned(layout.arena)
         self._address = int(self._arena.ctypes.data)
+        self._samples = SampleRunner(code.samples, self._address, self._constants, layout)
         self._counter_names = [name for name, _ in layout.counters]
         self._counter_words = np.array([offset // WORD for _, offset in layout.counters], np.intp)
         self._steps = 0
@@ -79,13 +85,13 @@ class CpuEngine:
         """Loads a shared library that the CPU target made; without `constants` it holds them itself."""
         try:
             library = ctypes.CDLL(str(path))
-            init, run, finish = (ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in ENTRIES)
+            entries = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in ENTRIES]
             if constants is None:
                 constants = ctypes.addressof(ctypes.c_char.in_dll(library, CONSTANTS))
         except (OSError, AttributeError, ValueError) as error:
             message = f"not a library that runs on this machine: {error}"
             raise CompileError([Diagnostic("E0705", "error", message, file=str(path))]) from None
-        return CpuEngine(Code(init, run, finish, library), constants, layout, interface)
+        return CpuEngine(Code(library, *entries), constants, layout, interface)
 
     def another(self) -> CpuEngine:
         """An engine of the same network with a state of its own, for another thread."""
@@ -104,13 +110,15 @@ class CpuEngine:
         self._workers = None
         if threads == 1:
             return
+        from spikec.runtime.workers import MOST, Pace, Workers, processors  # most networks run on one thread
+
         count = min(threads, MOST, threads if always else processors())
         if count > 1 and self.code_for_workers is not None:
             self._workers_code = self._workers_code or self.code_for_workers()
             if self._crew is None or self._crew.count != count:
                 self._crew = Workers(self._workers_code, self._constants, count)
             self._workers = self._crew
-            self._workers.pace = None if always else Pace()
+            self._workers.pace = None if always else self._workers.pace or Pace()
 
     def reset(self, seed: int = 0, sample: int = 0) -> None:
         """Back to the state before the first step; `seed` and `sample` choose the random numbers."""
@@ -144,13 +152,7 @@ class CpuEngine:
             recording.end()
             done += chunk
         counted = {name: value - before[name] for name, value in self._counters().items()}
-        return Trace(
-            outputs=outputs,
-            probes=recording.probes(),
-            values=recording.values(),
-            emitted={p: counted.get(p + EMITTED, 0) for p in self.interface.populations},
-            projections=additions(counted),
-        )
+        return Trace(outputs, recording.probes(), recording.values(), self._emitted(counted), additions(counted))
 
     def finish(self) -> dict[str, Array]:
         """The outputs that are computed once, over all steps since `reset`."""
@@ -160,6 +162,26 @@ class CpuEngine:
         host += [results[s.name].ctypes.data for s in layout.results]
         self._finish(self._address, self._constants, _table(host), self._steps)
         return results
+
+    def room(self, samples: int, steps: int) -> Samples | None:
+        """Arrays for samples that the compiled code runs one after the other; None where it cannot."""
+        return None if self._workers is not None else self._samples.room(samples, steps)
+
+    def run_samples(
+        self, room: Samples, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int, seed: int, part: range
+    ) -> None:
+        """See `runtime.interface.Sampled.run_samples`."""
+        self._samples.run(room, inputs, streamed, steps, seed, part)
+        self._steps = steps
+
+    def counted(self, room: Samples) -> tuple[dict[str, int], dict[str, int]]:
+        """Events and weight additions of all samples."""
+        totals = room.counts.sum(axis=0) if len(room.counts) > 1 else room.counts[0]
+        counted = dict(zip(self._counter_names, totals.tolist(), strict=True))
+        return self._emitted(counted), additions(counted)
+
+    def _emitted(self, counted: Mapping[str, int]) -> dict[str, int]:
+        return {p: counted.get(p + EMITTED, 0) for p in self.interface.populations}
 
     def states(self) -> dict[str, Array]:
         """A copy of each buffer of the arena: (*shape), or (slots, *shape) for a ring of past values."""

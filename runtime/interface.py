@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from spikec.dialects.constants import Array
@@ -257,6 +257,18 @@ def summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {name: sum(part[name] for part in counts) for name in counts[0]}
 
 
+class Samples(NamedTuple):
+    """What several samples gave, in arrays with an axis of samples in front.
+
+    outputs: name -> (samples, steps, *shape) for a stream, (samples, *shape) otherwise; probes of values: key ->
+    (samples, n, *shape); counts: (samples, n), in an order of the engine.
+    """
+
+    outputs: dict[str, Array]
+    probes: dict[str, Array]
+    counts: Array
+
+
 class Engine(Protocol):
     """Runs one network, one sample at a time, with state that lasts from `reset` to `reset`."""
 
@@ -283,6 +295,23 @@ class Divisible(Engine, Protocol):
 
     def divide(self, threads: int) -> None:
         """From now on at most `threads` threads share the work of a step, where that is likely to be faster."""
+
+
+@runtime_checkable
+class Sampled(Engine, Protocol):
+    """An engine that runs samples from start to end, one after the other, faster than step by step."""
+
+    def room(self, samples: int, steps: int) -> Samples | None:
+        """Arrays for what samples give; None where they must be run by `advance`."""
+
+    def run_samples(
+        self, room: Samples, inputs: Mapping[str, Array], streamed: frozenset[str], steps: int, seed: int, part: range
+    ) -> None:
+        """`reset`, `advance` and `finish` for each of the samples `part` of the room; so do arrays of inputs have an
+        axis of all samples in front."""
+
+    def counted(self, room: Samples) -> tuple[dict[str, int], dict[str, int]]:
+        """`emitted` and `projections` of all samples, as in a trace."""
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from spikec.dialects.constants import Array, Constants
 
-FORMAT = 1
+FORMAT = 2
 ALIGNMENT = 64
 
 

@@ -26,11 +26,11 @@ class Recording:
         worst = sum(p.size * (ROW_BYTES + np.dtype(p.dtype).itemsize) for p in events)
         self.chunk = min(steps, max(1, EVENT_BYTES // worst)) if worst else steps
         self._samples = {
-            p.key: np.empty((_samples(p, self._end) - _samples(p, first), *p.shape), p.dtype)
+            p.key: np.empty((recorded(p, self._end) - recorded(p, first), *p.shape), p.dtype)
             for p in layout.probes
             if p.kind == "value"
         }
-        self._first = {p.key: _samples(p, first) for p in layout.probes}
+        self._first = {p.key: recorded(p, first) for p in layout.probes}
         self._rows = {p.key: np.empty((self.chunk * p.size, 2), np.int32) for p in events}
         self._values = {p.key: np.empty(self.chunk * p.size, p.dtype) for p in events if p.dtype != "bool"}
         self._taken_rows: dict[str, list[Array]] = {p.key: [] for p in events}
@@ -42,7 +42,7 @@ class Recording:
         for probe in self._probes:
             if probe.kind == "value":
                 array = self._samples[probe.key]
-                done = _samples(probe, step) - self._first[probe.key]
+                done = recorded(probe, step) - self._first[probe.key]
                 pointers += [int(array.ctypes.data) + done * probe.size * array.itemsize, 0]
             else:
                 values = self._values.get(probe.key)
@@ -79,6 +79,6 @@ class Recording:
         return self._arena[probe.cursor : probe.cursor + 8].view(np.int64)
 
 
-def _samples(probe: Recorder, step: int) -> int:
+def recorded(probe: Recorder, step: int) -> int:
     """How many samples are recorded before `step`."""
     return -(-step // probe.every)

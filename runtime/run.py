@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, Diagnostic, UsageError
 from spikec.runtime import memory
 from spikec.runtime.inputs import Inputs, Source, prepare
-from spikec.runtime.interface import Batches, Clocked, Divisible, Engine, Interface, Trace, summed
+from spikec.runtime.interface import Batches, Clocked, Divisible, Engine, Interface, Probe, Sampled, Trace, summed
+
+_T = TypeVar("_T")
 
 # A run that somebody watches is done in this many pieces.
 PIECES = 100
@@ -113,10 +115,13 @@ class Executable:
         if self._divisible is not None:
             self._divisible.divide(threads if (batch or 1) == 1 else 1)
         made = time.perf_counter()
-        samples = self._samples(ready, seed, progress, min(threads, batch or 1))
         self._started = True
-        seconds = {"compile": self.compile_seconds + made - begin, "run": time.perf_counter() - made}
-        run = _collect(self.interface, samples, ready.steps, batch, seconds)
+        threads = min(threads, batch or 1)
+        run = self._at_once(ready, seed, threads) if progress is None else None
+        if run is None:
+            samples = self._samples(ready, seed, progress, threads)
+            run = _collect(self.interface, samples, ready.steps, batch, dict(self._scales))
+        run.seconds.update({"compile": self.compile_seconds + made - begin, "run": time.perf_counter() - made})
         return replace(run, clock=self._clocked.clock) if self._clocked is not None else run
 
     def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, Array]:
@@ -148,6 +153,10 @@ class Executable:
         return self.engine if isinstance(self.engine, Batches) else None
 
     @cached_property
+    def _sampled(self) -> Sampled | None:
+        return self.engine if isinstance(self.engine, Sampled) else None
+
+    @cached_property
     def _divisible(self) -> Divisible | None:
         return self.engine if isinstance(self.engine, Divisible) else None
 
@@ -165,15 +174,59 @@ class Executable:
             raise CompileError([Diagnostic("E0721", "error", message, help=f"compile it again with --seed {seed}")])
         return seed
 
+    @cached_property
+    def _recorded(self) -> list[tuple[int, int]]:
+        """The bytes of each row of what is recorded, and the steps from one to the next."""
+        streams = [(_size(o.shape, o.dtype), 1) for o in self.interface.outputs if o.stream]
+        return streams + [(_size(p.shape, p.dtype), p.every) for p in self.interface.probes if p.kind == "value"]
+
     def _check_memory(self, inputs: Inputs) -> None:
         """What is recorded must fit: a mistyped number of steps ends here, not in the system's killer."""
         steps = inputs.steps
-        rows = sum(_size(o.shape, o.dtype) for o in self.interface.outputs if o.stream) * steps
-        rows += sum(_size(p.shape, p.dtype) * -(-steps // p.every) for p in self.interface.probes if p.kind == "value")
-        need = rows * (inputs.batch or 1)
+        need = sum(size * -(-steps // every) for size, every in self._recorded) * (inputs.batch or 1)
         if need > memory.limit():
             message = f"what {steps} steps record takes {memory.shown(need)}, more than half of this machine's memory"
             raise CompileError([Diagnostic("E0706", "error", message, help="record less, or run fewer steps")])
+
+    def _at_once(self, inputs: Inputs, seed: int, threads: int) -> Run | None:
+        """All samples, run by the engine itself, each thread those of a stretch; None where it cannot."""
+        engine, count = self._sampled, inputs.batch or 1
+        room = None if engine is None else engine.room(count, inputs.steps)
+        if engine is None or room is None:
+            return None
+        single = inputs.batch is None
+        arrays = {name: array[None] for name, array in inputs.arrays.items()} if single else inputs.arrays
+
+        def work(engine: Any, worker: int, workers: int) -> None:
+            part = range(worker * count // workers, (worker + 1) * count // workers)
+            engine.run_samples(room, arrays, inputs.streamed, inputs.steps, seed, part)
+
+        self._shared(work, threads)
+        outputs = {o.name: room.outputs[o.name] for o in self.interface.outputs}
+        probes = {p.key: room.probes[p.key] for p in self.interface.probes}
+        if single:
+            outputs, probes = ({key: array[0] for key, array in part.items()} for part in (outputs, probes))
+        return Run(inputs.steps, inputs.batch, outputs, probes, *engine.counted(room), {}, dict(self._scales))
+
+    @cached_property
+    def _scales(self) -> dict[str, Array]:
+        scales = {o.name: np.asarray(o.scale) for o in self.interface.outputs if o.scale is not None}
+        for probe in self.interface.probes:
+            if probe.scale is not None:
+                shape = probe.shape if isinstance(probe.scale, tuple) else ()
+                scales[_values_of(probe)] = np.asarray(probe.scale).reshape(shape)
+        return scales
+
+    def _shared(self, work: Callable[[Any, int, int], _T], threads: int) -> list[_T]:
+        """What `work` gives for the engine of each thread, its number, and how many there are."""
+        others = [other for other in (self.engine.another() for _ in range(threads - 1)) if other is not None]
+        if not others:
+            return [work(self.engine, 0, 1)]
+        from concurrent.futures import ThreadPoolExecutor
+
+        engines = [self.engine, *others]
+        with ThreadPoolExecutor(len(engines)) as pool:
+            return list(pool.map(lambda k: work(engines[k], k, len(engines)), range(len(engines))))
 
     def _samples(
         self, inputs: Inputs, seed: int, progress: Callable[[int], None] | None, threads: int
@@ -184,24 +237,15 @@ class Executable:
             most = self._batches.most_samples()
             groups = (range(first, min(first + most, count)) for first in range(0, count, most))
             return [given for group in groups for given in _group(self._batches, inputs, group, seed, progress)]
-        others = [other for other in (self.engine.another() for _ in range(threads - 1)) if other is not None]
-        engines = [self.engine, *others]
-        threads = len(engines)
 
-        def work(worker: int) -> list[tuple[Trace, dict[str, Array]]]:
-            engine = engines[worker]
+        def work(engine: Any, worker: int, workers: int) -> list[tuple[Trace, dict[str, Array]]]:
             return [
                 (_sample(engine, inputs, index, seed, progress), engine.finish())
-                for index in range(worker, count, threads)
+                for index in range(worker, count, workers)
             ]
 
-        if threads == 1:
-            return work(0)
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(threads) as pool:
-            shares = list(pool.map(work, range(threads)))
-        return [shares[index % threads][index // threads] for index in range(count)]
+        shares = self._shared(work, threads)
+        return [shares[index % len(shares)][index // len(shares)] for index in range(count)]
 
 
 def _sample(engine: Engine, inputs: Inputs, index: int, seed: int, progress: Callable[[int], None] | None) -> Trace:
@@ -268,7 +312,7 @@ def _collect(
     samples: list[tuple[Trace, dict[str, Array]]],
     steps: int,
     batch: int | None,
-    seconds: dict[str, float],
+    scales: dict[str, Array],
 ) -> Run:
     """The traces and last outputs of all samples as one `Run`."""
     traces = [trace for trace, _ in samples]
@@ -281,21 +325,22 @@ def _collect(
         for o in interface.outputs
     }
     probes: dict[str, Array] = {}
-    scales = {o.name: np.asarray(o.scale) for o in interface.outputs if o.scale is not None}
     for probe in interface.probes:
         parts = [trace.probes[probe.key] for trace in traces]
-        name = probe.key if probe.kind == "value" else probe.key.removesuffix(".spike") + ".event"
-        if probe.scale is not None:
-            scales[name] = np.asarray(probe.scale).reshape(probe.shape if isinstance(probe.scale, tuple) else ())
         if probe.kind == "value":
             probes[probe.key] = stacked(parts)
             continue
         probes[probe.key] = parts[0] if batch is None else _batched(parts)
         if all(probe.key in trace.values for trace in traces):
-            probes[name] = np.concatenate([trace.values[probe.key] for trace in traces])
+            probes[_values_of(probe)] = np.concatenate([trace.values[probe.key] for trace in traces])
     counts, added = summed([trace.emitted for trace in traces]), summed([trace.projections for trace in traces])
     cycles = sum(trace.cycles for trace in traces)
-    return Run(steps, batch, outputs, probes, counts, added, seconds, scales, cycles)
+    return Run(steps, batch, outputs, probes, counts, added, {}, scales, cycles)
+
+
+def _values_of(probe: Probe) -> str:
+    """The key of the values that a probe records."""
+    return probe.key if probe.kind == "value" else probe.key.removesuffix(".spike") + ".event"
 
 
 def _batched(parts: list[Array]) -> Array:

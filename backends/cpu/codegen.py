@@ -45,7 +45,8 @@ def has(target: CpuTarget, feature: str) -> bool:
 @functools.cache
 def _implied(llvm: Any, triple: str, cpu: str) -> frozenset[str]:
     # LLVM's C API does not list a processor's features: the levels of x86-64 stand here, others count as its base.
-    levels = {"x86-64-v2": ("sse4.1",), "x86-64-v3": ("sse4.1", "avx2"), "x86-64-v4": ("sse4.1", "avx2", "avx512vl")}
+    levels = {"x86-64-v2": ("sse4.1",), "x86-64-v3": ("sse4.1", "avx2", "fma")}
+    levels["x86-64-v4"] = (*levels["x86-64-v3"], "avx512vl")
     return frozenset(levels.get(cpu, ()))
 
 
@@ -96,8 +97,8 @@ ELSEWHERE = f"@{CONSTANTS} = hidden constant i8 0"
 
 def link(code: bytes) -> Code:
     """Loads the object of a network into this process."""
-    (init, run, finish), owner = linked(code, ENTRIES)
-    return Code(init, run, finish, owner)
+    entries, owner = linked(code, ENTRIES)
+    return Code(owner, *entries)
 
 
 def linked(code: bytes, entries: Sequence[str]) -> tuple[list[int], Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from spikec.backends.cpu.host import host
-from spikec.backends.cpu.module import CpuModule, WorkersModule
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import CompileError, InternalError, MissingTool, UsageError
 from spikec.dialects.notes import Table
@@ -16,7 +15,10 @@ from spikec.runtime.cache import Cache
 from spikec.runtime.cpu import CpuEngine, pack
 from spikec.runtime.interface import Interface
 from spikec.runtime.layout import Layout
-from spikec.runtime.workers import WorkersCode
+
+if TYPE_CHECKING:
+    from spikec.backends.cpu.module import CpuModule, WorkersModule
+    from spikec.runtime.workers import WorkersCode
 
 LIBRARY = "code.so"
 DEFAULT_CPUS = {"x86_64": "x86-64-v3", "aarch64": "generic", "arm64": "generic"}
@@ -27,8 +29,8 @@ class CpuTarget:
     """A processor as LLVM names it, and the limits that the lowering reads.
 
     `vector_bits` is the width of its vector registers (0: scalar code), `compress` whether a register can be
-    compressed by a mask, `flush` how subnormals are made zero: by the control register "mxcsr" or "fpcr", or
-    where a value is "store"d, on machines without such a mode.
+    compressed by a mask, `compress_bytes` whether one of bytes can, `flush` how subnormals are made zero: by the
+    control register "mxcsr" or "fpcr", or where a value is "store"d, on machines without such a mode.
     """
 
     name: str
@@ -72,6 +74,19 @@ class CpuTarget:
     @property
     def compress(self) -> bool:
         return self.family == "x86" and self.vector_bits == 512
+
+    @property
+    def compress_bytes(self) -> bool:
+        from spikec.backends.cpu import codegen
+
+        return self.compress and codegen.has(self, "avx512vbmi2")
+
+    @property
+    def fuses(self) -> bool:
+        """Whether a product is fused with a sum in one instruction, and a result made zero after it is rounded."""
+        from spikec.backends.cpu import codegen
+
+        return self.family == "x86" and codegen.has(self, "fma")
 
     @property
     def flush(self) -> Literal["mxcsr", "fpcr", "store"]:
@@ -147,7 +162,7 @@ class CpuTarget:
         try:
             layout = Layout.from_json(entry.head["layout"])
             interface = Interface.from_json(entry.head["interface"])
-            code, block = entry.read("code.o"), entry.map("constants.bin")
+            code, block = entry.path("code.o"), entry.map("constants.bin")
             library = entry.path(LIBRARY) if LIBRARY in entry.head["sizes"] else None
         except (KeyError, TypeError, ValueError, OSError):
             return None
@@ -156,7 +171,7 @@ class CpuTarget:
                 return CpuEngine.from_library(library, layout, interface, block)
         from spikec.backends.cpu import codegen
 
-        return CpuEngine(codegen.link(code), block, layout, interface)
+        return CpuEngine(codegen.link(code.read_bytes()), block, layout, interface)
 
     def load_workers(self, module: WorkersModule, cache: Cache | None = None, key: str = "") -> WorkersCode:
         """Compiles the time loop for several threads; with a cache, keeps it with the network of `key`."""

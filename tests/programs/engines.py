@@ -42,12 +42,8 @@ ENGINES: dict[str, Callable[[Program, int], Executable]] = {
 def run_everywhere(
     path: Path, inputs: Mapping[str, Array], steps: int, seed: int = 0, real: int = 32
 ) -> dict[str, Run]:
-    """The runs of all engines by name, each of a program loaded afresh."""
-    runs = {}
-    for name, make in ENGINES.items():
-        executable = make(spikec.load(path, real=real), seed)
-        runs[name] = executable.run(inputs, steps=steps)
-    return runs
+    """The runs of all engines by name, of the program of a file."""
+    return on_every_engine(spikec.load(path, real=real), inputs, steps, seed)
 
 
 def on_every_engine(program: Program, inputs: Mapping[str, Array], steps: int, seed: int = 0) -> dict[str, Run]:

@@ -1,21 +1,24 @@
 """The C entries, in the LLVM dialect: they unpack tables of pointers and set the floating-point mode.
 
-`spikec_init`, `spikec_run` and `spikec_finish` are what `runtime.cpu` calls; `net_init`, `net_seed`, `net_step`,
-`net_run` and `net_finish` are the C interface of `backends.cpu.header`.
+`spikec_init`, `spikec_run`, `spikec_finish` and `spikec_samples` are what `runtime.cpu` calls; `net_init`, `net_seed`,
+`net_step`, `net_run` and `net_finish` are the C interface of `backends.cpu.header`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from spikec.dialects.mlir import ir
 from spikec.lower.step_to_cpu.plan import STEPS, Plan
-from spikec.runtime.cpu import CONSTANTS
+from spikec.runtime.cpu import CONSTANTS, WORD
 from spikec.runtime.layout import Layout
 
 FLUSH_BITS = {"mxcsr": 0x8040, "fpcr": 1 << 24}
 DEFAULT_KEYS = "spikec_default_keys"
+DYNAMIC = -(1 << 31)
+"""An index that is an operand, among those of an address."""
 
 
 def add(module: Any, plan: Plan, layout: Layout) -> None:
@@ -24,6 +27,7 @@ def add(module: Any, plan: Plan, layout: Layout) -> None:
         writer = _Writer(plan, layout)
         writer.globals()
         writer.internal()
+        writer.samples()
         writer.interface()
 
 
@@ -68,6 +72,35 @@ class _Writer:
             rawConstantIndices=ir.DenseI32ArrayAttr.get([index]),
         )
 
+    def moved(self, address: Any, bytes: Any) -> Any:
+        """An address and so many bytes more."""
+        return self.op(
+            "getelementptr",
+            [address, bytes],
+            self.pointer,
+            elem_type=ir.TypeAttr.get(ir.IntegerType.get_signless(8)),
+            rawConstantIndices=ir.DenseI32ArrayAttr.get([DYNAMIC]),
+        )
+
+    def repeated(self, count: Any, body: Callable[[Any], None]) -> None:
+        """Runs `body` for 0, 1, ..., `count` - 1, where `count` is at least 1; what is written next comes after it."""
+        blocks = ir.InsertionPoint.current.block.region.blocks
+        inside, after = blocks.append(self.i64), blocks.append()
+        (number,) = inside.arguments
+        self.branch("br", [self.constant(0)], [inside])
+        with ir.InsertionPoint(inside):
+            body(number)
+            following = self.op("add", [number, self.constant(1)], self.i64)
+            more = self.op(
+                "icmp", [following, count], ir.IntegerType.get_signless(1), predicate=ir.IntegerAttr.get(self.i64, 2)
+            )
+            sizes = ir.DenseI32ArrayAttr.get([1, 1, 0])
+            self.branch("cond_br", [more, following], [inside, after], operandSegmentSizes=sizes)
+        self._points.enter_context(ir.InsertionPoint(after))
+
+    def branch(self, name: str, operands: Sequence[Any], blocks: Sequence[Any], **attributes: Any) -> None:
+        ir.Operation.create(f"llvm.{name}", operands=list(operands), successors=list(blocks), attributes=attributes)
+
     def address_of(self, name: str) -> Any:
         return self.op("mlir.addressof", (), self.pointer, global_name=ir.FlatSymbolRefAttr.get(name))
 
@@ -107,7 +140,8 @@ class _Writer:
             },
         )
         block = op.regions[0].blocks.append(*types)
-        with ir.InsertionPoint(block):
+        with ExitStack() as self._points:
+            self._points.enter_context(ir.InsertionPoint(block))
             body(*block.arguments)
             self.op("return")
 
@@ -193,6 +227,42 @@ class _Writer:
         self.function("spikec_init", [pointer, pointer, pointer, self.i32], init)
         self.function("spikec_run", [pointer, pointer, pointer, pointer, word, word], run)
         self.function("spikec_finish", [pointer, pointer, pointer, word], finish)
+
+    def samples(self) -> None:
+        """Samples one after the other: each begins, runs and ends, and leaves its counts."""
+        pointer, word = self.pointer, self.i64
+        byte = ir.IntegerType.get_signless(8)
+
+        def run(
+            arena: Any,
+            constants: Any,
+            keys: Any,
+            host: Any,
+            strides: Any,
+            jumps: Any,
+            counts: Any,
+            first: Any,
+            samples: Any,
+            steps: Any,
+        ) -> None:
+            places = [
+                (place, self.load(self.offset(jumps, i, word), word)) for i, place in enumerate(self.unpacked(host))
+            ]
+
+            def one(number: Any) -> None:
+                sample = self.op("trunc", [self.op("add", [first, number], word)], self.i32)
+                arrays = [self.moved(place, self.op("mul", [number, jump], word)) for place, jump in places]
+                self.call("cpu.init", [arena, constants, keys, sample])
+                self.call("cpu.run", [arena, constants, *arrays, strides, self.constant(0), steps])
+                self.call("cpu.finish", [arena, constants, *arrays, steps])
+                size = self.constant(WORD * len(self.layout.counters))
+                row = self.moved(counts, self.op("mul", [number, size], word))
+                for i, (_, offset) in enumerate(self.layout.counters):
+                    self.store(self.load(self.offset(arena, offset, byte), word), self.offset(row, i, word))
+
+            self.flushed(lambda: self.repeated(samples, one))
+
+        self.function("spikec_samples", [*[pointer] * 7, word, word, word], run)
 
     def interface(self) -> None:
         pointer, word = self.pointer, self.i64
