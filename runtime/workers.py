@@ -13,7 +13,6 @@ of the workers, all of which must call it at the same time, as they wait for eac
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import sys
 import time
@@ -62,58 +61,67 @@ class WorkersCode:
 class Pace:
     """Decides, by the time that steps take, whether workers run them together or the calling thread alone.
 
-    It goes by turns.  Alone, the time of a step is measured; together goes on while that is faster, but not for long
-    without a new look.  After a loss comes a rest that is many times as long as what was lost, and twice that after the
-    next one, so that a machine with other things to do costs little.  Times are in seconds.
+    A look measures pieces of a run, one alone and one together in turn, and the lower median time of a step
+    wins.  That stands for a while, and for twice as long after each look that finds the same, so that looks cost
+    little; but one thread goes on where workers turn out slower than it was.  Times are in seconds.
     """
 
     SHORT = 2e-6  # steps that are not worth the waiting
-    LOOK = 1e-3  # how long a look takes, at least
-    LOOKS = 3  # pieces of a look: what runs first is slower
-    PIECE = 5e-3  # what is run at once
-    TURN = 0.25  # between two looks
-    PATIENCE = 16  # times that a rest is longer than what was lost
-    HOPELESS = 3  # times as long as alone: nothing more is tried
+    PIECE = 1e-3  # of a look, or at least half of it
+    PIECES = 3  # of each kind: what else the machine does may spoil one
+    HOPELESS = 10  # times as long as alone: no more pieces are needed
+    STRETCH = 20e-3  # what is run at once between looks, and long enough to judge workers by
+    REST, LONGEST = 0.2, 5.0  # between two looks
 
     def __init__(self) -> None:
         self.together = False
         self.steps = 4
         """How many steps are to be run next."""
-        self._rest, self._losses = self.LOOK, 0
-        self._turn()
-
-    def _turn(self) -> None:
-        self._spent, self._pieces, self._joint = 0.0, 0, math.inf
-        if not self.together:
-            self._alone = math.inf
+        self._decided, self._rest = False, self.REST
+        self._look()
 
     def ran(self, steps: int, seconds: float) -> None:
         """Takes note of the time of what was run."""
-        each = seconds / steps
+        self._ran += steps
         self._spent += seconds
-        self._pieces += 1
-        if self.together:
-            self._ran_together(each, seconds)
-        else:
-            self._alone = min(self._alone, each)
-            looked = self._pieces >= self.LOOKS and self._spent >= self._rest
-            if looked and self._alone > self.SHORT:
-                self.together = True
-                self._turn()
-        lasts = self.PIECE if self._pieces else self.LOOK
-        self.steps = max(1, min(4 * steps, int(lasts / max(min(each, self._alone), 1e-9))))
+        each = seconds / steps
+        if self._looking:
+            if self._spent > self.PIECE / 2:
+                self._measured(self._spent / self._ran)
+        elif self.together and seconds > self.STRETCH / 2 and each > self._alone:
+            self._decide(False)
+        elif self._spent > self._rest:
+            self._look()
+        lasts = self.PIECE if self._looking else self.STRETCH
+        self.steps = max(1, int(lasts / max(each, 1e-9)))
 
-    def _ran_together(self, each: float, seconds: float) -> None:
-        self._joint = min(self._joint, each)
-        looked = self._pieces % self.LOOKS == 0
-        lost = each > self.HOPELESS * self._alone or (looked and self._joint > self._alone)
-        if looked:
-            self._joint = math.inf
-        if lost or self._spent > self.TURN:
-            self._losses = self._losses + 1 if lost else 0
-            self._rest = self.PATIENCE * 2**self._losses * seconds if lost else self.LOOK
-            self.together = False
-            self._turn()
+    def _look(self) -> None:
+        self._looking = True
+        self._pieces: tuple[list[float], list[float]] = ([], [])
+        self._begin(together=False)
+
+    def _begin(self, together: bool) -> None:
+        self.together, self._ran, self._spent = together, 0, 0.0
+
+    def _measured(self, each: float) -> None:
+        """Takes note of the time of a step in one piece of a look."""
+        alone, joint = self._pieces
+        (joint if self.together else alone).append(each)
+        if alone[0] < self.SHORT or each > self.HOPELESS * alone[-1]:
+            self._decide(False)
+        elif len(joint) == self.PIECES:
+            self._decide(_median(joint) < _median(alone))
+        else:
+            self._begin(not self.together)
+
+    def _decide(self, together: bool) -> None:
+        self._rest = min(2 * self._rest, self.LONGEST) if together == self._decided else self.REST
+        self._looking, self._decided, self._alone = False, together, _median(self._pieces[0])
+        self._begin(together)
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
 
 
 class Workers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -96,16 +97,25 @@ def test_runs_of_one_and_several_threads_may_follow_each_other() -> None:
         np.testing.assert_array_equal(several.states()[name], array)
 
 
-def paced(alone: float, together: float, steps: int = 200_000) -> tuple[float, float]:
-    """The time of so many steps over that of one thread, and the part of them that was run together."""
-    pace, left, spent, shared = Pace(), steps, 0.0, 0
-    while left:
-        count = min(left, pace.steps)
-        taken = count * (together if pace.together else alone)
+def paced(
+    alone: float,
+    together: float,
+    steps: int = 200_000,
+    run: int = 1_000_000,
+    lost: Callable[[int, int], float] = lambda done, count: 0.0,
+) -> tuple[float, float]:
+    """The time of so many steps over that of one thread, and the part of them that was run together.
+
+    Runs have `run` steps each; workers lose some time while they do `count` steps after those that are done.
+    """
+    pace, done, spent, shared = Pace(), 0, 0.0, 0
+    while done < steps:
+        count = min(run - done % run, pace.steps)
+        taken = count * together + lost(done, count) if pace.together else count * alone
         shared += count * pace.together
         pace.ran(count, taken)
-        left, spent = left - count, spent + taken
-    return spent / (steps * alone), shared / steps
+        done, spent = done + count, spent + taken
+    return spent / (done * alone), shared / done
 
 
 def test_threads_work_together_where_that_is_faster() -> None:
@@ -113,11 +123,36 @@ def test_threads_work_together_where_that_is_faster() -> None:
     assert shared > 0.95 and time < 0.65
 
 
+def test_a_short_run_is_worth_it() -> None:
+    assert paced(alone=34e-6, together=22e-6, steps=2000)[0] < 0.72
+    assert paced(alone=34e-6, together=22e-6, steps=20_000, run=7)[0] < 0.67
+
+
+def test_a_disturbance_now_and_then_changes_nothing() -> None:
+    time, shared = paced(
+        20e-6, 12e-6, 2_000_000, lost=lambda done, count: 4e-3 * ((done + count) // 4000 - done // 4000)
+    )
+    assert shared > 0.97 and time < 0.66
+
+
+def test_what_short_pieces_do_not_show_is_found_out() -> None:
+    """Another program that takes every fourth piece, and more time with it than workers save."""
+    assert (
+        paced(20e-6, 12e-6, 2_000_000, lost=lambda done, count: 4e-3 * ((done + count) // 200 - done // 200))[0] < 1.1
+    )
+
+
+def test_a_machine_that_becomes_busy_is_left_and_taken_again() -> None:
+    busy = range(200_000, 500_000)
+    time, shared = paced(20e-6, 12e-6, 1_000_000, lost=lambda done, count: 400e-6 * count * (done in busy))
+    assert 0.5 < shared < 0.72 and time < 0.85
+
+
 def test_short_steps_are_left_to_one_thread() -> None:
     assert paced(alone=1e-6, together=0.1e-6) == (pytest.approx(1.0), 0.0)
 
 
-@pytest.mark.parametrize("slower", [1.1, 2.0, 30.0])
+@pytest.mark.parametrize("slower", [1.1, 2.0, 9.0, 100.0])
 def test_a_busy_machine_costs_little(slower: float) -> None:
     time, _ = paced(alone=20e-6, together=slower * 20e-6)
     assert time < 1.1
