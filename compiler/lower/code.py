@@ -157,6 +157,13 @@ def nonzero(value: Value) -> Value:
     return arith.cmpf(arith.CmpFPredicate.UNE, value, zero)
 
 
+def any_of(active: Value) -> Value:
+    """Whether a lane of a vector is true."""
+    whole = integer(int(active.type.shape[0]))
+    bits = vector.extract(vector.bitcast(ir.VectorType.get([1], whole), active), [], [0])
+    return arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, whole))
+
+
 def converted(value: Value, element: Type) -> Value:
     """A signed integer or real (or each lane) in another element type; i1 counts as 0 or 1."""
     own = element_of(value.type)

@@ -28,8 +28,11 @@ from spikec.lower.code import (
     shaped,
     splat,
 )
+from spikec.lower.step_to_cpu import narrowed
 from spikec.lower.step_to_cpu.places import Frame, Place
-from spikec.lower.step_to_cpu.plan import Held, Plan
+from spikec.lower.step_to_cpu.plan import Held, Plan, storage
+
+FEW = 4  # blocks for each event
 
 
 def append(plan: Plan, entries: Place, count: Value, active: Value, first: Value) -> Value:
@@ -41,14 +44,25 @@ def append(plan: Plan, entries: Place, count: Value, active: Value, first: Value
 
 
 def append_and_choose(
-    plan: Plan, entries: Place, count: Value, active: Value, first: Value, choices: Sequence[tuple[Value, Value]]
+    plan: Plan,
+    entries: Place,
+    count: Value,
+    active: Value,
+    first: Value,
+    choices: Sequence[tuple[Value, Value]],
+    begin: Value | None = None,
 ) -> list[Value]:
     """The new count, and for each pair of vectors the first one in active lanes and the second one in others.
 
-    Events are rare: where no lane is active, nothing is chosen.
+    Where no lane is active, nothing is chosen, as long as events are rare: with more than one in `FEW` blocks since
+    `begin` (else 0) nobody could foresee a branch, and one that is always taken costs less.
     """
-    bits = _bits(active, int(active.type.shape[0]))
+    width = int(active.type.shape[0])
+    bits = _bits(active, width)
     some = arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, bits.type))
+    if plan.compress:
+        done = first if begin is None else arith.subi(first, begin)
+        some = arith.ori(some, less(done, arith.muli(count, index(FEW * width))))
     write = _compressed if plan.compress else _bit_by_bit
 
     def chosen() -> list[Value]:
@@ -135,16 +149,20 @@ def blocks(
 def within(active: Value, valid: int) -> Value:
     """The active lanes among the first `valid` ones."""
     width = int(active.type.shape[0])
-    if valid == width:
-        return active
-    mask = ir.DenseElementsAttr.get(
-        [ir.IntegerAttr.get(integer(1), int(lane < valid)) for lane in range(width)], active.type
-    )
-    return arith.andi(active, arith.constant(active.type, mask))
+    return active if valid == width else arith.andi(active, first_lanes(valid, width))
+
+
+def first_lanes(valid: int, width: int) -> Value:
+    """The first `valid` lanes of `width`."""
+    type = shaped(integer(1), width)
+    there = [ir.IntegerAttr.get(integer(1), int(lane < valid)) for lane in range(width)]
+    return arith.constant(type, ir.DenseElementsAttr.get(there, type))
 
 
 def compact(plan: Plan, source: Place, low: int, size: int, entries: Place) -> Value:
     """Lists the indices low + i of the nonzero elements of source[low : low + size]; their number."""
+    if plan.compress_bytes and storage(source.element).width == 8:
+        return _compact_bytes(source, low, size, entries)
 
     def block(first: Value, width: int, valid: int, carried: list[Value]) -> list[Value]:
         at = plus(first, low)
@@ -152,6 +170,20 @@ def compact(plan: Plan, source: Place, low: int, size: int, entries: Place) -> V
         return [append(plan, entries, carried[0], active, at)]
 
     return blocks(plan, size, False, block, [index(0)])[0]
+
+
+def _compact_bytes(source: Place, low: int, size: int, entries: Place) -> Value:
+    """As `compact`, without a branch that depends on where the elements are."""
+    width = narrowed.LANES
+    whole, rest = size // width * width, size % width
+
+    def block(first: Value, count: Value, there: Value | None = None) -> list[Value]:
+        at = plus(first, low)
+        active = nonzero(source.load(at, width, there))
+        return [narrowed.append(entries, count, active, _bits(active, width), at)]
+
+    count = loop(index(0), index(whole), width, block, [index(0)])[0] if whole else index(0)
+    return block(index(whole), count, first_lanes(rest, width))[0] if rest else count
 
 
 def relist(frame: Frame, name: str) -> None:
@@ -162,6 +194,14 @@ def relist(frame: Frame, name: str) -> None:
     entries, counts, slot = frame.list_of(held, 0)
     count = compact(frame.plan, frame.place(name), 0, held.size, entries)
     counts.store(arith.index_cast(integer(64), count), slot)
+
+
+def count_so_far(frame: Frame, held: Held) -> Value:
+    """How many entries the list that is written in this step has: none, or those of earlier tiles."""
+    if frame.tile is None:
+        return index(0)
+    _, counts, slot = frame.list_of(held, 0)
+    return as_index(counts.load(slot))
 
 
 def set_count(frame: Frame, held: Held, count: Value) -> None:

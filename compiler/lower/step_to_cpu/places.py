@@ -90,11 +90,22 @@ def _flushed(value: Value) -> Value:
     return arith.select(arith.cmpf(arith.CmpFPredicate.OLT, math.absf(value), number(tiny, value.type)), zero, value)
 
 
+@dataclass(frozen=True)
+class Tile:
+    """The `width` elements from `begin` on, which are dealt with in the steps from `first` until before `last`."""
+
+    begin: Value
+    width: int
+    first: Value
+    last: Value
+
+
 @dataclass
 class Frame:
     """The arguments of the function that is being built: blocks of memory, host arrays, the step `t`.
 
     `begin` is the first step of the host's arrays.  `share` is that of a worker, where several run one network.
+    `tile` are the only elements that an op deals with, where it does so for many steps before others follow.
     """
 
     plan: Plan
@@ -105,6 +116,7 @@ class Frame:
     begin: Value | None
     t: Value
     share: Share | None = None
+    tile: Tile | None = None
 
     @property
     def divided(self) -> Share | None:
@@ -112,7 +124,9 @@ class Frame:
         return self.share if self.share is not None and self.share.divided else None
 
     def stretch(self, count: int) -> tuple[Value, Value] | None:
-        """The share of `count` targets; None for all of them."""
+        """The share of `count` targets, or those of a tile; None for all of them."""
+        if self.tile is not None:
+            return self.tile.begin, plus(self.tile.begin, self.tile.width)
         return self.divided.of(count) if self.divided is not None else None
 
     def held(self, name: str) -> Held:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from spikec.dialects import step
-from spikec.dialects.arena import KEYS, LANES, SAMPLE, STEPS, Extent, Needs, aligned, arena, extents, padded
+from spikec.dialects.arena import KEYS, LANES, SAMPLE, STEPS, WORD, Extent, Needs, aligned, arena, extents, padded
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
 from spikec.lower.step_to_cpu.across import Across, candidates
 from spikec.lower.step_to_cpu.rings import Ring, rings
+from spikec.lower.step_to_cpu.tiles import Tiled, tiled
 from spikec.runtime.layout import ALIGNMENT, Cell, Draw, Layout, Recorder, Stored, Stream
 
 __all__ = ["KEYS", "SAMPLE", "STEPS", "Held", "Limits", "Plan", "layout", "plan", "storage"]
@@ -45,6 +46,8 @@ class Limits(Protocol):
     @property
     def compress(self) -> bool: ...
     @property
+    def compress_bytes(self) -> bool: ...
+    @property
     def flush(self) -> str: ...
 
 
@@ -53,8 +56,9 @@ class Held:
     """A buffer with its places; an offset of -1 means that the form is not kept.
 
     `values`: offset of the elements; `list`: of the ascending indices (i32) of nonzero elements; `count`: of their
-    number (i64), one per slot.  For a constant `values` is the offset among the constants.  `host` is the position
-    in the host's table, for inputs, outputs, results and probes.
+    number (i64), one per slot.  For a constant `values` is the offset among the constants; of a dense table in tiles
+    the rows of `tile` targets are followed by those of the next ones.  `host` is the position in the host's table,
+    for inputs, outputs, results and probes.
     """
 
     op: Any
@@ -71,6 +75,7 @@ class Held:
     count: int = -1
     host: int = -1
     rows: int = 1
+    tile: int = 0
 
     @property
     def spikes(self) -> bool:
@@ -108,6 +113,7 @@ class Plan:
     lanes: int
     native: int
     compress: bool
+    compress_bytes: bool
     flush: str
     arena: int = KEYS
     constants: int = 0
@@ -121,6 +127,11 @@ class Plan:
     sums: int = -1
     rings: dict[str, Ring] = field(default_factory=dict)
     rings_step: int = -1
+    tiled: dict[str, Tiled] = field(default_factory=dict)
+
+    @property
+    def tiled_tables(self) -> set[str]:
+        return {table for stage in self.tiled.values() for table in stage.tables}
 
     def key_row(self, key: int) -> int:
         """The row of a draw op in the key array."""
@@ -140,7 +151,8 @@ def plan(program: Program, limits: Limits) -> Plan:
     buffers = list(program.ops(step.Buffer))
     real = 64 if any(str(b.type.element_type) == "f64" for b in buffers) else 32
     native = limits.vector_bits // real or 1
-    result = Plan(2 * native if native > 1 else 1, native, limits.compress, limits.flush)
+    width = 2 * native if native > 1 else 1
+    result = Plan(width, native, limits.compress, limits.compress_bytes, limits.flush)
     if LANES % result.lanes:
         raise InternalError(f"slots are padded to {LANES} elements, not to blocks of {result.lanes}", "step_to_cpu")
     needs, places = Needs.of(program), arena(program)
@@ -152,6 +164,8 @@ def plan(program: Program, limits: Limits) -> Plan:
     for table in program.ops(step.Table):
         for array in set(map(_named, table.arrays.values())):
             users.setdefault(array, []).append(table)
+    shared = needs.values | {array for array, tables in users.items() if len(tables) > 1}
+    result.tiled = tiled(program, result.lanes, shared)
     for buffer in buffers:
         held = _held(buffer)
         if held.name in taken:
@@ -164,9 +178,21 @@ def plan(program: Program, limits: Limits) -> Plan:
             if held.kind == kind:
                 held.host = result.host_entries()
                 result.hosts.append(held)
+    _place_lists(result)
     _place_across(result, program)
     _place_rings(result, program)
     return result
+
+
+def _place_lists(result: Plan) -> None:
+    """Room for the lists of inputs that a stage makes for all steps of a block before it uses one."""
+    for stage in result.tiled.values():
+        for held in (result.buffers[name] for name in stage.inputs):
+            if held.slots < stage.block:
+                held.slots += stage.block
+                held.list = aligned(result.arena)
+                held.count = aligned(held.list + 4 * held.slots * held.list_stride)
+                result.arena = aligned(held.count + WORD * held.slots)
 
 
 def _place_rings(result: Plan, program: Program) -> None:
@@ -221,6 +247,9 @@ def _place_constant(result: Plan, held: Held, uses: Needs, users: list[Any]) -> 
         held.rows = users[0].pre
         width = result.register(held.element)
         held.stride = -(-users[0].post // width) * width
+        if users[0].sym_name in result.tiled_tables:
+            held.tile = held.stride = result.lanes
+            held.rows = users[0].pre * users[0].post // held.tile
     held.values = aligned(result.constants)
     pad = result.lanes if result.lanes > 1 else 0
     result.constants = held.values + (held.rows * held.stride + pad) * held.width
@@ -256,9 +285,9 @@ def layout(plan: Plan, program: Program) -> Layout:
 
 
 def _stored(held: Held) -> Stored:
-    return Stored(
-        held.name, held.dtype, held.rows, held.size // held.rows if held.rows else 0, held.stride, held.values
-    )
+    length = held.size // held.rows if held.rows else 0
+    shape, axes = ((held.shape[0], -1, held.tile), (1, 0, 2)) if held.tile else ((), ())
+    return Stored(held.name, held.dtype, held.rows, length, held.stride, held.values, shape, axes)
 
 
 def _reordered(plan: Plan, program: Program) -> Iterator[Stored]:

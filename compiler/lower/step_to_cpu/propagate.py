@@ -26,11 +26,11 @@ from spikec.lower.code import (
 )
 from spikec.lower.step_to_cpu import packed, procedural
 from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.places import LINE, Frame, Place
+from spikec.lower.step_to_cpu.places import LINE, Frame, Place, Tile
 from spikec.lower.step_to_cpu.windows import windows
 
 TILE = 8  # vector registers of sums that stay while rows go by
-ROWS_AHEAD = 3
+ROWS_AHEAD = 6
 PREFETCHED = 4  # cache lines of a row
 
 
@@ -120,14 +120,16 @@ def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into
         fetched.append((weights.place, weights.held.width))
     last = plus(source.end, -1)
 
+    def fetch(k: Value) -> None:
+        start = row.begin(part.row(source.at(k)[0]))
+        for place, width in fetched:
+            place.prefetch_lines(start, width, min(PREFETCHED, 1 + int(length * width) // LINE))
+
     def one(k: Value, total: Value) -> list[Value]:
         i, value = source.at(k)
         i = part.row(i)
         begin, end = row.begin(i), row.end(i)
-        ahead, _ = source.at(arith.minsi(plus(k, ROWS_AHEAD), last))
-        start = row.begin(part.row(ahead))
-        for place, width in fetched:
-            place.prefetch_lines(start, width, min(PREFETCHED, 1 + int(length * width) // LINE))
+        fetch(arith.minsi(plus(k, ROWS_AHEAD), last))
 
         def scatter(j: Value) -> None:
             target = as_index(columns.load(j), unsigned=True)
@@ -136,31 +138,43 @@ def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into
         loop(begin, end, 1, scatter)
         return [arith.addi(total, arith.subi(end, begin))]
 
+    loop(source.begin, arith.minsi(source.end, plus(source.begin, ROWS_AHEAD)), 1, fetch)
     return loop(source.begin, source.end, 1, one, [index(0)])[0]
 
 
 def _dense(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place, padded: bool) -> None:
     assert weights.held is not None
     native = frame.plan.register(into.element) if padded else 1
-    stride = weights.held.stride if weights.held.rows == table.pre else table.post
+    apart = weights.held.tile
+    stride = weights.held.stride if apart or weights.held.rows == table.pre else table.post
     vectors = -(-table.post // native)
     tile = TILE * native
 
     def tiles(first: Value, registers: int) -> None:
         places = [plus(first, r * native) for r in range(registers)]
+        begins = [_tile_begin(table, apart, place) for place in places] if apart else []
 
         def rows(k: Value, *sums: Value) -> list[Value]:
             i, value = source.at(k)
-            start = arith.addi(arith.muli(i, index(stride)), first)
+            row = arith.muli(i, index(stride))
+            starts = [arith.addi(row, begin) for begin in begins]
+            if not apart:
+                start = arith.addi(row, first)
+                starts = [plus(start, r * native) for r in range(registers)]
+            elif frame.tile is not None:
+                _fetch_next(frame.tile, table, weights, arith.subi(k, source.begin), frame.t)
             return [
-                summed(s, weights.arriving(plus(start, r * native), value, into.element, native))
-                for r, s in enumerate(sums)
+                summed(s, weights.arriving(start, value, into.element, native))
+                for s, start in zip(sums, starts, strict=True)
             ]
 
         sums = loop(source.begin, source.end, 1, rows, [into.load(p, native) for p in places])
         for place, value in zip(places, sums, strict=True):
             into.store(value, place)
 
+    if frame.tile is not None:
+        tiles(frame.tile.begin, frame.tile.width // native)
+        return
     stretch = frame.stretch(table.post)
     if stretch is not None:
         _in_tiles(*stretch, native, tiles)
@@ -170,6 +184,22 @@ def _dense(frame: Frame, table: step.Table, source: Source, weights: Weights, in
         loop(index(0), index(whole), tile, lambda first: tiles(first, TILE))
     if vectors % TILE:
         tiles(index(whole), vectors % TILE)
+
+
+def _tile_begin(table: step.Table, width: int, target: Value) -> Value:
+    """Where the weights of the first source to `target` and those after it lie, of a table in tiles of a width."""
+    number, lane = arith.divui(target, index(width)), arith.remui(target, index(width))
+    return arith.addi(arith.muli(number, index(table.pre * width)), lane)
+
+
+def _fetch_next(tile: Tile, table: step.Table, weights: Weights, row: Value, t: Value) -> None:
+    """Brings a line of the next tile into the second cache, another one for each row of each step."""
+    assert weights.held is not None and weights.place is not None
+    line = LINE // weights.held.width
+    lines = index(-(-table.pre * tile.width // line))
+    done = arith.muli(arith.subi(t, tile.first), arith.ceildivui(lines, arith.subi(tile.last, tile.first)))
+    next = _tile_begin(table, tile.width, plus(tile.begin, tile.width))
+    weights.place.prefetch(arith.addi(next, arith.muli(arith.addi(done, row), index(line))), near=2)
 
 
 def _in_tiles(begin: Value, end: Value, native: int, tiles: Callable[[Value, int], None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,12 @@ from spikec.dialects.functions import walk
 from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower import to_llvm
-from spikec.lower.code import index, integer, loop, python_number, word
-from spikec.lower.step_to_cpu import draws, entries, events, maps, marked, moves, propagate, pushes, update
-from spikec.lower.step_to_cpu.places import Frame
+from spikec.lower.code import Value, as_index, either, index, integer, less, loop, python_number, word
+from spikec.lower.step_to_cpu import draws, entries, events, maps, marked, moves, propagate, pushes, quotients, update
+from spikec.lower.step_to_cpu.places import Frame, Tile
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
 from spikec.lower.step_to_cpu.rings import Ring
+from spikec.lower.step_to_cpu.tiles import Tiled, called
 
 PIPELINE = (
     "builtin.module(cse,convert-vector-to-scf{full-unroll=true},lower-affine,expand-strided-metadata,lower-affine,"
@@ -37,15 +38,17 @@ def build(program: Program, target: CpuTarget, fast: bool) -> CpuModule:
         placed = plan(program, target)
         described = layout(placed, program)
         module = Builder(program, placed, target).module()
-        mlir, text = translated(module, lambda: entries.add(module, placed, described), fast)
+        mlir, text = translated(module, lambda: entries.add(module, placed, described), target, fast)
     return CpuModule(program.attribute("model"), mlir, text, described)
 
 
-def translated(module: Any, add_entries: Callable[[], None], fast: bool) -> tuple[str, str]:
+def translated(module: Any, add_entries: Callable[[], None], target: CpuTarget, fast: bool) -> tuple[str, str]:
     """A module as MLIR and as LLVM IR, where it has entries; the module is changed."""
     to_llvm.check(module, "step_to_cpu")
     if fast:
         _permit_other_roundings(module)
+    elif target.fuses:
+        quotients.replace(module)
     mlir = str(module)
     PassManager.parse(PIPELINE).run(module.operation)
     add_entries()
@@ -93,7 +96,10 @@ class Builder:
             for number, ring in enumerate(self.plan.rings.values()):
                 self._ring(number, ring)
             for name in self._stages():
-                self._stage(name, lambda frame, name=name: self._stage_body(frame, name))
+                if name in self.plan.tiled:
+                    self._stage_in_tiles(name, self.plan.tiled[name])
+                else:
+                    self._stage(name, lambda frame, name=name: self._stage_body(frame, name))
             self._run(self.symbols["run"])
             self._init()
             self._finish()
@@ -137,9 +143,54 @@ class Builder:
             body(self._frame(arguments, t))
             func.ReturnOp([])
 
-    def _ops(self, frame: Frame, function: Any) -> None:
+    def _stage_in_tiles(self, name: str, tiled: Tiled) -> None:
+        """A stage that runs the steps from one to another, for a tile of its targets after the other."""
+        index_type = ir.IndexType.get()
+        op = self._function(name, [*self.common, *self.hosts, self.strides, *[index_type] * 3], apart=True)
+        views = self._views(self.symbols[name])
+        first, others = views[: tiled.count], views[tiled.count :]
+        width = self.plan.lanes
+        with ir.InsertionPoint(op.entry_block):
+            *arguments, begin, end = op.arguments
+
+            def each(body: Callable[[Frame], None], tile: Tile | None = None) -> None:
+                loop(begin, end, 1, lambda t: body(replace(self._frame(arguments, t), tile=tile)))
+
+            def prepare(frame: Frame) -> None:
+                self._list_inputs(frame, name)
+                for listed in tiled.lists:
+                    events.set_count(frame, frame.held(listed), index(0))
+
+            def arrivals(t: Value, total: Value) -> list[Value]:
+                for op in first:
+                    if isinstance(op, step.Propagate):
+                        _, counts, slot = self._frame(arguments, t).list_of(self.plan.buffers[op.from_], op.delay)
+                        total = arith.addi(total, as_index(counts.load(slot)))
+                return [total]
+
+            def run(tile: Tile | None = None) -> None:
+                each(lambda frame: self._do(frame, first), tile)
+
+            def tiles() -> None:
+                loop(index(0), index(tiled.targets), width, lambda at: run(Tile(at, width, begin, end)))
+
+            each(prepare)
+            (total,) = loop(begin, end, 1, arrivals, [index(0)])
+            few = less(total, index(tiled.rows))
+            either(few, [], run, tiles)
+            if others:
+                each(lambda frame: self._do(frame, others))
+            func.ReturnOp([])
+
+    @staticmethod
+    def _views(function: Any) -> list[Any]:
         operations = function.regions[0].blocks[0].operations
-        views = [view for one in operations if (view := step.DIALECT.view(one.operation)) is not None]
+        return [view for one in operations if (view := step.DIALECT.view(one.operation)) is not None]
+
+    def _ops(self, frame: Frame, function: Any) -> None:
+        self._do(frame, self._views(function))
+
+    def _do(self, frame: Frame, views: list[Any]) -> None:
         while views:
             with views[0].operation.location:
                 count = marked.chained(frame, views, self.symbols)
@@ -215,11 +266,14 @@ class Builder:
         return [ir.FlatSymbolRefAttr(call.attributes["callee"]).value for call in calls]
 
     def _stage_body(self, frame: Frame, name: str) -> None:
-        """The ops of a stage; the first one that uses an input makes its list."""
+        self._list_inputs(frame, name)
+        self._ops(frame, self.symbols[name])
+
+    def _list_inputs(self, frame: Frame, name: str) -> None:
+        """The first stage that uses an input makes its list."""
         for held in self.plan.hosts:
             if held.kind == "input" and self.listers.get(held.name) == name:
                 events.relist(frame, held.name)
-        self._ops(frame, self.symbols[name])
 
     def _listers(self) -> dict[str, str]:
         """The first stage that uses each buffer."""
@@ -241,7 +295,7 @@ class Builder:
             if self.plan.rings:
                 self._rings(list(op.arguments)[:-1], end)
             values = dict(zip(map(ir.Value, source.arguments), (begin, end), strict=True))
-            Schedule(list(op.arguments)[:-1]).copy(source, values)
+            Schedule(list(op.arguments)[:-1], self.plan.tiled).copy(source, values)
 
     def _init(self) -> None:
         """Clears the arena, sets the head and the initial states, then does what `@init` says."""
@@ -287,10 +341,14 @@ class Builder:
 
 
 class Schedule:
-    """Copies the loops of `@run`, giving each stage the arguments that it has on a CPU."""
+    """Copies the loops of `@run`, giving each stage the arguments that it has on a CPU.
 
-    def __init__(self, arguments: list[Any]) -> None:
+    A loop over the steps of a stage in `tiles` is a call.
+    """
+
+    def __init__(self, arguments: list[Any], tiles: Container[str] = ()) -> None:
         self.arguments = arguments
+        self.tiles = tiles
 
     def copy(self, block: Any, values: dict[Any, Any]) -> list[Any]:
         """Copies the ops of a block; the operands of its terminator."""
@@ -324,6 +382,10 @@ class Schedule:
 
     def loop(self, op: Any, operands: list[Any], values: dict[Any, Any]) -> None:
         begin, end, stride, *carried = operands
+        stage = called(op)
+        if stage is not None and stage in self.tiles:
+            func.CallOp([], PREFIX + stage, [*self.arguments, begin, end])
+            return
         made = scf.ForOp(begin, end, stride, carried)
         body = op.regions[0].blocks[0]
         inner = {**values, **dict(zip(map(ir.Value, body.arguments), made.body.arguments, strict=True))}

@@ -68,6 +68,9 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
     ]
     padded = all(held.size in (op.size, 1) and not held.on_host for held in used)
     listed = [r for r in results if r is not None and r.entries is not None]
+    stretch = frame.stretch(op.size)
+    begin = None if stretch is None or frame.tile is not None else stretch[0]
+    before = [events.count_so_far(frame, r.held) for r in listed]
 
     def block(first: Value, width: int, valid: int, counts: list[Value]) -> list[Value]:
         instead = levels.counts(program, width) if frame.plan.compress else {}
@@ -75,7 +78,7 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
         if len(listed) == 1 and valid == width > 1:
             event = values[results.index(listed[0])]
             if element_of(event.type) == integer(1):
-                return [_keep_rare(frame, results, values, event, first, counts[0])]
+                return [_keep_rare(frame, results, values, event, first, counts[0], begin)]
         left = iter(counts)
         return [
             count
@@ -84,23 +87,29 @@ def lower(frame: Frame, op: step.Update, symbols: dict[str, Any]) -> None:
             for count in _keep(frame, result, value, first, width, valid, left)
         ]
 
-    counts = events.blocks(frame.plan, op.size, padded, block, [index(0) for _ in listed], frame.stretch(op.size))
+    counts = events.blocks(frame.plan, op.size, padded, block, before, stretch)
     for result, count in zip(listed, counts, strict=True):
         events.set_count(frame, result.held, count)
 
 
 def _keep_rare(
-    frame: Frame, results: list[_Result | None], values: list[Value], event: Value, first: Value, count: Value
+    frame: Frame,
+    results: list[_Result | None],
+    values: list[Value],
+    event: Value,
+    first: Value,
+    count: Value,
+    begin: Value | None,
 ) -> Value:
-    """Stores the results of a block; the new length of its one list.
+    """Stores the results of a block; the new length of its one list, which began with the element `begin` (else 0).
 
-    What is selected by the event, such as a reset, is selected only where there is one in the block.
+    What is selected by the event, such as a reset, is selected only where there is one in the block, if they are rare.
     """
     kept = [(r, v) for r, v in zip(results, values, strict=True) if r is not None and r.place is not None]
     selected = [_selected_by(value, event) for _, value in kept]
     entries = next(r.entries for r in results if r is not None and r.entries is not None)
     count, *chosen = events.append_and_choose(
-        frame.plan, entries, count, event, first, [pair for pair in selected if pair is not None]
+        frame.plan, entries, count, event, first, [pair for pair in selected if pair is not None], begin
     )
     left = iter(chosen)
     for (result, value), pair in zip(kept, selected, strict=True):
