@@ -253,12 +253,17 @@ class _Writer:
                 sample = self.op("trunc", [self.op("add", [first, number], word)], self.i32)
                 arrays = [self.moved(place, self.op("mul", [number, jump], word)) for place, jump in places]
                 self.call("cpu.init", [arena, constants, keys, sample])
+                # What the start of a network adds is no work of a step.
+                before = counters()
                 self.call("cpu.run", [arena, constants, *arrays, strides, self.constant(0), steps])
-                self.call("cpu.finish", [arena, constants, *arrays, steps])
                 size = self.constant(WORD * len(self.layout.counters))
                 row = self.moved(counts, self.op("mul", [number, size], word))
-                for i, (_, offset) in enumerate(self.layout.counters):
-                    self.store(self.load(self.offset(arena, offset, byte), word), self.offset(row, i, word))
+                for i, (now, old) in enumerate(zip(counters(), before, strict=True)):
+                    self.store(self.op("sub", [now, old], word), self.offset(row, i, word))
+                self.call("cpu.finish", [arena, constants, *arrays, steps])
+
+            def counters() -> list[Any]:
+                return [self.load(self.offset(arena, offset, byte), word) for _, offset in self.layout.counters]
 
             self.flushed(lambda: self.repeated(samples, one))
 
