@@ -102,22 +102,17 @@ def test_images() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return digits.data[FIRST_TEST_IMAGE:].astype(np.int64), digits.target[FIRST_TEST_IMAGE:].astype(np.int64)
 
 
-def labelled(program: Any, pipeline: str, images: Any, steps: int) -> npt.NDArray[np.int64]:
-    """The answers of a model with input `x` and output `label`."""
-    run = spikec.compile(program, pipeline=pipeline).run({"x": images}, steps, len(images))
-    labels: npt.NDArray[np.int64] = run.outputs["label"].astype(np.int64)
-    return labels
-
-
-def percent(labels: npt.NDArray[np.int64]) -> float:
+def percent(net: spikec.Executable, images: Any, steps: int) -> float:
+    """How many answers of a model with input `x` and output `label` are right."""
+    labels = net.run({"x": images}, steps, len(images)).outputs["label"]
     return 100 * float((labels == test_images()[1]).mean())
 
 
-def bit_equal(program: Any, pipeline: str, inputs: Mapping[str, Any], steps: int, batch: int | None) -> bool:
-    """Whether everything that a run records is the same on the CPU and on the reference interpreter."""
-    cpu, reference = (
-        spikec.compile(program, target, pipeline=pipeline).run(inputs, steps, batch) for target in ("cpu", "reference")
-    )
+def bit_equal(
+    program: spikec.Program, net: spikec.Executable, inputs: Mapping[str, Any], steps: int, batch: int | None
+) -> bool:
+    """Whether everything that a run records is the same on the CPU, as `net`, and on the reference interpreter."""
+    cpu, reference = (one.run(inputs, steps, batch) for one in (net, spikec.compile(program, "reference")))
     pairs = [(cpu.outputs, reference.outputs), (cpu.probes, reference.probes)]
     same = all(a[name].tobytes() == b[name].tobytes() for a, b in pairs for name in a.keys() | b.keys())
     return same and cpu.counts == reference.counts
@@ -127,11 +122,13 @@ def digits() -> Iterator[Row]:
     """Rows of 03_digits: float, and each pipeline of DIGITS."""
     program = spikec.load(EXAMPLES / "03_digits" / "digits.snn")
     images = (test_images()[0] / 16).astype(np.float32)
-    real = percent(labelled(program, "", images, DIGITS_STEPS))
+    real = percent(spikec.compile(program), images, DIGITS_STEPS)
     yield Row("digits", "float", f"{real:.2f} %")
     for pipeline, allowed in DIGITS:
-        found = percent(labelled(program, pipeline, images, DIGITS_STEPS))
-        equal = bit_equal(program, pipeline, {"x": images[:COMPARED_IMAGES]}, DIGITS_STEPS, COMPARED_IMAGES)
+        integers = spikec.pipeline(pipeline)(program)
+        net = spikec.compile(integers)
+        found = percent(net, images, DIGITS_STEPS)
+        equal = bit_equal(integers, net, {"x": images[:COMPARED_IMAGES]}, DIGITS_STEPS, COMPARED_IMAGES)
         yield Row("digits", pipeline, f"{found:.2f} %", real - found, allowed, equal)
 
 
@@ -139,13 +136,15 @@ def shifts() -> Iterator[Row]:
     """Rows of 09_shifts: trained with real weights, with powers of two, and these as integers."""
     folder, images = EXAMPLES / "09_shifts", test_images()[0]
     trained = spikec.load(folder / "shifts.snn", {"weights": folder / "real.npz"})
-    real = percent(labelled(trained, "", images, SHIFTS_STEPS))
+    real = percent(spikec.compile(trained), images, SHIFTS_STEPS)
     yield Row("shifts", "float, real weights", f"{real:.2f} %")
-    program = spikec.load(folder / "shifts.snn")
+    powers = spikec.load(folder / "shifts.snn")
     for pipeline in ("", SHIFTS):
-        found = percent(labelled(program, pipeline, images, SHIFTS_STEPS))
+        program = spikec.pipeline(pipeline)(powers)
+        net = spikec.compile(program)
+        found = percent(net, images, SHIFTS_STEPS)
         inputs = {"x": images[:COMPARED_IMAGES]}
-        equal = bit_equal(program, pipeline, inputs, SHIFTS_STEPS, COMPARED_IMAGES) if pipeline else None
+        equal = bit_equal(program, net, inputs, SHIFTS_STEPS, COMPARED_IMAGES) if pipeline else None
         name = pipeline or "float, weights 0 and +-2^k"
         yield Row("shifts", name, f"{found:.2f} %", real - found, 1.0, equal)
 
@@ -199,10 +198,10 @@ def nmnist(
         calibration = Path(folder) / "events.npy"
         events = recordings(calibrated_on)
         np.save(calibration, events)
-        pipeline = NMNIST.replace("FILE", str(calibration))
-        nets = [spikec.compile(program), spikec.compile(program, pipeline=pipeline)]
-        part = {"input": events[0, :NMNIST_COMPARED_STEPS]}
-        equal = bit_equal(program, pipeline, part, NMNIST_COMPARED_STEPS, None)
+        integers = spikec.pipeline(NMNIST.replace("FILE", str(calibration)))(program)
+    nets = [spikec.compile(program), spikec.compile(integers)]
+    part = {"input": events[0, :NMNIST_COMPARED_STEPS]}
+    equal = bit_equal(integers, nets[1], part, NMNIST_COMPARED_STEPS, None)
     wanted, found = output_spikes(nets, images).tolist()
     yield Row("nmnist", "float", f"{len(images)} x {NMNIST_STEPS} steps")
     for output, (before, after) in enumerate(zip(wanted, found, strict=True)):

@@ -9,6 +9,7 @@ samples = 20           # all of them, one batch after the other; without it one 
 tolerance = 0.05       # by which the spike counts of peers may differ, as a part of ours
 inputs = "mlp.py"      # a script, called with a CASE.json, that writes what all peers share into its folder `shared`
 needs = ["nir/a.nir"]  # files of the conformance data, the folder that $SPIKEC_CONFORMANCE names
+without = ["norse"]    # peers that are measured only where they are named
 short = false          # only `--full` measures this case
 check = 100            # steps that `--check` compares with the reference interpreter
 [neurons]
@@ -65,6 +66,10 @@ class Case:
         return int(self.values["steps"])
 
     @property
+    def without(self) -> frozenset[str]:
+        return frozenset(self.values.get("without", ()))
+
+    @property
     def short(self) -> bool:
         return bool(self.values.get("short", True))
 
@@ -80,7 +85,7 @@ class Case:
 
     def given(self, shared: Path) -> dict[str, Any]:
         """What a CASE.json holds."""
-        plain = {key: value for key, value in self.values.items() if key not in LAYERS}
+        plain = {key: value for key, value in self.values.items() if key not in (*LAYERS, "without")}
         names = {"name": self.name, "network": self.network, "model": str(self.model()), "shared": str(shared)}
         return {**plain, **names}
 

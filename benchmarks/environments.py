@@ -74,10 +74,13 @@ MULTI_STEP = ("--multi-step",)
 OURS = Peer("spikec", "spikec")
 FAST = Peer("spikec-fast-math", "spikec", options=("--fast-math",))
 HANDWRITTEN = Peer("c", "c", needs="gcc")
+# What a loop by hand may do and the language does not: four cells draw from one counter.
+SHARED = Peer("c-shared-counters", "c", options=("--shared-counters",), needs="gcc")
 PEERS = (
     OURS,
     FAST,
     HANDWRITTEN,
+    SHARED,
     Peer("brian2", "brian2", BRIAN2, (), "g++"),
     Peer("brian2-float32", "brian2", BRIAN2, ("--float32",), "g++"),
     Peer("nest", "nest", NEST),

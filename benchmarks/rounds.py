@@ -44,9 +44,18 @@ def call(command: Sequence[str | Path]) -> str:
     return done.stdout
 
 
-def networks_of(python: Path, script: Path) -> frozenset[str]:
-    """The networks that a peer's script knows.  Raises Failed."""
-    return frozenset(json.loads(call([python, script, "networks"]).strip().rpartition("\n")[2]))
+def networks_of(peer: Peer, cache: Path) -> frozenset[str]:
+    """The networks that a peer's script knows; one that loads an environment is asked once.  Raises Failed."""
+    command = [peer.python(cache), peer.path, "networks"]
+    version = hashlib.sha256(repr(peer.installs).encode() + peer.path.read_bytes()).hexdigest()
+    known = cache / "networks" / f"{peer.script}-{version}.json"
+    if peer.installs and known.is_file():
+        return frozenset(json.loads(known.read_text()))
+    answer = call(command).strip().rpartition("\n")[2]
+    if peer.installs:
+        known.parent.mkdir(exist_ok=True)
+        known.write_text(answer)
+    return frozenset(json.loads(answer))
 
 
 def as_measured(case: Case, peer: Peer) -> Case:

@@ -44,10 +44,16 @@ def available(wanted: Sequence[Peer], cache: Path) -> dict[Peer, frozenset[str]]
     for peer in wanted:
         if peer.path.is_file():
             try:
-                found[peer] = networks_of(peer.python(cache), peer.path)
+                found[peer] = networks_of(peer, cache)
             except (Unavailable, Failed) as reason:
                 print(f"{peer.name} is left out: {reason}", flush=True)
     return found
+
+
+def takers(case: Case, peers: Mapping[Peer, frozenset[str]], named: bool) -> list[Peer]:
+    """Those of some peers that know the network; `named` ones take part where the case would leave them out too."""
+    knowing = [peer for peer, networks in peers.items() if case.network in networks]
+    return [peer for peer in knowing if named or peer.name not in case.without]
 
 
 def enough(rounds: int | None, full: bool, seconds: float) -> int:
@@ -90,8 +96,7 @@ def measured(chosen: Sequence[Case], wanted: Sequence[Peer], arguments: argparse
     for number, case in enumerate(chosen):
         announce(case, number, len(chosen), time.perf_counter() - begin)
         try:
-            takers = [peer for peer, networks in peers.items() if case.network in networks]
-            results[case.name] = benchmark(case, takers, arguments)
+            results[case.name] = benchmark(case, takers(case, peers, arguments.peers is not None), arguments)
             _write(results, arguments)
         except Failed as failure:
             print(f"  {OURS.name} failed: {failure}", flush=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cases import Case
-from environments import FAST, HANDWRITTEN, OURS
+from environments import FAST, HANDWRITTEN, OURS, SHARED
 from rounds import Round
 
 
@@ -66,7 +66,11 @@ def summary(case: Case, rounds: Sequence[Round], failed: Mapping[str, str]) -> S
     """Of rounds that all have our answer; `failed` tells by peer what went wrong."""
     rows = {name: _row(case, rounds, name) for name in rounds[0]}
     ratios = {name: row.ratio for name, row in rows.items()}
-    fastest = min(ratios.keys() - {OURS.name, FAST.name, HANDWRITTEN.name}, key=lambda name: ratios[name], default=None)
+    fastest = min(
+        ratios.keys() - {one.name for one in (OURS, FAST, HANDWRITTEN, SHARED)},
+        key=lambda name: ratios[name],
+        default=None,
+    )
     return Summary(
         case.about,
         list(rounds),
