@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable, Iterator
 
 import pytest
+from spikec.backends.cpu import codegen
+from spikec.backends.cpu.target import CpuTarget
 
 # The IR is verified after every pass, in commands that tests start too.
 os.environ.setdefault("SPIKEC_VERIFY_EACH", "1")
@@ -20,6 +24,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be written anew."""
     return bool(request.config.getoption("--update-golden"))
+
+
+Compiler = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[Compiler]:
+    """LLVM takes most of the time of a compilation, and many tests run the same networks: each text is compiled once."""
+    compiler, known = codegen.object_code, dict[str, bytes]()
+
+    def object_code(target: CpuTarget, text: str, also: str = "") -> bytes:
+        key = hashlib.sha256(repr((target, text, also)).encode()).hexdigest()
+        if key not in known:
+            known[key] = compiler(target, text, also)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codegen, "object_code", object_code)
+        yield compiler
+
+
+@pytest.fixture
+def compiled_each_time(compiled_once: Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what LLVM makes."""
+    monkeypatch.setattr(codegen, "object_code", compiled_once)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

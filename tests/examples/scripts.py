@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,3 +24,15 @@ def script(path: str) -> ModuleType:
     sys.modules[module.__name__] = module
     spec.loader.exec_module(module)
     return module
+
+
+def said(path: str, *arguments: str | Path) -> list[str]:
+    """The lines that a script prints, run by its `main` and ended well.
+
+    It runs in this process, which has loaded its libraries; `test_readme.py` starts scripts as commands.
+    """
+    main, printed = script(path).main, StringIO()
+    with redirect_stdout(printed), patch.object(sys, "argv", [path, *map(str, arguments)]):
+        status = main()
+    assert not status, printed.getvalue()
+    return printed.getvalue().splitlines()

@@ -19,6 +19,7 @@ from cases import FOLDER, Case, cases, merged  # noqa: E402
 from environments import OURS, PEERS  # noqa: E402
 from models import network  # noqa: E402
 from rounds import Failed, measure, prepare  # noqa: E402
+from run import takers  # noqa: E402
 from summary import summary  # noqa: E402
 
 FULL = bool(os.environ.get("SPIKEC_FULL"))
@@ -55,6 +56,7 @@ def test_numbers_of_a_case(case: Case) -> None:
     assert all(count > 0 for count in case.neurons.values())
     assert case.missing() or case.model().is_file()
     assert set(case.values.get("peers", {})) <= {peer.name for peer in PEERS}
+    assert case.over("in_short").without <= {peer.name for peer in PEERS if peer is not OURS}
 
 
 def test_every_model_and_script_belongs_to_a_case() -> None:
@@ -69,6 +71,14 @@ def test_rounds_of_a_process(tmp_path: Path) -> None:
     first, second = (result["spikec"] for result in rounds)
     assert first["spikes"] == second["spikes"] and first["spikes"].keys() == case.neurons.keys()
     assert first["cpu_seconds"] > 0 and first["events"] > 0
+
+
+def test_the_short_form_has_fewer_peers_unless_they_are_named() -> None:
+    case, known = cases()["mlp/batch-1"], {peer: frozenset({"mlp"}) for peer in PEERS}
+    fewer = takers(case.over("in_short"), known, named=False)
+    assert OURS in fewer and len(fewer) < len(PEERS)
+    assert takers(case, known, named=False) == takers(case.over("in_short"), known, named=True) == list(PEERS)
+    assert takers(cases()["coba"], known, named=False) == []
 
 
 def test_what_a_script_says_when_it_fails(tmp_path: Path) -> None:

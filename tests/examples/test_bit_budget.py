@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import spikec
 
+from tests.examples.scripts import said
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "11_bit_budget"
 
 
 def test_the_demonstration(tmp_path: Path) -> None:
-    command = [sys.executable, EXAMPLE / "demo.py", "-o", tmp_path, "--budget", "8", "--images", "150"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = said("examples/11_bit_budget/demo.py", "-o", tmp_path, "--budget", "8", "--images", "150")
     assert [line.split(",")[0] for line in lines if line.endswith("each budget")] == ["cpu", "ptx", "fpga"]
     rows = [line.split() for line in lines if " x " in line and line.split()[0].isdigit()]
     for budget, steps, _, weight_bits, _, spike_bits, *_ in rows:

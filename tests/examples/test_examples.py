@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.examples.scripts import script
+from tests.examples.scripts import said, script
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def run_script(path: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, EXAMPLES / path, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().rpartition("\n")[2]
 
 
 def is_png(path: Path) -> bool:
@@ -48,7 +40,7 @@ def test_lif_charges_exactly() -> None:
 
 
 def test_lif_draws_its_plot(tmp_path: Path) -> None:
-    assert run_script("01_lif/run.py", "-o", str(tmp_path)).endswith("lif.png")
+    assert said("examples/01_lif/run.py", "-o", tmp_path)[-1].endswith("lif.png")
     assert is_png(tmp_path / "lif.png")
 
 
@@ -62,7 +54,7 @@ def test_vogels_abbott_fires_irregularly() -> None:
 
 
 def test_vogels_abbott_draws_its_plot(tmp_path: Path) -> None:
-    run_script("02_vogels_abbott/run.py", "--ms", "50", "-o", str(tmp_path))
+    said("examples/02_vogels_abbott/run.py", "--ms", "50", "-o", tmp_path)
     assert is_png(tmp_path / "cuba.png")
 
 
@@ -76,7 +68,7 @@ def test_cv_is_that_of_the_intervals() -> None:
 
 
 def test_digits_are_recognised(tmp_path: Path) -> None:
-    last = run_script("03_digits/demo.py", "-o", str(tmp_path))
+    last = said("examples/03_digits/demo.py", "-o", tmp_path)[-1]
     word, percent, sign, plot, path = last.split()
     assert (word, sign, plot) == ("accuracy", "%,", "plot")
     assert float(percent) >= 95

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.examples.scripts import said
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "14_mixed_precision"
 
 
 def test_the_demonstration(tmp_path: Path) -> None:
-    command = [sys.executable, EXAMPLE / "demo.py", "-o", tmp_path, "--budgets", "3500"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    budget, four, plot = done.stdout.splitlines()
+    budget, four, plot = said("examples/14_mixed_precision/demo.py", "-o", tmp_path, "--budgets", "3500")
     size, shared, _, uniform = map(float, re.findall(r"([\d.]+) (?:bytes|%)", budget.partition(":")[2]))
     assert size <= 3500 and shared > uniform + 1
     assert four.startswith("W4A8:   4/4 bits") and float(four.split()[-2]) >= 95

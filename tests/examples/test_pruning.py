@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from spikec.analysis.cost_model import row_cycles
 from spikec.dialects import snn, step
 from spikec.lower import snn_to_step
 
-from tests.examples.scripts import script
+from tests.examples.scripts import said, script
 from tests.passes.tables import table
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -62,10 +60,7 @@ def test_a_tenth_of_the_digits_network_costs_less_time_by_the_model() -> None:
 
 
 def test_the_demonstration(tmp_path: Path) -> None:
-    command = [sys.executable, EXAMPLES / "12_pruning" / "demo.py", "-o", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    *lines, last = done.stdout.splitlines()
+    *lines, last = said("examples/12_pruning/demo.py", "-o", tmp_path)
     percent = [float(line.split(" % right")[0].split()[-1]) for line in lines]
     events = [int(line.split(" synaptic events")[0].split()[-1]) for line in lines]
     assert percent[0] >= 97 and percent[3] >= percent[0] - 2 and percent[4] >= percent[0] - 2

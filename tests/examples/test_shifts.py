@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,9 +35,7 @@ def recorded(program: Any, target: str = "cpu") -> dict[str, bytes]:
 
 
 def test_the_demonstration(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, EXAMPLE / "demo.py", "-o", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = scripts.said("examples/09_shifts/demo.py", "-o", tmp_path)
     assert "the step's program has 0 multiplications" in lines
     real, powers, whole = (float(line.split()[-2]) for line in lines[-4:-1])
     assert real >= 95 and powers >= real - 1 and whole >= real - 1

@@ -19,6 +19,7 @@ from spikec.dialects.program import Program
 from spikec.dialects.verify import verify
 from spikec.lower import snn_to_step
 from spikec.passes.quantize import Quantize
+from spikec.runtime.interface import Interface
 from spikec.runtime.run import Run
 
 from tests.passes.tables import rows
@@ -136,7 +137,7 @@ def agreement(case: dict[str, Any], tmp_path: Path) -> float:
     options = "".join(f",{k}={str(v).lower() if isinstance(v, bool) else v}" for k, v in case["options"].items())
     real = spikec.load(folder / f"{case['case']}.nir", semantics=case["semantics"] + options, dt=case["dt"])
     data = np.load(folder / f"{case['case']}.npz")
-    names = [i.name for i in spikec.compile(real, target="reference").interface.inputs]
+    names = [i.name for i in Interface.of(real).inputs]
     keys = [key for key in data.files if key.startswith("input")]
     inputs = {name: data[key] for name, key in zip(names, keys, strict=True)} if len(keys) == 1 else {}
     inputs = inputs or {key.removeprefix("input_"): data[key] for key in keys}
