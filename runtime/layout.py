@@ -145,13 +145,14 @@ def pack(layout: Layout, constants: Mapping[str, Array]) -> Array:
     block = aligned(layout.constants)
     for stored in layout.stored:
         own = np.ascontiguousarray(constants[stored.name])
-        array = own.view(np.uint8) if own.dtype == np.bool_ else own
+        array = own.view(np.uint8) if own.dtype == np.bool_ else own.astype(stored.dtype, copy=False)
         size = stored.rows * stored.stride * array.itemsize
         place = block[stored.offset : stored.offset + size].view(array.dtype).reshape(stored.rows, stored.stride)
         if stored.axes:
             array = array.reshape(stored.shape).transpose(stored.axes)
         place[:, : stored.length] = array.reshape(stored.rows, stored.length)
-        if isinstance(constants, Constants) and stored.stride == stored.length and not stored.axes:
+        same = stored.stride == stored.length and array.dtype.itemsize == own.dtype.itemsize
+        if isinstance(constants, Constants) and same and not stored.axes:
             constants.adopt(stored.name, place.view(own.dtype).reshape(own.shape))
         del own, array  # before there is room for the next one
     return block

@@ -177,7 +177,7 @@ def converted(value: Value, element: Type) -> Value:
                 return arith.trunci(target, value)
             return (arith.extui if unsigned else arith.extsi)(target, value)
         return (arith.uitofp if unsigned else arith.sitofp)(target, value)
-    return arith.extf(target, value) if isinstance(element, ir.F64Type) else arith.truncf(target, value)
+    return (arith.extf if element.width > own.width else arith.truncf)(target, value)
 
 
 def summed(left: Value, right: Value) -> Value:

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
+from spikec.analysis.cost_model import SECOND_CACHE
 from spikec.dialects import step
 from spikec.dialects.arena import KEYS, LANES, SAMPLE, STEPS, WORD, Extent, Needs, aligned, arena, extents, padded
+from spikec.dialects.constants import Array, Constants
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import ir
@@ -33,6 +36,7 @@ DTYPES = {
     "i16": "int16",
     "i32": "int32",
     "i64": "int64",
+    "f16": "float16",
     "f32": "float32",
     "f64": "float64",
 }
@@ -171,7 +175,7 @@ def plan(program: Program, limits: Limits) -> Plan:
         if held.name in taken:
             _place(result, held, taken[held.name], places.offsets[held.name])
         if held.kind == "constant":
-            _place_constant(result, held, needs, users.get(held.name, []))
+            _place_constant(result, held, needs, users.get(held.name, []), program.constants)
         result.buffers[held.name] = held
     for kind in ("input", "output", "result", "probe"):
         for held in result.buffers.values():
@@ -237,22 +241,32 @@ def _place(result: Plan, held: Held, taken: Extent, offset: int) -> None:
     held.count = offset + taken.count if taken.count >= 0 else -1
 
 
-def _place_constant(result: Plan, held: Held, uses: Needs, users: list[Any]) -> None:
+def _place_constant(result: Plan, held: Held, uses: Needs, users: list[Any], arrays: Constants) -> None:
     """Rows of a dense table are padded to whole vectors, unless something else reads the array.
 
-    `users` are the tables that name it.
+    `users` are the tables that name it.  Such rows from beyond the second cache are kept in half the bytes where that
+    loses nothing.
     """
     held.stride = held.size
     if users and all(t.format == "dense" for t in users) and held.name not in uses.values:
         held.rows = users[0].pre
         width = result.register(held.element)
         held.stride = -(-users[0].post // width) * width
+        far = held.size * held.width > SECOND_CACHE
+        if far and result.compress and str(held.element) == "f32" and _are_halves(arrays[held.name]):
+            held.element = ir.F16Type.get()
         if users[0].sym_name in result.tiled_tables:
             held.tile = held.stride = result.lanes
             held.rows = users[0].pre * users[0].post // held.tile
     held.values = aligned(result.constants)
     pad = result.lanes if result.lanes > 1 else 0
     result.constants = held.values + (held.rows * held.stride + pad) * held.width
+
+
+def _are_halves(array: Array) -> bool:
+    """Whether numbers of 32 bits are all numbers of 16 bits."""
+    with np.errstate(over="ignore"):
+        return bool((array.astype(np.float16) == array).all())
 
 
 def _named(attribute: Any) -> str:
