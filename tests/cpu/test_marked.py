@@ -24,19 +24,21 @@ def bitmap(n: Any, name: str, present: np.ndarray[Any, Any], weight: float, elem
     n.table(name, "bitmap", *present.shape, element, weight=f"{weight} : {element}", **arrays)
 
 
-@pytest.mark.parametrize(("begin", "listed"), [("0", True), ("1.5", True), ("no fill", True), ("1.5", False)])
 @pytest.mark.parametrize(
-    ("element", "pre", "post"),
+    ("element", "pre", "post", "begin", "listed"),
     [
-        ("f32", 40, 500),
-        ("f32", 3, 80),
-        ("f32", 300, 1100),
-        ("f32", 600, 72),
-        ("f32", 40, 2000),
-        ("f64", 300, 600),
-        ("f64", 40, 40),
-        ("i16", 40, 700),
-        ("i32", 300, 130),
+        *(("f32", 40, 500, begin, True) for begin in ("0", "1.5", "no fill")),
+        ("f32", 40, 500, "1.5", False),
+        ("f32", 3, 80, "0", True),
+        ("f32", 300, 1100, "0", True),
+        ("f32", 300, 1100, "no fill", True),
+        ("f32", 600, 72, "1.5", True),
+        ("f32", 40, 2000, "0", True),
+        ("f64", 300, 600, "1.5", True),
+        ("f64", 40, 40, "no fill", True),
+        ("i16", 40, 700, "1.5", True),
+        ("i32", 300, 130, "no fill", True),
+        ("i32", 300, 130, "0", False),
     ],
 )
 def test_sums_of_two_bitmaps(net: Any, both: Any, element: str, pre: int, post: int, begin: str, listed: bool) -> None:
