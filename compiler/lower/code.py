@@ -141,6 +141,11 @@ def repeat(
     return list(op.results)
 
 
+def down(value: Value, multiple: int) -> Value:
+    """The largest multiple that an index reaches."""
+    return arith.muli(arith.divui(value, index(multiple)), index(multiple))
+
+
 def less(left: Value, right: Value) -> Value:
     """left < right, signed integers or indices."""
     return arith.cmpi(arith.CmpIPredicate.slt, left, right)
@@ -157,11 +162,15 @@ def nonzero(value: Value) -> Value:
     return arith.cmpf(arith.CmpFPredicate.UNE, value, zero)
 
 
+def as_bits(active: Value) -> Value:
+    """The truth values of lanes as an integer, the first one in the lowest bit."""
+    whole = integer(int(active.type.shape[0]))
+    return vector.extract(vector.bitcast(ir.VectorType.get([1], whole), active), [], [0])
+
+
 def any_of(active: Value) -> Value:
     """Whether a lane of a vector is true."""
-    whole = integer(int(active.type.shape[0]))
-    bits = vector.extract(vector.bitcast(ir.VectorType.get([1], whole), active), [], [0])
-    return arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, whole))
+    return nonzero(as_bits(active))
 
 
 def converted(value: Value, element: Type) -> Value:

@@ -13,6 +13,7 @@ from typing import Any
 from spikec.dialects.mlir import arith, ir, llvm, math, vector
 from spikec.lower.code import (
     Value,
+    as_bits,
     as_index,
     either,
     index,
@@ -58,8 +59,8 @@ def append_and_choose(
     `begin` (else 0) nobody could foresee a branch, and one that is always taken costs less.
     """
     width = int(active.type.shape[0])
-    bits = _bits(active, width)
-    some = arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, bits.type))
+    bits = as_bits(active)
+    some = nonzero(bits)
     if plan.compress:
         done = first if begin is None else arith.subi(first, begin)
         some = arith.ori(some, less(done, arith.muli(count, index(FEW * width))))
@@ -73,11 +74,6 @@ def append_and_choose(
     return either(some, [value.type for value in before], chosen, lambda: before)
 
 
-def _bits(active: Value, width: int) -> Value:
-    packed = vector.bitcast(ir.VectorType.get([1], integer(width)), active)
-    return vector.extract(packed, [], [0])
-
-
 def _compressed(plan: Plan, entries: Place, count: Value, active: Value, bits: Value, first: Value) -> Value:
     base = arith.index_cast(integer(32), first)
     native = plan.native
@@ -88,7 +84,7 @@ def _compressed(plan: Plan, entries: Place, count: Value, active: Value, bits: V
         none = llvm.mlir_poison(indices.type)
         packed = intrinsic("llvm.experimental.vector.compress", [indices, here, none], indices.type)
         entries.store(packed, count)
-        own = _bits(here, native)
+        own = as_bits(here)
         count = arith.addi(count, as_index(math.ctpop(own), unsigned=True))
     return count
 
@@ -180,7 +176,7 @@ def _compact_bytes(source: Place, low: int, size: int, entries: Place) -> Value:
     def block(first: Value, count: Value, there: Value | None = None) -> list[Value]:
         at = plus(first, low)
         active = nonzero(source.load(at, width, there))
-        return [narrowed.append(entries, count, active, _bits(active, width), at)]
+        return [narrowed.append(entries, count, active, as_bits(active), at)]
 
     count = loop(index(0), index(whole), width, block, [index(0)])[0] if whole else index(0)
     return block(index(whole), count, first_lanes(rest, width))[0] if rest else count

@@ -23,6 +23,7 @@ from spikec.dialects.propagations import Propagation, propagations
 from spikec.lower.code import (
     Value,
     converted,
+    down,
     either,
     element_of,
     index,
@@ -31,6 +32,7 @@ from spikec.lower.code import (
     lanes,
     less,
     loop,
+    nonzero,
     number,
     plus,
     product,
@@ -190,7 +192,7 @@ class Sum:
     def _rows(self, part: Bits, own: tuple[Value, Value]) -> None:
         """All rows of a bitmap, some at once."""
         begin, end = part.source.begin, part.source.end
-        between = arith.addi(begin, _down(arith.subi(end, begin), TOGETHER))
+        between = arith.addi(begin, down(arith.subi(end, begin), TOGETHER))
         loop(begin, between, TOGETHER, lambda k: self._together(part, TOGETHER, k, own))
         loop(between, end, 1, lambda k: self._together(part, 1, k, own))
 
@@ -228,7 +230,7 @@ class Sum:
         """Counts rows, with numbers of so many bits."""
         first, last = own
         rooms = [_room(planes * GROUPS) for _ in self._parts]
-        after = arith.addi(first, _down(arith.subi(last, first), GROUP))
+        after = arith.addi(first, down(arith.subi(last, first), GROUP))
 
         def chunk(word: Value) -> None:
             left = arith.minsi(arith.subi(after, word), index(CHUNK))
@@ -273,9 +275,8 @@ class Sum:
         """The sums of a group with the weight as often as the planes say."""
         weight = self._weight(part)
         for p, bits in enumerate(counts):
-            some = arith.cmpi(arith.CmpIPredicate.ne, bits, number(0, bits.type))
             more = partial(self._times, 1 << p, weight, bits, sums)
-            sums = either(some, [sum.type for sum in sums], more, partial(list, sums))
+            sums = either(nonzero(bits), [sum.type for sum in sums], more, partial(list, sums))
         return sums
 
     def _masks(self, bits: Value) -> list[Value]:
@@ -363,7 +364,7 @@ def _counts(part: Bits, word: Value, there: Value, planes: int) -> list[Value]:
 
     if part.coming is not None:
         loop(part.coming.begin, part.coming.end, 1, expect)
-    whole = arith.addi(begin, _down(arith.subi(end, begin), 8))
+    whole = arith.addi(begin, down(arith.subi(end, begin), 8))
     none = [number(0, line)] * planes
     numbers = loop(begin, whole, 8, lambda k, *numbers: eight(k, numbers, None), none)
     last = less(whole, end)
@@ -408,10 +409,6 @@ def part_of(word: Value, first: int, lanes: int) -> Value:
 def _some_lanes(value: Value, first: int, count: int) -> Value:
     type = shaped(element_of(value.type), count)
     return vector.extract_strided_slice(type, value, [first], [count], [1])
-
-
-def _down(value: Value, multiple: int) -> Value:
-    return arith.muli(arith.divui(value, index(multiple)), index(multiple))
 
 
 def _room(size: int) -> Value:

@@ -17,6 +17,7 @@ from spikec.dialects.propagations import Propagation, propagations
 from spikec.lower.code import (
     Value,
     as_index,
+    down,
     index,
     less,
     loop,
@@ -204,12 +205,11 @@ def _fetch_next(tile: Tile, table: step.Table, weights: Weights, row: Value, t: 
 
 def _in_tiles(begin: Value, end: Value, native: int, tiles: Callable[[Value, int], None]) -> None:
     """The targets begin ... end - 1 in tiles of as many registers as are left."""
-    size = index(native)
-    end = arith.muli(arith.divui(plus(end, native - 1), size), size)
+    end = down(plus(end, native - 1), native)
     registers = TILE
     while registers:
         width = registers * native
-        whole = arith.muli(arith.divui(arith.subi(end, begin), index(width)), index(width))
+        whole = down(arith.subi(end, begin), width)
         last = arith.addi(begin, whole)
         loop(begin, last, width, lambda first, registers=registers: tiles(first, registers))
         begin, registers = last, registers // 2
