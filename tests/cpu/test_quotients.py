@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from spikec.backends.cpu.target import CpuTarget
-from spikec.lower.step_to_cpu.quotients import reciprocal
+from spikec.lower.step_to_cpu.neurons.quotients import reciprocal
 
 SIZE = 1000
 DIVISORS = (7.0, -3.0, 0.1, 200e-12, -5e-3, 1e6, 0.75, 1.9999998, 1e-30, 1e30, 2.0**-120 * 3, 2.0**120 * 1.5, 8.0, 0.0)

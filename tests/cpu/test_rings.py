@@ -11,7 +11,7 @@ import pytest
 import spikec
 from spikec.dialects import step
 from spikec.lower import snn_to_step
-from spikec.lower.step_to_cpu.rings import rings
+from spikec.lower.step_to_cpu.synapses.rings import rings
 
 MODEL = """model M {
   step 1 ms

@@ -11,7 +11,8 @@ import spikec
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step, step_to_cpu
-from spikec.lower.step_to_cpu import shares, tiles
+from spikec.lower.step_to_cpu import tiles
+from spikec.lower.step_to_cpu.threads import shares
 from spikec.passes.schedule import Schedule
 from spikec.runtime.cpu import CpuEngine
 from spikec.runtime.interface import Interface

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import spikec
 from spikec.backends.cpu.target import CpuTarget
-from spikec.lower.step_to_cpu import shares
+from spikec.lower.step_to_cpu.threads import shares
 from spikec.runtime.cpu import CpuEngine
 from spikec.runtime.run import Executable, Run
 from spikec.runtime.workers import Pace

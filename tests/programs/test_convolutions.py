@@ -10,7 +10,7 @@ import pytest
 import spikec
 from spikec.dialects import snn, step
 from spikec.lower import snn_to_step
-from spikec.lower.step_to_cpu.across import candidates
+from spikec.lower.step_to_cpu.synapses.across import candidates
 
 from .engines import Array, differences, on_every_engine, run_everywhere
 

@@ -25,6 +25,6 @@ def lower(program: Program, target: CpuTarget, fast: bool = False) -> CpuModule:
 
 def lower_for_workers(program: Program, target: CpuTarget, fast: bool = False) -> WorkersModule:
     """The time loop of the same program, to be run by several threads at once."""
-    from spikec.lower.step_to_cpu import workers
+    from spikec.lower.step_to_cpu.threads import workers
 
     return workers.build(program, target, fast)

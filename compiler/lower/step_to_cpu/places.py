@@ -20,7 +20,7 @@ from spikec.lower.code import (
     shaped,
 )
 from spikec.lower.step_to_cpu.plan import Held, Plan, storage
-from spikec.lower.step_to_cpu.shares import PART_SLOTS, Share
+from spikec.lower.step_to_cpu.threads.shares import PART_SLOTS, Share
 
 LINE = 64
 """Bytes of a line of the cache."""

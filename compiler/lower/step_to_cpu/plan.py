@@ -21,8 +21,8 @@ from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import size
 from spikec.dialects.mlir import ir
 from spikec.dialects.program import Program
-from spikec.lower.step_to_cpu.across import Across, candidates
-from spikec.lower.step_to_cpu.rings import Ring, rings
+from spikec.lower.step_to_cpu.synapses.across import Across, candidates
+from spikec.lower.step_to_cpu.synapses.rings import Ring, rings
 from spikec.lower.step_to_cpu.tiles import Tiled, tiled
 from spikec.runtime.layout import ALIGNMENT, Cell, Draw, Layout, Recorder, Stored, Stream
 

@@ -16,10 +16,12 @@ from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower import to_llvm
 from spikec.lower.code import Value, as_index, either, index, integer, less, loop, python_number, word
-from spikec.lower.step_to_cpu import draws, entries, events, maps, marked, moves, propagate, pushes, quotients, update
+from spikec.lower.step_to_cpu import entries, events, maps, moves
+from spikec.lower.step_to_cpu.neurons import draws, quotients, update
 from spikec.lower.step_to_cpu.places import Frame, Tile
 from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
-from spikec.lower.step_to_cpu.rings import Ring
+from spikec.lower.step_to_cpu.synapses import marked, propagate, pushes
+from spikec.lower.step_to_cpu.synapses.rings import Ring
 from spikec.lower.step_to_cpu.tiles import Tiled, called
 
 PIPELINE = (

@@ -8,7 +8,8 @@ from spikec.dialects import step
 from spikec.dialects.mlir import arith, ir
 from spikec.lower import scalars
 from spikec.lower.code import Value, element_of, index, integer, lanes, nonzero, number, python_number, splat
-from spikec.lower.step_to_cpu import events, levels
+from spikec.lower.step_to_cpu import events
+from spikec.lower.step_to_cpu.neurons import levels
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.plan import Held
 

@@ -24,14 +24,14 @@ from spikec.dialects.program import Program
 from spikec.dialects.propagations import propagations
 from spikec.lower.code import Value, as_index, index, integer, loop, plus, when
 from spikec.lower.step_to_cpu import entries, events
-from spikec.lower.step_to_cpu.arrivals import cuts
-from spikec.lower.step_to_cpu.marked import own_words
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import Plan, layout, plan
-from spikec.lower.step_to_cpu.shares import HEAD, Room, Share
 from spikec.lower.step_to_cpu.stages import Builder, Schedule, translated
-from spikec.lower.step_to_cpu.tasks import Task, tasks
-from spikec.lower.step_to_cpu.waits import Memory, Waits
+from spikec.lower.step_to_cpu.synapses.arrivals import cuts
+from spikec.lower.step_to_cpu.synapses.marked import own_words
+from spikec.lower.step_to_cpu.threads.shares import HEAD, Room, Share
+from spikec.lower.step_to_cpu.threads.tasks import Task, tasks
+from spikec.lower.step_to_cpu.threads.waits import Memory, Waits
 from spikec.runtime.workers import MOST, Division
 
 WAIT = "spikec_wait"

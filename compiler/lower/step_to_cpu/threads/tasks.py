@@ -15,7 +15,7 @@ from spikec.dialects.accesses import uses
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.functions import size, symbol_of
 from spikec.dialects.propagations import Propagation, propagations
-from spikec.lower.step_to_cpu import shares
+from spikec.lower.step_to_cpu.threads import shares
 
 FIRST = "worker 0"
 ELEMENTS = "elements"

@@ -14,10 +14,10 @@ from spikec.dialects import step
 from spikec.dialects.convolution import POINT
 from spikec.dialects.mlir import arith, vector
 from spikec.lower.code import Value, either, index, loop, plus, summed
-from spikec.lower.step_to_cpu.across import Across
-from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
-from spikec.lower.step_to_cpu.reach import reached, times
+from spikec.lower.step_to_cpu.synapses.across import Across
+from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
+from spikec.lower.step_to_cpu.synapses.reach import reached, times
 
 UNROLLED = 8  # times that code is repeated instead of a loop
 

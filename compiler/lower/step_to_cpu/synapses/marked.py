@@ -42,9 +42,9 @@ from spikec.lower.code import (
     summed,
 )
 from spikec.lower.step_to_cpu import moves
-from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
 from spikec.lower.step_to_cpu.places import LINE, Frame, Place
-from spikec.lower.step_to_cpu.shares import Share
+from spikec.lower.step_to_cpu.synapses.arrivals import Rows, Source, Weights
+from spikec.lower.step_to_cpu.threads.shares import Share
 from spikec.runtime.reference import reals
 
 WORD = step.BITMAP_WORD

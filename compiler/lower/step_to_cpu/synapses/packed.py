@@ -26,9 +26,9 @@ from spikec.lower.code import (
     repeat,
     summed,
 )
-from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.marked import Bits, Sum, bits_of, mask_of, own_words, part_of, takes
 from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.synapses.arrivals import Rows, Source, Weights
+from spikec.lower.step_to_cpu.synapses.marked import Bits, Sum, bits_of, mask_of, own_words, part_of, takes
 
 WORD = step.BITMAP_WORD
 REGISTER = 512

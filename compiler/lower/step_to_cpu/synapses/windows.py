@@ -12,10 +12,10 @@ from spikec.dialects import step
 from spikec.dialects.convolution import POINT, Axis, Convolution
 from spikec.dialects.mlir import arith, ir
 from spikec.lower.code import Value, either, index, integer, lanes, less, loop, splat, summed, when
-from spikec.lower.step_to_cpu import channels
-from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
-from spikec.lower.step_to_cpu.reach import Reach, over, reached, times
+from spikec.lower.step_to_cpu.synapses import channels
+from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
+from spikec.lower.step_to_cpu.synapses.reach import Reach, over, reached, times
 
 FEWEST = 2  # targets that are worth a vector
 

@@ -14,9 +14,9 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import arith
 from spikec.lower.code import Value, as_index, converted, index, integer, loop, number, plus, shaped, summed, when, word
 from spikec.lower.step_to_cpu import events
-from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import LINE, Frame, Place
-from spikec.lower.step_to_cpu.rings import Arrival, Ring
+from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
+from spikec.lower.step_to_cpu.synapses.rings import Arrival, Ring
 
 PREFETCHED = 8  # cache lines of a row
 

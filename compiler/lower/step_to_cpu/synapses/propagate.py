@@ -25,10 +25,10 @@ from spikec.lower.code import (
     summed,
     when,
 )
-from spikec.lower.step_to_cpu import packed, procedural
-from spikec.lower.step_to_cpu.arrivals import Rows, Source, Weights
 from spikec.lower.step_to_cpu.places import LINE, Frame, Place, Tile
-from spikec.lower.step_to_cpu.windows import windows
+from spikec.lower.step_to_cpu.synapses import packed, procedural
+from spikec.lower.step_to_cpu.synapses.arrivals import Rows, Source, Weights
+from spikec.lower.step_to_cpu.synapses.windows import windows
 
 TILE = 8  # vector registers of sums that stay while rows go by
 ROWS_AHEAD = 6

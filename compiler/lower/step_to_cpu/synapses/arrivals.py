@@ -25,7 +25,7 @@ from spikec.lower.code import (
 )
 from spikec.lower.step_to_cpu import events
 from spikec.lower.step_to_cpu.places import Frame, Place
-from spikec.lower.step_to_cpu.shares import Share
+from spikec.lower.step_to_cpu.threads.shares import Share
 
 
 class Source:

@@ -27,8 +27,8 @@ from spikec.lower.code import (
     word,
 )
 from spikec.lower.jumps import jumps
-from spikec.lower.step_to_cpu.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
 
 
 def lower(

@@ -14,8 +14,8 @@ from typing import Any
 from spikec.dialects import step
 from spikec.dialects.arena import Arena, Extent
 from spikec.dialects.functions import symbol_of, walk
-from spikec.lower.step_to_cpu.shares import PART_SLOTS
-from spikec.lower.step_to_cpu.tasks import FIRST, Access, Task
+from spikec.lower.step_to_cpu.threads.shares import PART_SLOTS
+from spikec.lower.step_to_cpu.threads.tasks import FIRST, Access, Task
 
 MOST_ROUNDS = 64
 """Older than this counts as of any age; rings of longer delays are waited for once more at worst."""

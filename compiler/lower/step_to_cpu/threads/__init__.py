@@ -1,0 +1,1 @@
+"""The time loop for several workers: their shares, their tasks, and where they wait for each other."""
