@@ -11,8 +11,7 @@ A few rows are added at once, several together, so that sums go to memory less o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,74 +42,19 @@ from spikec.lower.code import (
 )
 from spikec.lower.step_to_cpu import moves
 from spikec.lower.step_to_cpu.places import LINE, Frame, Place
-from spikec.lower.step_to_cpu.synapses.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.threads.shares import Share
+from spikec.lower.step_to_cpu.synapses.adders import CHUNK, in_planes
+from spikec.lower.step_to_cpu.synapses.arrivals import Source
+from spikec.lower.step_to_cpu.synapses.bitmaps import WORD, WORD_BYTES, Bits, bits_of, mask_of, own_words, part_of
 from spikec.runtime.reference import reals
 
-WORD = step.BITMAP_WORD
-WORD_BYTES = WORD // 8
 PREFETCHED = 32  # cache lines of a row
 TOGETHER = 4  # rows that are added at once
 FEW = 6  # rows that are not worth counting
 PLANES = 8  # bits of the numbers where that is enough
 TARGETS = 64  # of a group
 GROUP = TARGETS // WORD  # words
-CHUNK = 512 // WORD  # words of a register
 GROUPS = CHUNK // GROUP
 UNROLLED = 4  # additions
-
-
-@dataclass(frozen=True)
-class Bits:
-    """The rows of the active sources in one bitmap; `coming` are the sources of the next step where they are known."""
-
-    tally: str
-    source: Source
-    coming: Source | None
-    weights: Weights
-    row: Rows
-    bits: Place
-    words: int
-    pre: int
-
-    @classmethod
-    def of(cls, frame: Frame, op: Propagation, table: step.Table, source: Source) -> Bits:
-        known = op.delay > 1 and frame.held(op.from_).listed
-        coming = Source(replace(frame, t=plus(frame.t, 1)), op, table) if known else None
-        weights, row = Weights(frame, table), Rows(frame, table)
-        return cls(op.tally, source, coming, weights, row, *bits_of(frame, table), max(1, table.pre))
-
-    def first_word(self, k: Value) -> Value:
-        """Of the row of the k-th active source."""
-        return arith.muli(self.source.at(k)[0], index(self.words))
-
-    def rows(self) -> Value:
-        return arith.subi(self.source.end, self.source.begin)
-
-    def additions(self) -> Value:
-        """How many synapses the rows have."""
-
-        def one(k: Value, total: Value) -> list[Value]:
-            i, _ = self.source.at(k)
-            return [arith.addi(total, arith.subi(self.row.end(i), self.row.begin(i)))]
-
-        return loop(self.source.begin, self.source.end, 1, one, [index(0)])[0]
-
-
-def bits_of(frame: Frame, table: step.Table) -> tuple[Place, int]:
-    """The bits of a bitmap, and how many words a row has."""
-    name = ir.FlatSymbolRefAttr(table.arrays["bits"]).value
-    return frame.place(name), frame.held(name).size // max(1, table.pre)
-
-
-def own_words(share: Share | None, post: int, words: int) -> tuple[Value, Value]:
-    """The stretch of the words of a row that have targets; of a worker, those of its own."""
-    words = min(words, -(-post // WORD))
-    if share is None:
-        return index(0), index(words)
-    begin, end = share.of(post)
-    after = arith.divui(plus(end, WORD - 1), index(WORD))
-    return arith.minsi(arith.divui(begin, index(WORD)), index(words)), arith.minsi(after, index(words))
 
 
 def takes(frame: Frame, op: Propagation, table: step.Table) -> bool:
@@ -237,7 +181,7 @@ class Sum:
             words = splat(arith.index_cast(integer(16), left), CHUNK)
             there = arith.cmpi(arith.CmpIPredicate.ult, lanes(integer(16), CHUNK), words)
             for part, room in zip(self._parts, rooms, strict=True):
-                for p, plane in enumerate(_counts(part, word, there, planes)):
+                for p, plane in enumerate(in_planes(part, word, there, planes)):
                     vector.store(vector.bitcast(shaped(integer(64), GROUPS), plane), room, [index(p * GROUPS)])
             groups = arith.divui(left, index(GROUP))
             loop(index(0), groups, 1, lambda g: self._group(rooms, planes, g, word))
@@ -334,76 +278,6 @@ class Sum:
         small = arith.cmpi(arith.CmpIPredicate.eq, large, number(0, large.type))
         types = [sum.type for sum in sums]
         return either(small, types, found, lambda: self._taken(part, counts, sums))
-
-
-def _counts(part: Bits, word: Value, there: Value, planes: int) -> list[Value]:
-    """How many of the rows have each bit of a chunk from a word on: the bits of the numbers, in planes.
-
-    Words that are not `there` count nothing.
-    """
-    begin, end = part.source.begin, part.source.end
-    line = shaped(integer(32), CHUNK // 2)
-
-    def eight(k: Value, numbers: Sequence[Value], valid: Callable[[Value], Value] | None) -> list[Value]:
-        rows = []
-        for n in range(8):
-            at, mask = plus(k, n), there
-            if valid is not None:
-                mask = arith.andi(there, vector.broadcast(there.type, valid(at)))
-                at = arith.minsi(at, plus(end, -1))
-            start = arith.addi(part.first_word(at), word)
-            # The last line of the next chunk: its first one is the last one of this chunk.
-            part.bits.prefetch(plus(start, 2 * CHUNK - 1))
-            rows.append(vector.bitcast(line, part.bits.load(start, CHUNK, mask)))
-        return _counted(numbers, rows)
-
-    def expect(k: Value) -> None:
-        assert part.coming is not None
-        start = arith.muli(part.coming.at(k)[0], index(part.words))
-        part.bits.prefetch(plus(arith.addi(start, word), CHUNK - 1), 2)
-
-    if part.coming is not None:
-        loop(part.coming.begin, part.coming.end, 1, expect)
-    whole = arith.addi(begin, down(arith.subi(end, begin), 8))
-    none = [number(0, line)] * planes
-    numbers = loop(begin, whole, 8, lambda k, *numbers: eight(k, numbers, None), none)
-    last = less(whole, end)
-    return either(last, [line] * planes, lambda: eight(whole, numbers, lambda k: less(k, end)), lambda: numbers)
-
-
-def _counted(planes: Sequence[Value], rows: Sequence[Value]) -> list[Value]:
-    """Adds eight rows of bits to numbers in planes."""
-    carried, after = [*rows], []
-    for plane in planes[:3]:
-        # Each pair of bits of one weight gives, with what there was, a sum and a bit of the next weight.
-        carries = []
-        for pair in zip(carried[::2], carried[1::2], strict=True):
-            plane, carry = _full_adder(plane, *pair)
-            carries.append(carry)
-        after.append(plane)
-        carried = carries
-    for plane in planes[3:]:
-        after.append(arith.xori(plane, carried[0]))
-        carried = [arith.andi(plane, carried[0])]
-    return after
-
-
-def _full_adder(a: Value, b: Value, c: Value) -> tuple[Value, Value]:
-    """The sum of three bits, and what is carried."""
-    one = arith.xori(a, b)
-    return arith.xori(one, c), arith.ori(arith.andi(a, b), arith.andi(one, c))
-
-
-def mask_of(bits: Value) -> Value:
-    """The bits of an integer as truth values in lanes."""
-    one = vector.broadcast(ir.VectorType.get([1], bits.type), bits)
-    return vector.bitcast(shaped(integer(1), int(bits.type.width)), one)
-
-
-def part_of(word: Value, first: int, lanes: int) -> Value:
-    """Some bits of a word as an integer of so many bits."""
-    moved = arith.shrui(word, number(first, word.type)) if first else word
-    return moved if lanes == WORD else arith.trunci(integer(lanes), moved)
 
 
 def _some_lanes(value: Value, first: int, count: int) -> Value:

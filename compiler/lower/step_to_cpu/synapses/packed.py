@@ -28,7 +28,8 @@ from spikec.lower.code import (
 )
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.synapses.arrivals import Rows, Source, Weights
-from spikec.lower.step_to_cpu.synapses.marked import Bits, Sum, bits_of, mask_of, own_words, part_of, takes
+from spikec.lower.step_to_cpu.synapses.bitmaps import Bits, bits_of, mask_of, own_words, part_of
+from spikec.lower.step_to_cpu.synapses.marked import Sum, takes
 
 WORD = step.BITMAP_WORD
 REGISTER = 512

@@ -28,7 +28,7 @@ from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import Plan, layout, plan
 from spikec.lower.step_to_cpu.stages import Builder, Schedule, translated
 from spikec.lower.step_to_cpu.synapses.arrivals import cuts
-from spikec.lower.step_to_cpu.synapses.marked import own_words
+from spikec.lower.step_to_cpu.synapses.bitmaps import own_words
 from spikec.lower.step_to_cpu.threads.shares import HEAD, Room, Share
 from spikec.lower.step_to_cpu.threads.tasks import Task, tasks
 from spikec.lower.step_to_cpu.threads.waits import Memory, Waits
