@@ -12,6 +12,7 @@ from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects.program import Program
 from spikec.lower import snn_to_step, step_to_cpu
 from spikec.lower.step_to_cpu import tiles
+from spikec.lower.step_to_cpu.plan import plan
 from spikec.lower.step_to_cpu.threads import shares
 from spikec.passes.schedule import Schedule
 from spikec.runtime.cpu import CpuEngine
@@ -75,12 +76,13 @@ SHARED_ARRAYS = {"A": (64, 64), "B": (64, 64)}
 
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Loads a text whose arrays of given shapes are made up; tables of any size run in tiles."""
+    """Loads a text whose arrays of given shapes are made up; tables of any size run in tiles, never abreast."""
     if not CpuTarget.parse().vector_bits:
         pytest.skip("no vectors here")
     monkeypatch.setattr(tiles, "SECOND_CACHE", 0)
+    monkeypatch.setattr(tiles, "ABREAST", np.inf)
 
-    def load(body: str, arrays: dict[str, tuple[int, ...]]) -> Program:
+    def load(body: str, arrays: dict[str, tuple[int, ...]], real: int = 32) -> Program:
         rng = np.random.default_rng(1)
         made = {name: rng.normal(0.2, 0.5, shape).astype(np.float32) for name, shape in arrays.items()}
         np.savez(tmp_path / "w.npz", **made)  # type: ignore[arg-type]
@@ -90,7 +92,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         path = tmp_path / "m.snn"
         path.write_text(f"model M {{\n  step 1 ms\n{NEURONS}{params}{body}}}\n")
-        return spikec.load(path)
+        return spikec.load(path, real=real)
 
     return load
 
@@ -120,13 +122,28 @@ def parts(given: dict[str, Array], begin: int, end: int) -> dict[str, Array]:
 )
 @pytest.mark.parametrize("block", [2, 5, 16])
 @pytest.mark.parametrize("mode", ["event", "auto"])
-def test_blocks_in_pieces(network: Any, body: str, arrays: Any, wanted: set[str], block: int, mode: str) -> None:
+@pytest.mark.parametrize("abreast", [False, True], ids=["events", "abreast"])
+def test_blocks_in_pieces(
+    network: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    arrays: Any,
+    wanted: set[str],
+    block: int,
+    mode: str,
+    abreast: bool,
+) -> None:
+    if abreast:
+        monkeypatch.setattr(tiles, "ABREAST", 0)
     program = network(body, arrays)
     plain, interface = snn_to_step.lower(program, 0), Interface.of(program)
     scheduled = Schedule(block=block, mode=mode).run(plain)
     target = CpuTarget.parse()
+    if abreast and not target.compress:
+        pytest.skip("no masks of registers here")
     with scheduled.module.context:
-        assert wanted <= set(tiles.tiled(scheduled, target.vector_bits // 16))
+        made = plan(scheduled, target).tiled
+        assert wanted <= set(made) and (not abreast or all(made[name].abreast for name in wanted))
     engine = target.load(step_to_cpu.lower(scheduled, target), scheduled.constants, interface)
     for seed in range(2):
         reference = StepEngine(plain, interface)
@@ -145,6 +162,28 @@ def test_blocks_in_pieces(network: Any, body: str, arrays: Any, wanted: set[str]
             begin += steps
         ends, others = engine.finish(), reference.finish()
         assert all(equal(ends[name], others[name]) for name in others)
+
+
+@pytest.mark.parametrize("numbers", ["f32", "f64", "integers"])
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+def test_number_types_abreast(network: Any, monkeypatch: pytest.MonkeyPatch, numbers: str, far: bool) -> None:
+    """With silent steps, steps in which all sources are active, and others."""
+    monkeypatch.setattr(tiles, "ABREAST", 0)
+    monkeypatch.setattr(tiles, "SECOND_CACHE", 0 if far else 1e6)
+    program = network(CHAIN, CHAIN_ARRAYS, 64 if numbers == "f64" else 32)
+    if numbers == "integers":
+        program = spikec.pipeline("quantize{weights=8,state=24}")(program)
+    target, steps = CpuTarget.parse(), 37
+    lowered = Schedule(block=24).run(snn_to_step.lower(program, 0))
+    with lowered.module.context:
+        made = plan(lowered, target).tiled
+    assert not target.compress or {"stage.a", "stage.b"} <= {name for name, stage in made.items() if stage.abreast}
+    share = np.resize([0.0, 1.0, 0.5, 0.1, 0.9], (steps, 1))
+    x = np.random.default_rng(0).random((steps, 70)) < share
+    nets = [spikec.compile(program, "reference"), spikec.compile(program, "cpu", pipeline="schedule{block=24}")]
+    expected, found = (net.run({"x": x}, steps=steps) for net in nets)
+    assert equal(expected.outputs["y"], found.outputs["y"]) and expected.counts == found.counts and any(expected.counts.values())
+    assert expected.projections == found.projections
 
 
 def test_threads_share_tables_in_tiles(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:

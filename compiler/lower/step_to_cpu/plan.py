@@ -26,8 +26,10 @@ from spikec.lower.step_to_cpu.synapses.rings import Ring, rings
 from spikec.lower.step_to_cpu.tiles import Tiled, tiled
 from spikec.runtime.layout import ALIGNMENT, Cell, Draw, Layout, Recorder, Stored, Stream
 
-__all__ = ["KEYS", "SAMPLE", "STEPS", "Held", "Limits", "Plan", "layout", "plan", "storage"]
+__all__ = ["KEYS", "PREFIX", "SAMPLE", "STEPS", "Held", "Limits", "Plan", "layout", "plan", "storage"]
 
+PREFIX = "cpu."
+"""Of the names of all functions but the C entries."""
 HOST_KINDS = ("input", "output", "result")
 DTYPES = {
     "i1": "bool",
@@ -129,13 +131,14 @@ class Plan:
     scratch_size: int = 0
     across: dict[str, Across] = field(default_factory=dict)
     sums: int = -1
+    inputs: int = -1
     rings: dict[str, Ring] = field(default_factory=dict)
     rings_step: int = -1
     tiled: dict[str, Tiled] = field(default_factory=dict)
 
     @property
     def tiled_tables(self) -> set[str]:
-        return {table for stage in self.tiled.values() for table in stage.tables}
+        return {table for stage in self.tiled.values() if stage.far for table in stage.tables}
 
     def key_row(self, key: int) -> int:
         """The row of a draw op in the key array."""
@@ -169,7 +172,7 @@ def plan(program: Program, limits: Limits) -> Plan:
         for array in set(map(_named, table.arrays.values())):
             users.setdefault(array, []).append(table)
     shared = needs.values | {array for array, tables in users.items() if len(tables) > 1}
-    result.tiled = tiled(program, result.lanes, shared)
+    result.tiled = tiled(program, result, shared)
     for buffer in buffers:
         held = _held(buffer)
         if held.name in taken:
@@ -183,6 +186,7 @@ def plan(program: Program, limits: Limits) -> Plan:
                 held.host = result.host_entries()
                 result.hosts.append(held)
     _place_lists(result)
+    _place_marks(result)
     _place_across(result, program)
     _place_rings(result, program)
     return result
@@ -197,6 +201,24 @@ def _place_lists(result: Plan) -> None:
                 held.list = aligned(result.arena)
                 held.count = aligned(held.list + 4 * held.slots * held.list_stride)
                 result.arena = aligned(held.count + WORD * held.slots)
+
+
+def _place_marks(result: Plan) -> None:
+    """Room for the sums and marks of stages that deal with many steps at once."""
+    for name, stage in result.tiled.items():
+        if stage.abreast is None:
+            continue
+        for held in (result.buffers[name] for name in stage.abreast.sums):
+            if held.slots < stage.abreast.lanes:
+                held.slots = stage.abreast.lanes
+                held.values = aligned(result.arena)
+                result.arena = held.values + held.slots * held.stride * held.width
+        marks = []
+        for sources in stage.abreast.sources:
+            marks.append(aligned(result.arena))
+            result.arena = marks[-1] + stage.abreast.groups * sources * stage.abreast.lanes // 8
+        result.arena = aligned(result.arena)
+        result.tiled[name] = replace(stage, abreast=replace(stage.abreast, marks=tuple(marks)))
 
 
 def _place_rings(result: Plan, program: Program) -> None:

@@ -15,13 +15,14 @@ from spikec.dialects.functions import walk
 from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower import to_llvm
-from spikec.lower.code import Value, as_index, either, index, integer, less, loop, python_number, word
+from spikec.lower.code import index, integer, loop, python_number, word
 from spikec.lower.step_to_cpu import entries, events, maps, moves
 from spikec.lower.step_to_cpu.neurons import draws, quotients, update
-from spikec.lower.step_to_cpu.places import Frame, Tile
-from spikec.lower.step_to_cpu.plan import KEYS, SAMPLE, Held, Plan, layout, plan, storage
-from spikec.lower.step_to_cpu.synapses import marked, propagate, pushes
+from spikec.lower.step_to_cpu.places import Frame
+from spikec.lower.step_to_cpu.plan import KEYS, PREFIX, SAMPLE, Held, Plan, layout, plan, storage
+from spikec.lower.step_to_cpu.synapses import abreast, marked, propagate, pushes
 from spikec.lower.step_to_cpu.synapses.rings import Ring
+from spikec.lower.step_to_cpu.tiled_stage import TiledStage
 from spikec.lower.step_to_cpu.tiles import Tiled, called
 
 PIPELINE = (
@@ -30,7 +31,6 @@ PIPELINE = (
     "convert-func-to-llvm{use-bare-ptr-memref-call-conv=true},convert-arith-to-llvm,convert-cf-to-llvm,"
     "convert-ub-to-llvm,reconcile-unrealized-casts)"
 )
-PREFIX = "cpu."
 MOST_INLINED = 16
 """With more stages than these LLVM leaves each a function: its time grows faster than the length of a function."""
 
@@ -97,6 +97,7 @@ class Builder:
         with ir.InsertionPoint(result.body):
             for number, ring in enumerate(self.plan.rings.values()):
                 self._ring(number, ring)
+            self._additions()
             for name in self._stages():
                 if name in self.plan.tiled:
                     self._stage_in_tiles(name, self.plan.tiled[name])
@@ -149,39 +150,16 @@ class Builder:
         """A stage that runs the steps from one to another, for a tile of its targets after the other."""
         index_type = ir.IndexType.get()
         op = self._function(name, [*self.common, *self.hosts, self.strides, *[index_type] * 3], apart=True)
-        views = self._views(self.symbols[name])
-        first, others = views[: tiled.count], views[tiled.count :]
-        width = self.plan.lanes
         with ir.InsertionPoint(op.entry_block):
             *arguments, begin, end = op.arguments
-
-            def each(body: Callable[[Frame], None], tile: Tile | None = None) -> None:
-                loop(begin, end, 1, lambda t: body(replace(self._frame(arguments, t), tile=tile)))
-
-            def prepare(frame: Frame) -> None:
-                self._list_inputs(frame, name)
-                for listed in tiled.lists:
-                    events.set_count(frame, frame.held(listed), index(0))
-
-            def arrivals(t: Value, total: Value) -> list[Value]:
-                for op in first:
-                    if isinstance(op, step.Propagate):
-                        _, counts, slot = self._frame(arguments, t).list_of(self.plan.buffers[op.from_], op.delay)
-                        total = arith.addi(total, as_index(counts.load(slot)))
-                return [total]
-
-            def run(tile: Tile | None = None) -> None:
-                each(lambda frame: self._do(frame, first), tile)
-
-            def tiles() -> None:
-                loop(index(0), index(tiled.targets), width, lambda at: run(Tile(at, width, begin, end)))
-
-            each(prepare)
-            (total,) = loop(begin, end, 1, arrivals, [index(0)])
-            few = less(total, index(tiled.rows))
-            either(few, [], run, tiles)
-            if others:
-                each(lambda frame: self._do(frame, others))
+            TiledStage(
+                tiled,
+                self._views(self.symbols[name]),
+                self.symbols,
+                lambda t, tile=None: replace(self._frame(arguments, t), tile=tile),
+                lambda frame: self._list_inputs(frame, name),
+                self._do,
+            ).lower(begin, end)
             func.ReturnOp([])
 
     @staticmethod
@@ -241,6 +219,17 @@ class Builder:
             *arguments, t, since = op.arguments
             pushes.push(self._frame(arguments, t), ring, self.symbols, since)
             func.ReturnOp([])
+
+    def _additions(self) -> None:
+        """The functions that make sums of many steps at once: to mark sources, and for each pair of types."""
+        stages = [(name, tiled.count) for name, tiled in self.plan.tiled.items() if tiled.abreast is not None]
+        ops = [op for name, count in stages for op in self._views(self.symbols[name])[:count]]
+        propagates = [op for op in ops if isinstance(op, step.Propagate)]
+        for made in abreast.functions(self.plan, propagates, self.symbols):
+            op = self._function(made.name, [*self.common, *made.types], apart=True)
+            with ir.InsertionPoint(op.entry_block):
+                made.body(self.plan, *op.arguments)
+                func.ReturnOp([])
 
     def _push(self, arguments: list[Any], ring: Ring, t: Any, since: Any) -> None:
         number = list(self.plan.rings).index(ring.into)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from spikec.analysis.cost_model import SECOND_CACHE
+from spikec.analysis.cost_model import ABREAST, SECOND_CACHE, TILED, VECTOR
 from spikec.dialects import step
 from spikec.dialects.accesses import Use, uses
 from spikec.dialects.arena import width
@@ -23,33 +23,74 @@ from spikec.dialects.functions import size, symbol_of, walk
 from spikec.dialects.program import Program
 
 HOST = ("input", "output")
+MOST_STAGES = 32
+"""With more of them in a step no sums are made for many steps at once: LLVM takes 0.05 s more for each stage."""
+
+
+class Lanes(Protocol):
+    """What tiles must know of a processor: `plan.Plan` has it.
+
+    A block of vector code has `lanes` elements, a register of sums `native`; `compress` says that registers have masks.
+    """
+
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def native(self) -> int: ...
+    @property
+    def compress(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Abreast:
+    """How a stage makes the sums of as many steps at once as a register has `lanes`.
+
+    `sums` are the buffers that hold those of each step.  From which `share` of active sources on that pays is known
+    beforehand.  `sources` are the numbers of sources of each propagate, and `marks` the places in the arena for their
+    marks, in `groups` of steps.
+    """
+
+    lanes: int
+    groups: int
+    share: float
+    sums: tuple[str, ...]
+    sources: tuple[int, ...]
+    marks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Tiled:
-    """A stage whose first `count` ops run tile by tile, in blocks of `block` steps.
+    """A stage whose first `count` ops run tile by tile of `width` targets, in blocks of `block` steps.
 
-    `tables` are those that it reads, `inputs` those of whose events it uses lists, `lists` the buffers whose events
-    it makes.  `rows` are those of all tables: with fewer events in a block hardly one comes twice, and no tile pays.
+    `far` says that its tables are larger than the second cache: then they are stored tile by tile, and tiles pay for
+    events, too.  `tables` are those that it reads, `inputs` those of whose events it uses lists, `lists` the buffers
+    whose events it makes.  `rows` are those of all tables: with fewer events in a block hardly one comes twice, and no
+    tile pays.
     """
 
     count: int
     targets: int
+    width: int
     block: int
+    far: bool
     rows: int
     tables: tuple[str, ...]
     inputs: tuple[str, ...]
     lists: tuple[str, ...]
+    abreast: Abreast | None
 
 
-def tiled(program: Program, lanes: int, shared: Collection[str] = ()) -> dict[str, Tiled]:
-    """The stages that run in tiles of `lanes` targets; `shared` are the constants that cannot be brought into tiles."""
+def tiled(program: Program, limits: Lanes, shared: Collection[str] = ()) -> dict[str, Tiled]:
+    """The stages that run in tiles; `shared` are the constants that cannot be brought into them."""
     symbols = program.symbols()
     buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
     result = {}
-    for name, block in _alone(symbols["run"]) if lanes > 1 else ():
+    alone = dict(_alone(symbols["run"])) if limits.lanes > 1 else {}
+    for name, block in alone.items():
         views = [step.DIALECT.view(one.operation) for one in symbols[name].regions[0].blocks[0].operations]
-        made = _Stage([view for view in views if view is not None], buffers, symbols, shared, block, lanes).tiled()
+        made = _Stage(
+            [view for view in views if view is not None], buffers, symbols, shared, block, len(alone), limits
+        ).tiled()
         if made is not None:
             result[name] = made
     return result
@@ -78,22 +119,68 @@ class _Stage:
     symbols: Mapping[str, Any]
     shared: Collection[str]
     block: int
-    lanes: int
+    stages: int
+    limits: Lanes
 
     def tiled(self) -> Tiled | None:
         """None where the stage cannot run in tiles, or need not."""
         targets = [self._targets(op) for op in self.ops]
-        if not targets or not targets[0] or targets[0] % self.lanes:
+        if not targets or not targets[0] or targets[0] % self.limits.lanes:
             return None
         count = next((k for k, number in enumerate(targets) if number != targets[0]), len(targets))
         first, others = self.ops[:count], self.ops[count:]
         tables = tuple(dict.fromkeys(op.table for op in first if isinstance(op, step.Propagate)))
-        if sum(map(self._bytes, tables)) <= SECOND_CACHE or not self._apart(first) or not self._after(first, others):
+        if not self._apart(first) or not self._after(first, others):
+            return None
+        far = sum(map(self._bytes, tables)) > SECOND_CACHE
+        abreast = self._abreast(first)
+        if not far and abreast is None:
             return None
         inputs = [use.buffer for use in self._listed(self.ops) if self.buffers[use.buffer].kind == "input"]
         lists = [use.buffer for use in self._listed(first) if use.writes]
         rows = sum(int(step.Table(self.symbols[table]).pre) for table in tables)
-        return Tiled(count, targets[0], self.block, rows, tables, tuple(inputs), tuple(lists))
+        return Tiled(
+            count,
+            targets[0],
+            self.limits.lanes,
+            self.block,
+            far,
+            rows,
+            tables,
+            tuple(inputs),
+            tuple(lists),
+            abreast,
+        )
+
+    def _abreast(self, ops: Sequence[Any]) -> Abreast | None:
+        """None where the sums of many steps cannot be made at once, or that never pays."""
+        lanes, share = self.limits.native, ABREAST / TILED
+        updates = [isinstance(op, step.Update) for op in ops]
+        propagates = [op for op in ops if isinstance(op, step.Propagate)]
+        sums = dict.fromkeys(op.into for op in ops if not isinstance(op, step.Update))
+        if (
+            self.stages > MOST_STAGES
+            or not self.limits.compress
+            or share >= 1
+            or not propagates
+            or updates != sorted(updates)
+        ):
+            return None
+        if not all(map(self._plain, propagates)) or not all(map(self._may_have_slots, sums)):
+            return None
+        sources = tuple(int(step.Table(self.symbols[op.table]).pre) for op in propagates)
+        return Abreast(lanes, -(-self.block // lanes), share, tuple(sums), sources)
+
+    def _plain(self, op: step.Propagate) -> bool:
+        """Whether a propagate adds weights as they are."""
+        spikes = str(self.buffers[op.from_].type.element_type) == "i1"
+        return spikes and step.Table(self.symbols[op.table]).code is None
+
+    def _may_have_slots(self, name: str) -> bool:
+        """Whether a buffer can hold the sums of many steps, with a lane for each."""
+        buffer = self.buffers[name]
+        width = int(buffer.type.element_type.width)
+        return buffer.kind == "temp" and width >= 32 and width * self.limits.native <= VECTOR * 8
 
     def _listed(self, ops: Sequence[Any]) -> list[Use]:
         """The uses of buffers whose events are listed."""

@@ -78,6 +78,7 @@ class Weights:
 
     def __init__(self, frame: Frame, table: step.Table, place: Place | None = None) -> None:
         """`place` has the array in another order than that of the table."""
+        self.table = table
         self.coded = table.code is not None
         self.number = None if table.weight is None else python_number(table.weight)
         if self.coded and self.number is not None:
@@ -85,6 +86,21 @@ class Weights:
         name = None if table.weight is not None else ir.FlatSymbolRefAttr(table.arrays["w"]).value
         self.held = frame.held(name) if name is not None else None
         self.place = place if place is not None or name is None else frame.place(name)
+
+    @property
+    def row(self) -> int:
+        """Of a dense table: how far the weights of a source to some targets are from those of the next source."""
+        assert self.held is not None
+        return self.held.stride if self.held.tile or self.held.rows == self.table.pre else int(self.table.post)
+
+    def first(self, target: Value) -> Value:
+        """Of a dense table: where the weights of the first source to `target` and those after it lie."""
+        assert self.held is not None
+        width = self.held.tile
+        if not width:
+            return target
+        number, lane = arith.divui(target, index(width)), arith.remui(target, index(width))
+        return arith.addi(arith.muli(number, index(self.table.pre * width)), lane)
 
     def arriving(self, at: Value, value: Value | None, element: Any, width: int = 1) -> Value:
         """What weights at, at + 1, ... carry to their targets, as `element`s."""

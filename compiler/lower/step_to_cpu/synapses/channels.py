@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 from spikec.dialects import step
 from spikec.dialects.convolution import POINT
-from spikec.dialects.mlir import arith, vector
+from spikec.dialects.mlir import arith
 from spikec.lower.code import Value, either, index, loop, plus, summed
 from spikec.lower.step_to_cpu.places import Frame, Place
+from spikec.lower.step_to_cpu.squares import transposed
 from spikec.lower.step_to_cpu.synapses.across import Across
 from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.synapses.reach import reached, times
@@ -92,26 +93,11 @@ def _reorder(made: Across, into: Place, sums: Place, there: bool) -> None:
             places = [plus(times(plus(first, k), made.channels), block) for k in range(lanes)]
             if there:
                 columns = [into.load(plus(first, plane), lanes) for plane in planes]
-                for place, row in zip(places, _transposed(columns), strict=True):
+                for place, row in zip(places, transposed(columns), strict=True):
                     sums.store(row, place)
             else:
-                columns = _transposed([sums.load(place, lanes) for place in places])
+                columns = transposed([sums.load(place, lanes) for place in places])
                 for column, plane in list(zip(columns, planes, strict=True))[: channels - block]:
                     into.store(column, plus(first, plane))
 
     loop(index(0), index(positions), lanes, square)
-
-
-def _transposed(rows: list[Value]) -> list[Value]:
-    """A square of as many vectors as each has lanes.
-
-    To put two halves of the rows together lane by lane moves the first bit of a row's number behind those of the
-    lane's; done for all bits, rows and lanes have changed places.
-    """
-    lanes = len(rows)
-    half = lanes // 2
-    low, high = ([n // 2 + start + lanes * (n % 2) for n in range(lanes)] for start in (0, half))
-    for _ in range(lanes.bit_length() - 1):
-        pairs = list(zip(rows[:half], rows[half:], strict=True))
-        rows = [vector.shuffle(a, b, order) for a, b in pairs for order in (low, high)]
-    return rows

@@ -144,26 +144,20 @@ def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into
 
 
 def _dense(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place, padded: bool) -> None:
-    assert weights.held is not None
     native = frame.plan.register(into.element) if padded else 1
-    apart = weights.held.tile
-    stride = weights.held.stride if apart or weights.held.rows == table.pre else table.post
     vectors = -(-table.post // native)
     tile = TILE * native
 
     def tiles(first: Value, registers: int) -> None:
         places = [plus(first, r * native) for r in range(registers)]
-        begins = [_tile_begin(table, apart, place) for place in places] if apart else []
+        begins = [weights.first(place) for place in places]
 
         def rows(k: Value, *sums: Value) -> list[Value]:
             i, value = source.at(k)
-            row = arith.muli(i, index(stride))
-            starts = [arith.addi(row, begin) for begin in begins]
-            if not apart:
-                start = arith.addi(row, first)
-                starts = [plus(start, r * native) for r in range(registers)]
-            elif frame.tile is not None:
+            row = arith.muli(i, index(weights.row))
+            if frame.tile is not None:
                 _fetch_next(frame.tile, table, weights, arith.subi(k, source.begin), frame.t)
+            starts = [arith.addi(row, begin) for begin in begins]
             return [
                 summed(s, weights.arriving(start, value, into.element, native))
                 for s, start in zip(sums, starts, strict=True)
@@ -187,19 +181,13 @@ def _dense(frame: Frame, table: step.Table, source: Source, weights: Weights, in
         tiles(index(whole), vectors % TILE)
 
 
-def _tile_begin(table: step.Table, width: int, target: Value) -> Value:
-    """Where the weights of the first source to `target` and those after it lie, of a table in tiles of a width."""
-    number, lane = arith.divui(target, index(width)), arith.remui(target, index(width))
-    return arith.addi(arith.muli(number, index(table.pre * width)), lane)
-
-
 def _fetch_next(tile: Tile, table: step.Table, weights: Weights, row: Value, t: Value) -> None:
     """Brings a line of the next tile into the second cache, another one for each row of each step."""
     assert weights.held is not None and weights.place is not None
     line = LINE // weights.held.width
     lines = index(-(-table.pre * tile.width // line))
     done = arith.muli(arith.subi(t, tile.first), arith.ceildivui(lines, arith.subi(tile.last, tile.first)))
-    next = _tile_begin(table, tile.width, plus(tile.begin, tile.width))
+    next = weights.first(plus(tile.begin, tile.width))
     weights.place.prefetch(arith.addi(next, arith.muli(arith.addi(done, row), index(line))), near=2)
 
 
