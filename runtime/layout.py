@@ -20,7 +20,8 @@ ALIGNMENT = 64
 class Stored:
     """A constant in the block of constants: `rows` rows of `length` elements, `stride` elements apart.
 
-    Where there are `axes`, they are in the order of those of the array's `shape`.
+    Where there are `axes`, they are in the order of those of the array's `shape`, which it has when each of its rows is
+    followed by `pad` zeros.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Stored:
     offset: int
     shape: tuple[int, ...] = ()
     axes: tuple[int, ...] = ()
+    pad: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ def pack(layout: Layout, constants: Mapping[str, Array]) -> Array:
         array = own.view(np.uint8) if own.dtype == np.bool_ else own.astype(stored.dtype, copy=False)
         size = stored.rows * stored.stride * array.itemsize
         place = block[stored.offset : stored.offset + size].view(array.dtype).reshape(stored.rows, stored.stride)
+        if stored.pad:
+            array = np.pad(array.reshape(stored.shape[0], -1), ((0, 0), (0, stored.pad)))
         if stored.axes:
             array = array.reshape(stored.shape).transpose(stored.axes)
         place[:, : stored.length] = array.reshape(stored.rows, stored.length)

@@ -42,12 +42,12 @@ NEURONS = """
 CHAIN = """
   input x : spikes[70]
   a = IF[64](A @ x)
-  b = IF[96](B @ a)
+  b = IF[90](B @ a)
   c = IF[10](C @ b)
   output y = c
   output count_b = over_time(count, b)
 """
-CHAIN_ARRAYS = {"A": (64, 70), "B": (96, 64), "C": (10, 96)}
+CHAIN_ARRAYS = {"A": (64, 70), "B": (90, 64), "C": (10, 90)}
 MIXED = """
   input x : spikes[45]
   input z : real[64]
@@ -188,7 +188,7 @@ def test_number_types_abreast(network: Any, monkeypatch: pytest.MonkeyPatch, num
 
 def test_threads_share_tables_in_tiles(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "GRAIN", 32)
-    program = network(CHAIN, {**CHAIN_ARRAYS, "A": (64, 70), "B": (96, 64)})
+    program = network(CHAIN, CHAIN_ARRAYS)
     net = spikec.compile(program, "cpu", pipeline="schedule{block=8}")
     engine = net.engine
     assert isinstance(engine, CpuEngine)

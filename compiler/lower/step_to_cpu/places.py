@@ -126,7 +126,8 @@ class Frame:
     def stretch(self, count: int) -> tuple[Value, Value] | None:
         """The share of `count` targets, or those of a tile; None for all of them."""
         if self.tile is not None:
-            return self.tile.begin, plus(self.tile.begin, self.tile.width)
+            end = plus(self.tile.begin, self.tile.width)
+            return self.tile.begin, arith.minsi(end, index(count)) if count % self.tile.width else end
         return self.divided.of(count) if self.divided is not None else None
 
     def held(self, name: str) -> Held:

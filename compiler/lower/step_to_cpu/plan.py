@@ -279,7 +279,7 @@ def _place_constant(result: Plan, held: Held, uses: Needs, users: list[Any], arr
             held.element = ir.F16Type.get()
         if users[0].sym_name in result.tiled_tables:
             held.tile = held.stride = result.lanes
-            held.rows = users[0].pre * users[0].post // held.tile
+            held.rows = users[0].pre * -(-users[0].post // held.tile)
     held.values = aligned(result.constants)
     pad = result.lanes if result.lanes > 1 else 0
     result.constants = held.values + (held.rows * held.stride + pad) * held.width
@@ -322,8 +322,11 @@ def layout(plan: Plan, program: Program) -> Layout:
 
 def _stored(held: Held) -> Stored:
     length = held.size // held.rows if held.rows else 0
-    shape, axes = ((held.shape[0], -1, held.tile), (1, 0, 2)) if held.tile else ((), ())
-    return Stored(held.name, held.dtype, held.rows, length, held.stride, held.values, shape, axes)
+    if not held.tile:
+        return Stored(held.name, held.dtype, held.rows, length, held.stride, held.values)
+    pre = held.shape[0]
+    shape, pad = (pre, -1, held.tile), held.rows * held.tile // pre - held.size // pre
+    return Stored(held.name, held.dtype, held.rows, held.tile, held.stride, held.values, shape, (1, 0, 2), pad)
 
 
 def _reordered(plan: Plan, program: Program) -> Iterator[Stored]:

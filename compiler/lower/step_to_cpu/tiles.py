@@ -125,7 +125,7 @@ class _Stage:
     def tiled(self) -> Tiled | None:
         """None where the stage cannot run in tiles, or need not."""
         targets = [self._targets(op) for op in self.ops]
-        if not targets or not targets[0] or targets[0] % self.limits.lanes:
+        if not targets or not targets[0] or targets[0] < self.limits.lanes:
             return None
         count = next((k for k, number in enumerate(targets) if number != targets[0]), len(targets))
         first, others = self.ops[:count], self.ops[count:]
