@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from spikec.dialects.convolution import Convolution
@@ -44,7 +45,11 @@ SCATTERED = 1.3  # an addition through an index
 STREAMED = 1.2  # a register of weights added
 TILED = 1.8  # such a register where the weights come from the second cache
 ABREAST = 0.8  # a register of sums of one target in many steps: a weight added where there is a spike
-REORDERED = 5.0  # a register of sums brought into another order
+ACROSS = 2.5  # a register of sums read, added to and written
+HELD, HELD_VALUE = 0.85, 1.15  # a register of sums that stays while all inputs go by, for each of them: spikes, values
+UNMASKED = 2.0  # times as much on machines that cannot add in some lanes only
+SPREAD_OUT = 10.0  # an event written into an array of all inputs
+REORDERED = 7.0  # a register of sums brought into another order
 WINDOW = 1.7  # a register of targets that follow each other, of a convolution's row
 SPREAD = 2.1  # a register of a bitmap: the weights spread over its lanes and added
 MARKED_ROW = 2.0  # a row of a bitmap whose synapses have one weight begun, together with others
@@ -84,7 +89,13 @@ def kernel_cycles(shape: Convolution, width: int) -> float:
 def across_cycles(shape: Convolution, width: int) -> float:
     """cpu: cycles of such an event where its channels are in the lanes of vectors."""
     positions = shape.synapses / shape.pre / shape.output[0]
-    return ROW + positions * -(-shape.output[0] * width // VECTOR) * STREAMED
+    return ROW + positions * -(-shape.output[0] * width // VECTOR) * ACROSS
+
+
+def held_cycles(shape: Convolution, width: int, spikes: bool) -> float:
+    """cpu: cycles of a step in which all inputs of each target go by, spikes or values, however many are active."""
+    registers = shape.post / shape.output[0] * -(-shape.output[0] * width // VECTOR)
+    return registers * math.prod(shape.weights[1:]) * (HELD if spikes else HELD_VALUE)
 
 
 def row_bytes(format: str, synapses: float, post: int, index: int, weight: int) -> float:

@@ -100,6 +100,19 @@ def loop(begin: Value, end: Value, step: int, body: Callable[..., Any], carried:
     return list(op.results)
 
 
+UNROLLED = 8  # times that `repeated` writes a body
+
+
+def repeated(end: int, step: int, body: Callable[..., Any], carried: Sequence[Value] = ()) -> Sequence[Value]:
+    """As `loop` from 0 on; where the times are few, without a loop."""
+    if end > UNROLLED * step:
+        return loop(index(0), index(end), step, body, carried)
+    for first in range(0, end, step):
+        values = body(index(first), *carried)
+        carried = values if carried else ()
+    return carried
+
+
 def when(condition: Value, body: Callable[[], None]) -> None:
     op = scf.IfOp(condition)
     with ir.InsertionPoint(op.then_block):
@@ -151,9 +164,9 @@ def less(left: Value, right: Value) -> Value:
     return arith.cmpi(arith.CmpIPredicate.slt, left, right)
 
 
-def nonzero(value: Value) -> Value:
-    """Whether an integer or real (or each lane) is not zero; a NaN is not."""
-    zero = number(0, value.type)
+def nonzero(value: Value, zero: Value | None = None) -> Value:
+    """Whether an integer or real (or each lane) is not zero; a NaN is not.  `zero` may be given."""
+    zero = number(0, value.type) if zero is None else zero
     element = element_of(value.type)
     if isinstance(element, ir.IntegerType):
         if element.width == 1:

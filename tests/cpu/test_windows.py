@@ -11,8 +11,10 @@ from spikec.dialects import powers
 from spikec.dialects.convolution import Convolution
 from spikec.dialects.diagnostics import InternalError
 from spikec.lower.convolution import convolved
+from spikec.lower.step_to_cpu.plan import plan
+from spikec.lower.step_to_cpu.synapses import across
 
-from .conftest import TYPES
+from .conftest import TYPES, equal
 
 KINDS = [
     ("i1", "f32", "f32"),
@@ -75,9 +77,15 @@ def layer(
         values = rng.choice([-1, 0, 1], shape.weights) * 2 ** rng.integers(0, 6, shape.weights)
     array = (np.full((), 2) if rng.random() < 0.2 else values).astype(TYPES[weight])
     declare(n, shape, weight, array, code)
+    connect(n, shape, event, sum)
+    return shape, active(rng, (6, shape.pre), 0.4, event)
+
+
+def connect(n: Any, shape: Convolution, event: str, sum: str) -> None:
+    """Adds the events of an input through both tables to sums of their own, which begin with -0."""
     n.buffer("input.x", "input", f"{shape.pre}x{event}")
     for name in "tu":
-        n.buffer(f"acc.{name}", "state", f"{shape.post}x{sum}", **({"init": f"-0.0 : {sum}"} if real else {}))
+        n.buffer(f"acc.{name}", "state", f"{shape.post}x{sum}", **({"init": f"-0.0 : {sum}"} if sum[0] == "f" else {}))
         n.buffer(f"output.{name}", "output", f"{shape.post}x{sum}")
         n.buffer(f"{name}.synaptic_events", "counter", "i64")
         n.stage += [
@@ -85,9 +93,13 @@ def layer(
             f'tally = @"{name}.synaptic_events"',
             f'copy from = @"acc.{name}", delay = 0, low = 0, into = @"output.{name}", to = 0, size = {shape.post}',
         ]
-    active = rng.random((6, shape.pre)) < 0.4
-    numbers = rng.standard_normal(active.shape) if event[0] == "f" else rng.integers(-2, 2, active.shape)
-    return shape, (active if event == "i1" else active * numbers).astype(TYPES[event])
+
+
+def active(rng: np.random.Generator, shape: tuple[int, ...], share: Any, event: str) -> np.ndarray[Any, Any]:
+    """Random events, of a share of all elements."""
+    chosen = rng.random(shape) < share
+    numbers = rng.standard_normal(shape) if event[0] == "f" else rng.integers(-2, 2, shape)
+    return (chosen if event == "i1" else chosen * numbers).astype(TYPES[event])
 
 
 @pytest.mark.parametrize(("event", "weight", "sum"), KINDS)
@@ -103,6 +115,55 @@ def test_the_same_as_the_interpreter_and_as_rows(
         assert np.array_equal(trace.outputs["t"], trace.outputs["u"], equal_nan=True)
         rows, _ = convolved(shape, None)
         assert trace.synaptic_events == 2 * int((x != 0).sum(0) @ np.diff(rows.row))
+
+
+SHAPES = (
+    Convolution((3, 9, 12), (35, 9, 6), (3, 3), (1, 2), (1, 1), (1, 1), 1),
+    Convolution((4, 20, 20), (19, 6, 18), (4, 2), (3, 1), (1, 1), (2, 3), 1),
+    Convolution((2, 60), (72, 50), (12,), (1,), (1,), (1,), 1),
+)
+"""Of many channels: small, with axes that differ, and one axis with a long kernel."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "cpu"),
+    [
+        (("i1", "f32", "f32"), 0, ""),
+        (("i1", "f32", "f32"), 2, "x86-64-v3"),
+        (("f32", "f32", "f32"), 1, ""),
+        (("f32", "f32", "f32"), 0, "x86-64-v3"),
+        (("i2", "f64", "f64"), 2, ""),
+        (("i1", "i8", "i32"), 1, ""),
+        (("i32", "i16", "i32"), 0, ""),
+        (("i2", "i32", "i64"), 1, ""),
+    ],
+)
+def test_from_silence_to_all_inputs(
+    net: Any,
+    both: Any,
+    host: CpuTarget,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: tuple[str, str, str],
+    shape: int,
+    cpu: str,
+) -> None:
+    """What is silent leaves a sum of -0 alone, and is not multiplied by an infinite weight."""
+    if cpu and "x86" not in host.triple:
+        pytest.skip("a processor of another kind")
+    monkeypatch.setattr(across, "UNMASKED", 1.0)
+    target = CpuTarget.parse(f"cpu:{host.triple},{cpu}") if cpu else host
+    n, made, (event, weight, sum) = net(), SHAPES[shape], kind
+    rng = np.random.default_rng(shape)
+    array = (rng.standard_normal(made.weights) * 9).astype(TYPES[weight])
+    if sum[0] == "f":
+        array.flat[:2] = np.inf, -0.0
+    declare(n, made, weight, array, False)
+    connect(n, made, event, sum)
+    x = active(rng, (5, made.pre), np.array([0, 0.05, 0.5, 1, 1])[:, None], event)
+    run = both(n, target)
+    assert plan(run.program, target).across["t"].many(event == "i1") <= np.count_nonzero(x[-1])
+    trace = run.advance(len(x), {"x": x})
+    assert equal(trace.outputs["t"], trace.outputs["u"])
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -190,6 +190,6 @@ def test_channels_in_lanes(
     active = rng.random((6, *shape)) < np.array([0, 0.05, 0.2, 0.5, 0.9, 1]).reshape(6, *[1] * len(shape))
     x = active if kind == "spikes" else active * rng.integers(-3, 4, (6, *shape))
     program = spikec.load(tmp_path / "net.snn", real=real)
-    made = candidates(snn_to_step.lower(program), 512 // real)
+    made = candidates(snn_to_step.lower(program), 512 // real, True)
     assert {table.format for table, *_ in made} == {"conv"}
     assert not differences(on_every_engine(program, {"x": x.astype(np.float32) if kind == "real" else x}, 6))

@@ -233,17 +233,18 @@ def _place_rings(result: Plan, program: Program) -> None:
 
 
 def _place_across(result: Plan, program: Program) -> None:
-    """Room for convolutions with channels in lanes: for copies of weights, and for the sums of one op at a time."""
-    room = 0
-    for table, made, bytes in candidates(program, result.native):
+    """Room for convolutions with channels in lanes: copies of weights, and sums and inputs of one op at a time."""
+    sums = inputs = 0
+    for table, made, width in candidates(program, result.native, result.compress):
         held = result.buffers[_named(table.arrays["w"])]
         offset = aligned(result.constants)
         result.constants = offset + made.weight_count * held.width
         result.across[table.sym_name] = replace(made, weights=offset)
-        room = max(room, bytes)
-    result.sums = aligned(result.arena)
-    if room:
-        result.arena = result.sums + room
+        sums, inputs = max(sums, made.sums * width), max(inputs, made.inputs * width)
+    if sums:
+        result.sums = aligned(result.arena)
+        result.inputs = aligned(result.sums + sums)
+        result.arena = result.inputs + inputs
 
 
 def _held(buffer: Any) -> Held:

@@ -2,25 +2,22 @@
 
 The sums of all targets are brought into another order, position by position with the channels of each one after the
 other, and back when all events have been added.  In between an event adds whole vectors: its weights to a target
-position stand in that order too, in a copy of their own.  How many events pay for the way there and back is known
-when the step runs, and decided then.
+position stand in that order too, in a copy of their own.  With still more events, all inputs go by instead
+(`receptive`).  How many events there are is known when the step runs, and decides then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from spikec.dialects import step
 from spikec.dialects.convolution import POINT
-from spikec.dialects.mlir import arith
-from spikec.lower.code import Value, either, index, loop, plus, summed
+from spikec.dialects.mlir import arith, ir
+from spikec.lower.code import Value, either, index, less, loop, plus, repeated, summed
 from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.squares import transposed
+from spikec.lower.step_to_cpu.synapses import receptive
 from spikec.lower.step_to_cpu.synapses.across import Across
 from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.synapses.reach import reached, times
-
-UNROLLED = 8  # times that code is repeated instead of a loop
 
 
 def propagate(frame: Frame, made: Across, table: step.Table, source: Source, weights: Weights, into: Place) -> Value:
@@ -29,6 +26,17 @@ def propagate(frame: Frame, made: Across, table: step.Table, source: Source, wei
     _reorder(made, into, sums, there=True)
     assert weights.held is not None
     own = Weights(frame, table, frame.constant(made.weights, weights.held.element, made.weight_count))
+    added = either(
+        less(index(made.many(source.spikes) - 1), arith.subi(source.end, source.begin)),
+        [ir.IndexType.get()],
+        lambda: [receptive.propagate(frame, made, source, own, sums)],
+        lambda: [_by_events(made, source, own, sums)],
+    )[0]
+    _reorder(made, into, sums, there=False)
+    return added
+
+
+def _by_events(made: Across, source: Source, own: Weights, sums: Place) -> Value:
     rows, columns = (POINT, *made.shape.axes)[-2:]
 
     def one(k: Value, total: Value) -> list[Value]:
@@ -43,42 +51,27 @@ def propagate(frame: Frame, made: Across, table: step.Table, source: Source, wei
             row = times(arith.addi(arith.addi(kernel, down.weight), n), columns.kernel)
             weight = times(arith.addi(row, along.weight), made.channels)
 
-            def position(m: Value | int) -> None:
-                target = plus(at, _scaled(m, along.apart * made.channels))
-                place = plus(weight, _scaled(m, made.channels))
-                repeated(lambda first: add(plus(target, first), plus(place, first)), made.channels, made.lanes)
+            def position(m: Value) -> None:
+                target = plus(at, times(m, along.apart * made.channels))
+                place = plus(weight, times(m, made.channels))
+                repeated(made.channels, made.lanes, lambda first: add(plus(target, first), plus(place, first)))
 
             whole = arith.cmpi(arith.CmpIPredicate.eq, along.count, index(columns.most))
             either(
                 whole,
                 [],
-                lambda: repeated(position, columns.most, 1),
+                lambda: repeated(columns.most, 1, position),
                 lambda: loop(index(0), along.count, 1, position),
             )
 
         def add(target: Value, weight: Value) -> None:
-            arriving = own.arriving(weight, value, into.element, made.lanes)
+            arriving = own.arriving(weight, value, sums.element, made.lanes)
             sums.store(summed(sums.load(target, made.lanes), arriving), target)
 
         loop(index(0), down.count, 1, line)
         return [arith.addi(total, times(arith.muli(down.count, along.count), made.shape.output[0]))]
 
-    added = loop(source.begin, source.end, 1, one, [index(0)])[0]
-    _reorder(made, into, sums, there=False)
-    return added
-
-
-def repeated(body: Callable[[Value | int], None], end: int, stride: int) -> None:
-    """body(0), body(stride), ... up to `end`: one after the other, or in a loop where they are many."""
-    if end <= UNROLLED * stride:
-        for first in range(0, end, stride):
-            body(first)
-    else:
-        loop(index(0), index(end), stride, body)
-
-
-def _scaled(number: Value | int, factor: int) -> Value | int:
-    return number * factor if isinstance(number, int) else times(number, factor)
+    return loop(source.begin, source.end, 1, one, [index(0)])[0]
 
 
 def _reorder(made: Across, into: Place, sums: Place, there: bool) -> None:

@@ -11,8 +11,9 @@ from spikec.lower.code import Value, index, plus
 
 @dataclass(frozen=True)
 class Reach:
-    """What a source reaches along one axis: `count` targets `apart` from each other, by weights that are neighbours."""
+    """What `source`, a place of one axis, reaches: `count` targets `apart` from each other, by neighbouring weights."""
 
+    source: Value
     count: Value
     target: Value
     weight: Value
@@ -37,14 +38,29 @@ def _reached(axis: Axis, place: Value) -> Reach:
     rest, v = modulo(v, axis.divisor), over(v, axis.divisor)
     phase = modulo(times(v, pow(d, -1, s)), s)
     highest = arith.divsi(arith.subi(v, times(phase, d)), index(s))  # above -d, and exact
-    steps = over(arith.subi(index(axis.kernel + s - 1), phase), s)
-    first = plus(arith.minsi(steps, over(plus(highest, d), d)), -1)
+    first = plus(arith.minsi(_steps(axis, phase), over(plus(highest, d), d)), -1)
     last = over(plus(arith.maxsi(index(0), plus(highest, 1 - axis.output)), d - 1), d)
     count = arith.maxsi(index(0), plus(arith.subi(first, last), 1))
     count = arith.select(arith.cmpi(arith.CmpIPredicate.eq, rest, index(0)), count, index(0))
+    return Reach(place, count, arith.subi(highest, times(first, d)), _weight(axis, phase, first), d)
+
+
+def placed(axis: Axis, k: Value) -> Value:
+    """Where the weights of position k of a kernel are (`Axis.order`)."""
+    return _weight(axis, modulo(k, axis.phases), over(k, axis.phases))
+
+
+def _weight(axis: Axis, phase: Value, number: Value) -> Value:
+    """The same for the position of a number within its phase."""
+    s = axis.phases
     before = arith.addi(times(phase, axis.kernel // s), arith.minsi(phase, index(axis.kernel % s)))
-    weight = arith.addi(before, arith.subi(plus(steps, -1), first))
-    return Reach(count, arith.subi(highest, times(first, d)), weight, d)
+    last = plus(_steps(axis, phase), -1)
+    return arith.addi(before, arith.subi(last, number))
+
+
+def _steps(axis: Axis, phase: Value) -> Value:
+    """How many positions of a kernel are in a phase."""
+    return over(arith.subi(index(axis.kernel + axis.phases - 1), phase), axis.phases)
 
 
 def times(left: Value, right: int) -> Value:

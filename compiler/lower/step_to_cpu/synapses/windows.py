@@ -25,7 +25,7 @@ def windows(frame: Frame, table: step.Table, source: Source, weights: Weights, i
     across = frame.plan.across.get(table.sym_name)
     if across is None or frame.divided is not None:
         return _along(frame, table, source, weights, into)
-    enough = less(index(across.worth - 1), arith.subi(source.end, source.begin))
+    enough = less(index(across.worth(source.spikes) - 1), arith.subi(source.end, source.begin))
     return either(
         enough,
         [ir.IndexType.get()],
