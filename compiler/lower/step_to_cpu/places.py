@@ -77,6 +77,10 @@ class Place:
         """Fetches the line of element i, into the first cache (3) or the second one (2)."""
         memref.prefetch(self.memory, [self.at(i)], False, near, True)
 
+    def prefetch_row(self, first: Value, width: int, length: float, most: int) -> None:
+        """Fetches a row of about `length` elements, wherever in a line it begins, but at most so many lines."""
+        self.prefetch_lines(first, width, min(most, 1 - int((1 - length) * width // LINE)))
+
     def prefetch_lines(self, first: Value, width: int, lines: int) -> None:
         """Lines of the cache from element `first` on; elements are of `width` bytes."""
         for line in range(lines):

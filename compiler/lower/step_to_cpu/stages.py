@@ -20,7 +20,7 @@ from spikec.lower.step_to_cpu import entries, events, maps, moves
 from spikec.lower.step_to_cpu.neurons import draws, quotients, update
 from spikec.lower.step_to_cpu.places import Frame
 from spikec.lower.step_to_cpu.plan import KEYS, PREFIX, SAMPLE, Held, Plan, layout, plan, storage
-from spikec.lower.step_to_cpu.synapses import abreast, marked, propagate, pushes
+from spikec.lower.step_to_cpu.synapses import abreast, ahead, marked, propagate, pushes
 from spikec.lower.step_to_cpu.synapses.rings import Ring
 from spikec.lower.step_to_cpu.tiled_stage import TiledStage
 from spikec.lower.step_to_cpu.tiles import Tiled, called
@@ -78,6 +78,7 @@ class Builder:
         self.symbols = program.symbols()
         self.views = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
         self.listers = self._listers()
+        self.readers = ahead.readers(program)
         byte = integer(8)
         self.common = [ir.MemRefType.get([placed.arena], byte), ir.MemRefType.get([max(placed.constants, 1)], byte)]
         self.hosts = self._host_types()
@@ -197,6 +198,7 @@ class Builder:
                 propagate.lower(frame, op, self.symbols)
             case step.Update():
                 update.lower(frame, op, self.symbols)
+                ahead.fetch_next(frame, op, self.readers, self.symbols)
             case step.Map():
                 maps.lower(frame, op, self.symbols)
             case step.Draw():

@@ -26,13 +26,11 @@ from spikec.lower.code import (
     when,
 )
 from spikec.lower.step_to_cpu.places import LINE, Frame, Place, Tile
-from spikec.lower.step_to_cpu.synapses import packed, procedural
+from spikec.lower.step_to_cpu.synapses import ahead, packed, procedural
 from spikec.lower.step_to_cpu.synapses.arrivals import Rows, Source, Weights
 from spikec.lower.step_to_cpu.synapses.windows import windows
 
 TILE = 8  # vector registers of sums that stay while rows go by
-ROWS_AHEAD = 6
-PREFETCHED = 4  # cache lines of a row
 
 
 def lower(frame: Frame, op: step.Propagate | step.Sweep, symbols: dict[str, Any]) -> None:
@@ -114,23 +112,14 @@ class _Part:
 def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into: Place, part: _Part) -> Value:
     """Returns the number of additions."""
     row = Rows(frame, table)
-    column = ir.FlatSymbolRefAttr(table.arrays["col"]).value
-    columns, length = frame.place(column), frame.held(column).size / max(table.pre * (table.parts or 1), 1)
-    fetched = [(columns, frame.held(column).width)]
-    if weights.place is not None and weights.held is not None:
-        fetched.append((weights.place, weights.held.width))
-    last = plus(source.end, -1)
-
-    def fetch(k: Value) -> None:
-        start = row.begin(part.row(source.at(k)[0]))
-        for place, width in fetched:
-            place.prefetch_lines(start, width, min(PREFETCHED, 1 + int(length * width) // LINE))
+    columns = frame.place(ir.FlatSymbolRefAttr(table.arrays["col"]).value)
+    fetch, last = ahead.fetcher(frame, table, weights), plus(source.end, -1)
 
     def one(k: Value, total: Value) -> list[Value]:
         i, value = source.at(k)
         i = part.row(i)
         begin, end = row.begin(i), row.end(i)
-        fetch(arith.minsi(plus(k, ROWS_AHEAD), last))
+        fetch(part.row(source.at(arith.minsi(plus(k, ahead.ROWS), last))[0]))
 
         def scatter(j: Value) -> None:
             target = as_index(columns.load(j), unsigned=True)
@@ -139,7 +128,7 @@ def _csr(frame: Frame, table: step.Table, source: Source, weights: Weights, into
         loop(begin, end, 1, scatter)
         return [arith.addi(total, arith.subi(end, begin))]
 
-    loop(source.begin, arith.minsi(source.end, plus(source.begin, ROWS_AHEAD)), 1, fetch)
+    ahead.first(source, lambda i: fetch(part.row(i)))
     return loop(source.begin, source.end, 1, one, [index(0)])[0]
 
 

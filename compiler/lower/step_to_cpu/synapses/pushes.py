@@ -14,7 +14,7 @@ from spikec.dialects.functions import symbol_of
 from spikec.dialects.mlir import arith
 from spikec.lower.code import Value, as_index, converted, index, integer, loop, number, plus, shaped, summed, when, word
 from spikec.lower.step_to_cpu import events
-from spikec.lower.step_to_cpu.places import LINE, Frame, Place
+from spikec.lower.step_to_cpu.places import Frame, Place
 from spikec.lower.step_to_cpu.synapses.arrivals import Source, Weights
 from spikec.lower.step_to_cpu.synapses.rings import Arrival, Ring
 
@@ -57,7 +57,7 @@ class _Rows:
             self.row.prefetch(plus(first, self.arrival.parts))
             start = as_index(self.row.load(first))
             for place, held in self.read:
-                place.prefetch_lines(start, held.width, min(PREFETCHED, 1 + int(self.length * held.width) // LINE))
+                place.prefetch_row(start, held.width, self.length, PREFETCHED)
 
         loop(self.source.begin, self.source.end, 1, one)
 

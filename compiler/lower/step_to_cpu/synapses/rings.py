@@ -73,7 +73,7 @@ def rings(program: Program) -> Iterator[Ring]:
     """The rings of a program, without places; needs the module's context."""
     symbols = program.symbols()
     buffers = {buffer.sym_name: buffer for buffer in program.ops(step.Buffer)}
-    blocked = _blocked(symbols["run"]) if "run" in symbols else True
+    apart = blocked(symbols["run"]) if "run" in symbols else True
     users: dict[str, list[Any]] = defaultdict(list)
     for op in stage_ops(program):
         for name in {use.buffer for use in uses(op, buffers)}:
@@ -83,7 +83,7 @@ def rings(program: Program) -> Iterator[Ring]:
         if found is None:
             continue
         # All events are taken when the shortest delay has passed, those of tables with longer delays too.
-        known = found.least > 0 and not blocked
+        known = found.least > 0 and not apart
         if known or all(one.least == found.least for one in found.arrivals):
             yield found
 
@@ -133,7 +133,7 @@ def _arrivals(sweeps: list[step.Sweep], symbols: dict[str, Any]) -> tuple[Arriva
     return tuple(made)
 
 
-def _blocked(run: Any) -> bool:
+def blocked(run: Any) -> bool:
     """Whether some stages run several steps before others do."""
     loops = [op for op in walk(run) if op.name == "scf.for"]
     return len(loops) != 1
