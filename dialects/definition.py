@@ -37,8 +37,8 @@ class Field:
     def __get__(self, instance: Op | None, owner: type) -> Any:
         if instance is None:
             return self
-        attributes = instance.operation.attributes
-        return self.decode(attributes[self.name]) if self.name in attributes else None
+        attribute = instance.operation.attributes.get(self.name)
+        return None if attribute is None else self.decode(attribute)
 
     def encode(self, value: Any) -> Any:
         return value

@@ -38,6 +38,8 @@ TENSOR_OPS = SCALAR_OPS | MOVES | {"linalg.generic", "linalg.yield"}
 def walk(op: Any) -> Iterator[Any]:
     """An operation and all operations in its regions."""
     yield op
+    if not len(op.regions):  # to find that out by the loop takes longer than all the rest
+        return
     for region in op.regions:
         for block in region.blocks:
             for inner in block.operations:

@@ -8,6 +8,7 @@ this module loads MLIR.
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 from mlir import ir
@@ -37,6 +38,21 @@ __all__ = [
 # For an op of a dialect that it does not know, MLIR looks for a Python module of the dialect's name each time that the
 # op is touched; where it finds one, it never looks again.  Ours have such modules, in this package.
 _mlir.globals.append_dialect_search_prefix("spikec.dialects")
+
+
+def _without_named_ops() -> None:
+    """Keeps MLIR from importing all of `mlir.dialects.linalg` at the first such op: that takes longer than MLIR itself.
+
+    What it asks for under this name is the module of the generated ops; who imports the package later still gets it.
+    """
+    name = "mlir.dialects.linalg"
+    if name not in sys.modules:
+        sys.modules[name] = linalg
+        _mlir.globals._check_dialect_module_loaded("linalg")
+        del sys.modules[name]
+
+
+_without_named_ops()
 
 UPSTREAM = ("arith", "func", "irdl", "linalg", "llvm", "math", "memref", "nvvm", "scf", "tensor", "vector")
 """The dialects of which ops are built here.  Texts and passes load others; all of MLIR's take four times as long."""

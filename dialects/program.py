@@ -56,15 +56,16 @@ class Program:
 
     def ops(self, cls: type) -> Iterator[Any]:
         """The module-level ops of one class, in order."""
+        name = cls.name()  # type: ignore[attr-defined]
         for operation in self.module.body.operations:
-            if operation.operation.name == cls.name():  # type: ignore[attr-defined]
+            if operation.operation.name == name:
                 yield cls(operation.operation)
 
     def symbols(self) -> dict[str, Any]:
         """Module-level operations by symbol name; look it up again after any pass has run."""
         named = {}
         for operation in self.module.body.operations:
-            attributes = operation.operation.attributes
-            if "sym_name" in attributes:
-                named[ir.StringAttr(attributes["sym_name"]).value] = operation.operation
+            name = operation.operation.attributes.get("sym_name")
+            if name is not None:
+                named[name.value] = operation.operation
         return named

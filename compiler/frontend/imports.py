@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -183,8 +183,7 @@ class _Reader:
             return None
         if node.is_file:
             self.files.append(path)
-        found = Diagnostics()
-        tree = parse(text, str(path), found)
+        tree, found = _tree(text, str(path))
         self.diagnostics.items += found.items
         if tree is None or found.has_errors:
             return None
@@ -195,6 +194,13 @@ class _Reader:
         source = self.read(tree, path.parent, path)
         self.order.append(source)
         return source
+
+
+@lru_cache(maxsize=16)
+def _tree(text: str, path: str) -> tuple[syntax.File | None, Diagnostics]:
+    """What an imported file holds; the models of a process share it, as they do the library."""
+    found = Diagnostics()
+    return parse(text, path, found), found
 
 
 def _identity(path: Path) -> Path:

@@ -21,12 +21,13 @@ class Reduction:
     """What reducing by a rule does.
 
     `origin` is what the rule makes, of `size` symbols.  Its parts are the symbols at the places of `picks`, each after
-    so many absent optional parts; those of a spread symbol are taken one by one.  `build` makes the node of them.
+    so many absent optional parts; those of a spread symbol are taken one by one.  `places` are all that matters of them
+    where nothing is absent or spread.  `build` makes the node of them.
     Where it is None the parts stay a list, for the rule that they are spread into.  `is_body` marks what stands in
     braces.
     """
 
-    __slots__ = ("build", "is_body", "keeps_single", "origin", "picks", "size", "trailing", "unit")
+    __slots__ = ("build", "is_body", "keeps_single", "origin", "picks", "places", "size", "trailing", "unit")
 
     def __init__(self, rule: Any) -> None:
         options, expansion = rule.options, rule.expansion
@@ -48,18 +49,24 @@ class Reduction:
         # A rule that hands on its only symbol, such as `?sum : product`: most reductions of an expression are such.
         self.unit = self.keeps_single and self.size == 1 and self.picks == [(0, False, 0)] and not self.trailing
 
-    def parts(self, values: list[Any]) -> list[Any]:
-        """The parts among the values of the symbols."""
+        plain = not (self.trailing or any(spread or absent for _, spread, absent in self.picks))
+        self.places = [place for place, *_ in self.picks] if plain else None
+
+    def parts(self, read: list[Any]) -> list[Any]:
+        """The parts among what the symbols are."""
+        if self.places is not None:
+            return [read[place][0] for place in self.places]
         parts: list[Any] = []
         for place, spread, absent in self.picks:
             if absent:
                 parts.extend(repeat(None, absent))
+            value = read[place][0]
             if not spread:
-                parts.append(values[place])
+                parts.append(value)
             elif parts:
-                parts.extend(values[place])
+                parts.extend(value)
             else:
-                parts = values[place]  # a list grows in place
+                parts = value  # a list grows in place
         if self.trailing:
             parts.extend(repeat(None, self.trailing))
         return parts
@@ -115,6 +122,8 @@ class Misfit(Exception):
 class Machine:
     """The state of the parser: a stack of states, and for each but the first what was read since the one below.
 
+    That is a tuple: the value, the first and the last token of its text (None where it is empty), and its height.
+
     `nesting` is the number of brackets around the next token, which the parser counts; `too_deep` is where the first
     node begins that is nested more than MAX_DEPTH levels deep.
     """
@@ -129,11 +138,7 @@ class Machine:
         self._end = conf.end_state
         self._start = start
         self._builder = builder
-        self._values: list[Any] = []
-        self._firsts: list[Any] = []
-        self._lasts: list[Any] = []
-        self._heights: list[int] = []
-        self._stacks: tuple[list[Any], ...] = (self._values, self._firsts, self._lasts, self._heights)
+        self._read: list[tuple[Any, Any, Any, int]] = []
         self.nesting = 0
         self.too_deep: Span | None = None
 
@@ -152,27 +157,29 @@ class Machine:
                 raise Misfit
             if isinstance(action, int):
                 states.append(action)
-                self._values.append(token)
-                self._firsts.append(token)
-                self._lasts.append(token)
-                self._heights.append(0)
+                self._read.append((token, token, token, 0))
                 return None
             if action.unit:
                 states[-1] = actions[states[-2]][action.origin]
             else:
                 self._reduce(action)
             if is_end and states[-1] == self._end:
-                return self._values[-1]
+                return self._read[-1][0]
 
     def _reduce(self, reduction: Reduction) -> None:
         """Puts what a rule makes in the place of its symbols."""
         self._reduce_states(self.states, reduction)
-        begin = len(self._values) - reduction.size
-        parts = reduction.parts(self._values[begin:])
-        first, last = self._ends(begin)
-        height = max(self._heights[begin:], default=0)
-        for stack in self._stacks:
-            del stack[begin:]
+        begin = len(self._read) - reduction.size
+        read = self._read[begin:]
+        del self._read[begin:]
+        first = last = None
+        height = 0
+        for _, start, end, high in read:
+            if start is not None:
+                first, last = start if first is None else first, end
+            if high > height:
+                height = high
+        parts = reduction.parts(read)
         value: Any = parts
         if reduction.keeps_single and len(parts) == 1:
             value = parts[0]
@@ -182,20 +189,7 @@ class Machine:
             height = 0 if reduction.is_body else height + 1
             if height + self.nesting > MAX_DEPTH and self.too_deep is None:
                 self.too_deep = self._builder.span(first, first)
-        self._values.append(value)
-        self._firsts.append(first)
-        self._lasts.append(last)
-        self._heights.append(height)
-
-    def _ends(self, begin: int) -> tuple[Any, Any]:
-        """The first and the last token from a place of the stack on, None where all that is empty."""
-        firsts, lasts = self._firsts, self._lasts
-        last = len(lasts) - 1
-        while begin <= last and firsts[begin] is None:
-            begin += 1
-        while begin < last and lasts[last] is None:
-            last -= 1
-        return (firsts[begin], lasts[last]) if begin <= last else (None, None)
+        self._read.append((value, first, last, height))
 
     def _reduce_states(self, states: list[Any], reduction: Reduction) -> None:
         del states[len(states) - reduction.size :]
@@ -245,5 +239,5 @@ class Machine:
 
     def pop(self) -> None:
         """Forgets the topmost state and what was read before it."""
-        for stack in (self.states, *self._stacks):
-            stack.pop()
+        self.states.pop()
+        self._read.pop()

@@ -6,7 +6,7 @@ from typing import Any
 
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import walk
-from spikec.dialects.mlir import ir, llvm
+from spikec.dialects.mlir import PassManager, ir, llvm
 
 
 def check(module: Any, where: str) -> None:
@@ -15,6 +15,13 @@ def check(module: Any, where: str) -> None:
         module.operation.verify()
     except ir.MLIRError as error:
         raise InternalError(f"invalid IR: {error}", where, str(module)) from None
+
+
+def run(pipeline: str, module: Any) -> None:
+    """Runs passes of MLIR; LLVM verifies what comes of them, and to verify it after each takes as long as they do."""
+    passes = PassManager.parse(pipeline)
+    passes.enable_verifier(False)
+    passes.run(module.operation)
 
 
 def text(module: Any, where: str) -> str:

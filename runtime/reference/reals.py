@@ -13,11 +13,14 @@ import numpy as np
 from spikec.dialects.constants import Array
 
 _SCALE = 2.0**64
+_TINY = {np.dtype(real): np.finfo(real).tiny for real in (np.float32, np.float64)}
+"""The smallest normal number."""
 
 
 def flush(value: Array) -> Array:
-    small = np.abs(value) < np.finfo(value.dtype).tiny
-    return np.where(small, np.copysign(value.dtype.type(0), value), value) if small.any() else value
+    if not _is_low(value):
+        return value
+    return np.where(np.abs(value) < _TINY[value.dtype], np.copysign(value.dtype.type(0), value), value)
 
 
 def add(a: Array, b: Array) -> Array:
@@ -29,7 +32,10 @@ def subtract(a: Array, b: Array) -> Array:
 
 
 def multiply(a: Array, b: Array) -> Array:
-    product = flush(a * b)
+    product = a * b
+    if not _is_low(product):
+        return product
+    product = flush(product)
     edge = _smallest(product)
     if not edge.any():
         return product
@@ -38,7 +44,10 @@ def multiply(a: Array, b: Array) -> Array:
 
 
 def divide(a: Array, b: Array) -> Array:
-    quotient = flush(a / b)
+    quotient = a / b
+    if not _is_low(quotient):
+        return quotient
+    quotient = flush(quotient)
     edge = _smallest(quotient)
     if not edge.any():
         return quotient
@@ -56,8 +65,14 @@ def minimum(a: Array, b: Array) -> Array:
     return np.where(a == b, np.where(np.signbit(a), a, b), np.minimum(a, b))
 
 
+def _is_low(value: Array) -> bool:
+    """Whether any number but zero is at most the smallest normal one: hardly ever, so this is what takes time."""
+    low = int(np.count_nonzero(np.abs(value) <= _TINY[value.dtype]))
+    return low > 0 and low > value.size - int(np.count_nonzero(value))
+
+
 def _smallest(value: Array) -> Array:
-    return np.asarray(np.abs(value) == np.finfo(value.dtype).tiny)
+    return np.asarray(np.abs(value) == _TINY[value.dtype])
 
 
 def _scale(value: Array) -> Array:
@@ -66,5 +81,5 @@ def _scale(value: Array) -> Array:
 
 def _reconsidered(value: Array, edge: Array, scaled: Array) -> Array:
     """`scaled` is the result times a power of two that brings it out of the subnormal range."""
-    below = edge & (np.abs(scaled) < np.finfo(value.dtype).tiny * _scale(value))
+    below = edge & (np.abs(scaled) < _TINY[value.dtype] * _scale(value))
     return np.where(below, np.copysign(value.dtype.type(0), value), value)

@@ -12,7 +12,7 @@ from spikec.dialects import step
 from spikec.dialects.accesses import uses
 from spikec.dialects.diagnostics import InternalError
 from spikec.dialects.functions import walk
-from spikec.dialects.mlir import PassManager, arith, func, ir, memref, scf
+from spikec.dialects.mlir import arith, func, ir, memref, scf
 from spikec.dialects.program import Program
 from spikec.lower import to_llvm
 from spikec.lower.code import index, integer, loop, python_number, word
@@ -52,7 +52,7 @@ def translated(module: Any, add_entries: Callable[[], None], target: CpuTarget, 
     elif target.fuses:
         quotients.replace(module)
     mlir = str(module)
-    PassManager.parse(PIPELINE).run(module.operation)
+    to_llvm.run(PIPELINE, module)
     add_entries()
     return mlir, to_llvm.text(module, "step_to_cpu")
 

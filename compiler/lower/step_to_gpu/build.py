@@ -16,7 +16,7 @@ from spikec.backends.ptx.module import GpuModule
 from spikec.dialects import step
 from spikec.dialects.constants import Array
 from spikec.dialects.diagnostics import InternalError
-from spikec.dialects.mlir import PassManager, ir
+from spikec.dialects.mlir import ir
 from spikec.dialects.notes import Table
 from spikec.dialects.program import Program
 from spikec.dialects.propagations import propagations
@@ -108,7 +108,7 @@ class _Builder:
         to_llvm.check(module, "step_to_gpu")
         exact.adapt(module)
         mlir = str(module)
-        PassManager.parse(PIPELINE).run(module.operation)
+        to_llvm.run(PIPELINE, module)
         text = to_llvm.text(module, "step_to_gpu")
         name = self.network.program.attribute("model")
         return GpuModule(name, mlir, text, launches, self._constants(launches), (self._table(),), self._reordered())
