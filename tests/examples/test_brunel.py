@@ -99,6 +99,14 @@ def test_synchronous_irregular_slow() -> None:
     assert found.synchrony > 1.2
 
 
+def test_the_demonstration(tmp_path: Path) -> None:
+    """It prints and draws what it is asked for, here of few neurons."""
+    few = ("--regime", "AI", "--ms", "100", "--excitatory", "400")
+    regime, plot = scripts.said("examples/05_brunel/run.py", *few, "-o", tmp_path)
+    assert regime.startswith("AI: ") and float(regime.split()[1]) > 5
+    assert Path(plot.split()[-1]).read_bytes().startswith(b"\x89PNG")
+
+
 def test_measures_of_known_trains() -> None:
     script = example()
     clock = np.array([(step, cell) for step in range(0, 3000, 50) for cell in range(100)])

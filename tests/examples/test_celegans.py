@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -83,10 +84,12 @@ def test_gap_junctions_conserve_charge(tmp_path: Path) -> None:
     assert potentials[-1].std() < 0.5 * potentials[0].std()
 
 
-def test_touch_at_the_tail_raises_avb_and_at_the_head_ava() -> None:
-    answers = {place: example().answers(touched, 1.0, 400) for place, touched in example().TOUCHED.items()}
-    last = {place: {name: float(values[-1]) for name, values in found.items()} for place, found in answers.items()}
-    tail, head = last["tail"], last["head"]
+def test_touch_at_the_tail_raises_avb_and_at_the_head_ava(tmp_path: Path) -> None:
+    """What the demonstration prints and draws."""
+    *touches, plot = scripts.said("examples/08_celegans/run.py", "-o", tmp_path)
+    assert [line.partition(":")[0] for line in touches] == ["tail", "head"]
+    tail, head = ({name: float(mv) for name, mv in re.findall(r"(\w+) (\S+) mV", line)} for line in touches)
+    assert Path(plot.split()[-1]).read_bytes().startswith(b"\x89PNG")
     for side in "LR":
         assert tail[f"AVB{side}"] > 0.3 and head[f"AVA{side}"] > 0.3
         assert head[f"AVB{side}"] < 0.1 * tail[f"AVB{side}"]

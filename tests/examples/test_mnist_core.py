@@ -12,6 +12,13 @@ from tests.examples import scripts
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "15_mnist_core"
 
 
+def test_the_demonstration(tmp_path: Path) -> None:
+    """Eight bits lose at most a point: its exit status."""
+    *rows, last = scripts.said("examples/15_mnist_core/demo.py", "-o", tmp_path)
+    assert len(rows) == 3 and float(last.split()[1]) > 85
+    assert Path(last.split()[-1]).read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_weights_classify_in_numpy_and_compiled() -> None:
     train = scripts.script("examples/15_mnist_core/train.py")
     _, _, grey, labels = train.images()

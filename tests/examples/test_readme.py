@@ -45,15 +45,20 @@ PAGES = (
 )
 SHOWN = (
     "01_lif/run",
+    "02_vogels_abbott/run",
     "03_digits/demo",
     "04_conv/demo",
+    "05_brunel/run",
     "06_spikformer_block/demo",
     "07_egru/demo",
+    "08_celegans/run",
     "09_shifts/demo",
     "10_dvs/slip",
     "11_bit_budget/demo",
     "12_pruning/demo",
+    "13_conversion/demo",
     "14_mixed_precision/demo",
+    "15_mnist_core/demo",
 )
 """Demonstrations that have tests of their own, which run them."""
 

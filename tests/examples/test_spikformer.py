@@ -39,6 +39,16 @@ def changed(folder: Path, *changes: tuple[str, str]) -> Path:
     return path
 
 
+SHOWN = ("  output votes", "  output attended = c4.a\n  output potential = u5\n  output votes")
+
+
+@pytest.fixture(scope="module")
+def run(images: tuple[Array, Array], tmp_path_factory: pytest.TempPathFactory) -> spikec.Run:
+    """All images, with what layers before the last hold."""
+    program = spikec.load(changed(tmp_path_factory.mktemp("run"), SHOWN), {"weights": WEIGHTS})
+    return spikec.compile(program).run({"x": images[0]}, STEPS, 359)
+
+
 class Cells:
     """V += (I - V) / 2, a spike where V >= theta, which sets V to 0: the layers of the model, by the order of calls."""
 
@@ -85,9 +95,9 @@ def reference(x: Array) -> tuple[Array, Array]:
 
 def test_equals_the_equations(images: tuple[Array, Array], tmp_path: Path) -> None:
     x = images[0][::60].astype(np.float64)
-    model = changed(tmp_path, ("  output votes", "  output potential = u5\n  output votes"))
-    run = spikec.compile(spikec.load(model, {"weights": WEIGHTS}, real=64)).run({"x": x}, STEPS, len(x))
-    for image, votes, potentials in zip(x, run.outputs["votes"], run.outputs["potential"], strict=True):
+    found = spikec.compile(spikec.load(changed(tmp_path, SHOWN), {"weights": WEIGHTS}, real=64))
+    outputs = found.run({"x": x}, STEPS, len(x)).outputs
+    for image, votes, potentials in zip(x, outputs["votes"], outputs["potential"], strict=True):
         expected = reference(image)
         assert np.abs(votes - expected[0]).max() < 1e-9
         assert np.abs(potentials - expected[1]).max() < 1e-9
@@ -99,32 +109,30 @@ def test_every_engine_gives_the_same_bits(images: tuple[Array, Array]) -> None:
     assert all(runs["cpu"].counts.values())
 
 
-def test_the_order_of_the_products_does_not_matter(images: tuple[Array, Array], tmp_path: Path) -> None:
+def test_the_order_of_the_products_does_not_matter(
+    images: tuple[Array, Array], run: spikec.Run, tmp_path: Path
+) -> None:
     """(Q K^T) V is Q (K^T V), in whole numbers, and so is all that follows, bit for bit."""
-    shown = ("  output votes", "  output attended = c4.a\n  output votes")
-    linear = changed(tmp_path, shown)
-    first = spikec.load(linear, {"weights": WEIGHTS})
     quadratic = changed(
         tmp_path,
-        shown,
+        SHOWN,
         ("kv[h, d, e] = sum[j](k[h, d, j] * v[h, e, j])", "qk[h, i, j] = sum[d](q[h, d, i] * k[h, d, j])"),
         ("sum[d](q[h, d, i] * kv[h, d, e])", "sum[j](qk[h, i, j] * v[h, e, j])"),
     )
-    second = spikec.load(quadratic, {"weights": WEIGHTS})
-    a, b = (spikec.compile(program).run({"x": images[0]}, STEPS, 359).outputs for program in (first, second))
+    other = spikec.compile(spikec.load(quadratic, {"weights": WEIGHTS})).run({"x": images[0]}, STEPS, 359)
+    a, b = run.outputs, other.outputs
     assert a["attended"].dtype.kind == "i" and a["attended"].max() > 8
-    assert all(a[name].tobytes() == b[name].tobytes() for name in ("attended", "votes", "label"))
+    assert all(a[name].tobytes() == b[name].tobytes() for name in ("attended", "potential", "votes", "label"))
 
 
-def test_folded_batch_norm_changes_nothing_but_rounding(images: tuple[Array, Array], tmp_path: Path) -> None:
-    model = changed(tmp_path, ("  output votes", "  output potential = u5\n  output votes"))
-    apart, folded = (
-        spikec.compile(spikec.load(model, {"weights": WEIGHTS}), pipeline=text).run({"x": images[0]}, STEPS, 359)
-        for text in ("", "fuse")
-    )
-    assert np.abs(apart.outputs["potential"] - folded.outputs["potential"]).max() < 1e-5
-    assert not np.array_equal(apart.outputs["potential"], folded.outputs["potential"])
-    assert apart.counts == folded.counts
+def test_folded_batch_norm_changes_nothing_but_rounding(
+    images: tuple[Array, Array], run: spikec.Run, tmp_path: Path
+) -> None:
+    program = spikec.load(changed(tmp_path, SHOWN), {"weights": WEIGHTS})
+    folded = spikec.compile(program, pipeline="fuse").run({"x": images[0]}, STEPS, 359)
+    assert np.abs(run.outputs["potential"] - folded.outputs["potential"]).max() < 1e-5
+    assert not np.array_equal(run.outputs["potential"], folded.outputs["potential"])
+    assert run.counts == folded.counts
 
 
 @pytest.mark.parametrize(

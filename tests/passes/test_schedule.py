@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import spikec
 from spikec.analysis.dependence import Dependences
 from spikec.backends.cpu.target import CpuTarget
 from spikec.dialects import step
@@ -26,6 +25,7 @@ from tests.lower import networks
 from tests.lower.random_networks import network
 from tests.passes.schedules import Array, Runner, random_schedule
 from tests.passes.tables import table
+from tests.programs.drawn_arrays import with_arrays
 
 NEURON = """
   neuron IF(theta = 1.0) {
@@ -42,16 +42,7 @@ def lowered(tmp_path: Path) -> Any:
     """Lowers a text whose arrays `A`, `B`, ... of given shapes are made up."""
 
     def lower(body: str, **shapes: tuple[int, ...]) -> tuple[Program, Interface]:
-        rng = np.random.default_rng(1)
-        arrays = {name: rng.normal(0.25, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
-        np.savez(tmp_path / "w.npz", **arrays)  # type: ignore[arg-type]
-        params = "".join(
-            f'  param {name} : real[{", ".join(map(str, shape))}] = load("w.npz", "{name}")\n'
-            for name, shape in shapes.items()
-        )
-        path = tmp_path / "m.snn"
-        path.write_text(f"model M {{\n  step 1 ms\n{NEURON}{params}{body}}}\n")
-        network = spikec.load(path)
+        network = with_arrays(tmp_path, NEURON + body, shapes, mean=0.25)
         return snn_to_step.lower(network, 0), Interface.of(network)
 
     return lower

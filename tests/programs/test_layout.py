@@ -1,4 +1,4 @@
-"""The formatter on random programs in a layout nobody would write: 40 by default, 200 with SPIKEC_FULL=1."""
+"""The formatter on random programs in a layout nobody would write: 20 by default, 200 with SPIKEC_FULL=1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spikec.frontend.parse import parse
 
 from .generator import write_case
 
-PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 40
+PROGRAMS = 200 if os.environ.get("SPIKEC_FULL") == "1" else 20
 SPAN = re.compile(r"span=Span\([^()]*\)")
 
 
