@@ -45,10 +45,10 @@ def _without_named_ops() -> None:
 
     What it asks for under this name is the module of the generated ops; who imports the package later still gets it.
     """
-    name = "mlir.dialects.linalg"
-    if name not in sys.modules:
+    name, load = "mlir.dialects.linalg", getattr(_mlir.globals, "_check_dialect_module_loaded", None)
+    if load is not None and name not in sys.modules:
         sys.modules[name] = linalg
-        _mlir.globals._check_dialect_module_loaded("linalg")
+        load("linalg")
         del sys.modules[name]
 
 
