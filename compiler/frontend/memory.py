@@ -32,8 +32,8 @@ def history(network: Network, entity: Entity, steps: int, span: Span) -> Value:
 
 def past(network: Network, node: syntax.Expr, kind: Value, symbol: str, steps: int, span: Span) -> Value:
     """The value of an expression `steps` steps ago, kept in a state that is written when all else is known."""
-    if kind.is_const:
-        raise Mistake("E0302", span, "a constant has no past")
+    if kind.ssa is None:
+        raise Mistake("E0302", span, f"a {'constant' if kind.is_const else kind.kind} has no past")
     element = network.emitter.element_of(kind.ssa)
     type = ir.RankedTensorType.get(list(kind.shape), element)
     if not network.dry and f"state {symbol}" not in network.module.declarations:

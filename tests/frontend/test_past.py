@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+import spikec
 
 from tests.programs.engines import differences, run_everywhere
 
@@ -30,3 +32,13 @@ def test_signed_events_have_a_past(tmp_path: Path) -> None:
     outputs = runs["cpu"].outputs
     assert set(np.unique(outputs["now"])) == {-1, 0, 1}
     assert np.array_equal(outputs["out"][4:], 0.5 * outputs["now"][:-4])
+
+
+@pytest.mark.parametrize("call", ['prev("a.npz")', 'delay("a.npz", 2 ms)', "prev(2.5)"])
+@pytest.mark.parametrize("use", ["y = {}", "y[i] = x[i] + {}[i]"])
+def test_what_is_no_stream_has_no_past(tmp_path: Path, call: str, use: str) -> None:
+    model = tmp_path / "model.snn"
+    model.write_text(f"model M {{\n  step 1 ms\n  input x : real[5]\n  {use.format(call)}\n  output out = y\n}}")
+    with pytest.raises(spikec.CompileError, match="has no past") as caught:
+        spikec.load(model)
+    assert [one.code for one in caught.value.diagnostics] == ["E0302"]

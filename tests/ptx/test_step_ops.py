@@ -18,6 +18,7 @@ CPU_ALONE = {
     "test_silence_keeps_minus_zero",
     "test_draw_beyond_32_bits_of_steps",
     "test_a_decaying_state_ends_at_zero",
+    "test_from_silence_to_all_inputs",
 }
 
 

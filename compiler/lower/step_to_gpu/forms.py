@@ -47,8 +47,10 @@ def synapses(network: Network) -> int:
         if table.format == "procedural":
             found += int(table.pre * table.post * ir.FloatAttr(table.connect["p"]).value)
         elif table.format not in OWN:
-            name = symbol_of(table.arrays["w" if "w" in table.arrays else "col"])
-            found += int(network.constants[str(name)].size)
+            arrays = {name: network.constants[str(symbol_of(array))] for name, array in table.arrays.items()}
+            listed = arrays.get("w", arrays.get("col"))
+            # A bitmap of one weight lists nothing but where its rows begin and end.
+            found += int(arrays["row"][-1] if listed is None else listed.size)
     return found
 
 
