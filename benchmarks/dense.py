@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import spikec
@@ -39,16 +38,6 @@ MODEL = """model Layers {{
 """
 
 
-@contextmanager
-def always(cost: float) -> Iterator[None]:
-    """All sources for many steps at once, always or never."""
-    tiles.ABREAST, kept = cost, tiles.ABREAST
-    try:
-        yield
-    finally:
-        tiles.ABREAST = kept
-
-
 def nets(folder: Path, sources: int, targets: int) -> list[Any]:
     """The same layer in both orders."""
     rng = np.random.default_rng(0)
@@ -57,7 +46,7 @@ def nets(folder: Path, sources: int, targets: int) -> list[Any]:
     (folder / "net.snn").write_text(MODEL.format(sources=sources, targets=targets))
     network, made = spikec.load(folder / "net.snn"), []
     for cost in (np.inf, 0.0):
-        with always(cost):
+        with patch.object(tiles, "ABREAST", cost):  # never, always all sources
             made.append(spikec.compile(network, "cpu"))
     return made
 

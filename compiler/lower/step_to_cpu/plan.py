@@ -213,10 +213,10 @@ def _place_marks(result: Plan) -> None:
                 held.slots = stage.abreast.lanes
                 held.values = aligned(result.arena)
                 result.arena = held.values + held.slots * held.stride * held.width
-        marks = []
+        marks, groups = [], -(-stage.block // stage.abreast.lanes)
         for sources in stage.abreast.sources:
             marks.append(aligned(result.arena))
-            result.arena = marks[-1] + stage.abreast.groups * sources * stage.abreast.lanes // 8
+            result.arena = marks[-1] + groups * sources * stage.abreast.lanes // 8
         result.arena = aligned(result.arena)
         result.tiled[name] = replace(stage, abreast=replace(stage.abreast, marks=tuple(marks)))
 

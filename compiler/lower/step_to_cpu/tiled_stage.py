@@ -42,22 +42,22 @@ class TiledStage:
             rare = less(total, arith.muli(arith.subi(end, begin), index(int(made.share * sum(made.sources)))))
             either(rare, [], lambda: None, lambda: self._mark(made, counts, begin, end))
 
+        def by_events(tile: Tile | None = None) -> None:
+            loop(begin, end, 1, lambda t: self.run(self.at(t, tile), self._first))
+
         def steps(tile: Tile | None = None) -> None:
             if made is not None:
                 self._groups(made, rare, tile, begin, end)
             else:
-                loop(begin, end, 1, lambda t: self.run(self.at(t, tile), self._first))
+                by_events(tile)
 
         def tiles() -> None:
             width = self.tiled.width
             loop(index(0), index(self.tiled.targets), width, lambda at: steps(Tile(at, width, begin, end)))
 
-        def apart() -> None:
-            loop(begin, end, 1, lambda t: self.run(self.at(t), self._first))
-
         if self.tiled.far:
             few = less(total, index(self.tiled.rows))
-            either(few if rare is None else arith.andi(few, rare), [], apart, tiles)
+            either(few if rare is None else arith.andi(few, rare), [], by_events, tiles)
         else:
             steps()
         others = self.ops[self.tiled.count :]

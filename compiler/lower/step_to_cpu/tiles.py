@@ -47,11 +47,10 @@ class Abreast:
 
     `sums` are the buffers that hold those of each step.  From which `share` of active sources on that pays is known
     beforehand.  `sources` are the numbers of sources of each propagate, and `marks` the places in the arena for their
-    marks, in `groups` of steps.
+    marks.
     """
 
     lanes: int
-    groups: int
     share: float
     sums: tuple[str, ...]
     sources: tuple[int, ...]
@@ -154,7 +153,7 @@ class _Stage:
 
     def _abreast(self, ops: Sequence[Any]) -> Abreast | None:
         """None where the sums of many steps cannot be made at once, or that never pays."""
-        lanes, share = self.limits.native, ABREAST / TILED
+        share = ABREAST / TILED
         updates = [isinstance(op, step.Update) for op in ops]
         propagates = [op for op in ops if isinstance(op, step.Propagate)]
         sums = dict.fromkeys(op.into for op in ops if not isinstance(op, step.Update))
@@ -169,7 +168,7 @@ class _Stage:
         if not all(map(self._plain, propagates)) or not all(map(self._may_have_slots, sums)):
             return None
         sources = tuple(int(step.Table(self.symbols[op.table]).pre) for op in propagates)
-        return Abreast(lanes, -(-self.block // lanes), share, tuple(sums), sources)
+        return Abreast(self.limits.native, share, tuple(sums), sources)
 
     def _plain(self, op: step.Propagate) -> bool:
         """Whether a propagate adds weights as they are."""
